@@ -1,0 +1,145 @@
+"""Processes that end with the block that started them.
+
+What holds: when ``with Processes(...) as processes`` is left, whether by its end, an exception, SIGINT or SIGTERM,
+no process started through it is alive, nor any that those started. Nothing else on the machine is signalled.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+STOP_GRACE = 15.0  # seconds from SIGTERM to SIGKILL; an idle Airflow needs about 7
+
+
+class ProcessDiedError(RuntimeError):
+    """A process that should have kept running has ended; the message ends with the last lines of its log."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ``count`` different ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class Processes:
+    """Starts processes, each with its output in ``<log_dir>/<name>.log``, and stops them all together."""
+
+    def __init__(self, log_dir: Path) -> None:
+        self.log_dir = log_dir
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Processes:
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        # By default SIGTERM ends Python on the spot, without leaving the block.
+        self._sigterm_before = signal.signal(signal.SIGTERM, _exit_on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.stop()
+        finally:
+            signal.signal(signal.SIGTERM, self._sigterm_before)
+
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> int:
+        """Start ``command`` without a terminal or input and return its process id."""
+        with self.log_path(name).open("wb") as log, _signals_held():
+            self._started[name] = subprocess.Popen(
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # A session of its own: Ctrl-C in the terminal reaches us alone, so that we decide in which order
+                # things end, and whatever the process starts can be told apart by that session's id.
+                start_new_session=True,
+            )
+        return self._started[name].pid
+
+    def log_path(self, name: str) -> Path:
+        """Return where the output of ``name`` goes."""
+        return self.log_dir / f"{name}.log"
+
+    def require_alive(self) -> None:
+        """Raise ``ProcessDiedError`` if any process has ended."""
+        for name, process in self._started.items():
+            if process.poll() is not None:
+                tail = self.log_path(name).read_text(errors="replace").splitlines()[-30:]
+                lines = "\n  ".join(tail)
+                raise ProcessDiedError(f"{name} ended with code {process.returncode}; its last lines:\n  {lines}")
+
+    def stop(self) -> None:
+        """End everything: SIGTERM, a bounded wait, then SIGKILL to what is left, grandchildren included."""
+        with _signals_held():
+            for process in self._started.values():
+                process.terminate()
+            deadline = time.monotonic() + STOP_GRACE
+            for process in self._started.values():
+                try:
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    pass
+            # An orphan keeps its session's id, and the kernel gives out no pid that is still in use as one.
+            for process in self._started.values():
+                for pid in _session_members(process.pid):
+                    _kill(pid)
+                process.wait()
+            self._started.clear()
+
+
+def _session_members(session: int) -> list[int]:
+    """Return the ids of the processes in ``session``, zombies aside."""
+    members = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getsid(process.pid) == session and process.info["status"] != psutil.STATUS_ZOMBIE:
+                members.append(process.pid)
+        except OSError:  # gone meanwhile, or not ours to look at
+            continue
+    return members
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _exit_on_signal(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Put off SIGINT and SIGTERM to the end of the block.
+
+    Between the fork and the note of its id a process could escape us, and a second Ctrl-C must not cut the stopping
+    short. Handlers rather than a signal mask: a child would inherit the mask.
+    """
+    arrived: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda n, _: arrived.append(n)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in arrived:
+            signal.raise_signal(number)
