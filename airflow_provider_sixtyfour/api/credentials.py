@@ -1,0 +1,153 @@
+"""
+Who we are to the API: an API key, or an OAuth client that mints short-lived tokens.
+
+Holds no socket: it says which header to send, or that a token must be had first, and judges whether a 401 may
+be mended by a new token. Every secret it makes is handed to ``on_secret`` before it is used.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.calls import Call
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.api.models import Token
+
+RENEW_BEFORE_END = 60.0  # seconds; longer than a request may take to arrive
+ASSERTION_LIFE = 300  # seconds; "a few minutes" by the vendor's page
+
+
+class Credential(Protocol):
+    """What a client needs of a credential."""
+
+    def headers(self) -> dict[str, str] | None:
+        """Return the headers that authenticate a call, or ``None`` if a token must be had first."""
+
+    def renewal(self, base_url: str) -> Call[Token]:
+        """Return the call that gets a token; a new one each time."""
+
+    def accept(self, token: Token) -> None:
+        """Keep a token that was got."""
+
+    def discard(self, headers: dict[str, str]) -> bool:
+        """Give up what a 401 has refused; say whether another try would use something else."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the texts that no message may show."""
+
+
+class ApiKey:
+    """An API key, sent as ``x-api-key``."""
+
+    def __init__(self, key: str) -> None:
+        if not key.isascii() or not key.isprintable() or key != key.strip() or not key:
+            raise SixtyfourInputError(
+                "The API key (the connection's password) is empty or holds spaces or characters that no key has."
+            )
+        self._key = key
+
+    def headers(self) -> dict[str, str]:
+        """Return the key's header."""
+        return {"x-api-key": self._key}
+
+    def renewal(self, base_url: str) -> Call[Token]:
+        """Never asked for: a key is not renewed."""
+        raise NotImplementedError
+
+    def accept(self, token: Token) -> None:
+        """Never asked for: a key is not renewed."""
+        raise NotImplementedError
+
+    def discard(self, headers: dict[str, str]) -> bool:
+        """Nothing else could be sent instead of a refused key."""
+        return False
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the key."""
+        return (self._key,)
+
+
+class OAuthClient:
+    """
+    An OAuth client that proves itself with a signed assertion (``private_key_jwt``, RFC 7523).
+
+    :param client_id: the client's id, both issuer and subject of the assertion.
+    :param key_id: names the key to the API, the assertion's ``kid``.
+    :param private_key: RSA private key, PEM.
+    :param on_secret: is told every assertion and token before it is used, to mask them in logs.
+    :raises SixtyfourInputError: if the key is not an RSA private key in PEM form.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        key_id: str,
+        private_key: str,
+        *,
+        on_secret: Callable[[str], object] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        try:
+            key = load_pem_private_key(private_key.encode(), password=None)
+        except (ValueError, TypeError):  # TypeError: the key is encrypted. Neither text is repeated: it may quote
+            raise SixtyfourInputError(
+                "The connection's private_key can't be read: it should be an unencrypted RSA private key in PEM "
+                "form, with its line breaks ('-----BEGIN PRIVATE KEY-----' on a line of its own)."
+            ) from None
+        if not isinstance(key, RSAPrivateKey):
+            raise SixtyfourInputError("The connection's private_key is not an RSA key; the API takes RS256 only.")
+        self._client_id = client_id
+        self._key_id = key_id
+        self._key = key
+        self._on_secret = on_secret
+        self._clock = clock
+        self._token: Token | None = None
+        self._renew_at = 0.0
+        self._assertion = ""
+
+    def headers(self) -> dict[str, str] | None:
+        """Return the token's header while the token has time left."""
+        if self._token is None or self._clock() >= self._renew_at:
+            return None
+        return {"Authorization": f"Bearer {self._token.access_token}"}
+
+    def renewal(self, base_url: str) -> Call[Token]:
+        """Return the call that trades a fresh assertion for a token."""
+        import jwt
+
+        now = int(self._clock())
+        claims = {
+            "iss": self._client_id,
+            "sub": self._client_id,
+            "aud": f"{base_url}/oauth/token",
+            "iat": now,
+            "exp": now + ASSERTION_LIFE,
+            "jti": str(uuid.uuid4()),
+        }
+        self._assertion = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._key_id})
+        self._on_secret(self._assertion)
+        return calls.exchange_token(self._client_id, self._assertion)
+
+    def accept(self, token: Token) -> None:
+        """Keep the token until a minute before it ends (half its life, if it lives under two minutes)."""
+        self._on_secret(token.access_token)
+        self._token = token
+        self._renew_at = self._clock() + max(token.expires_in - RENEW_BEFORE_END, token.expires_in / 2)
+
+    def discard(self, headers: dict[str, str]) -> bool:
+        """Forget the token that was refused, unless it has been replaced already; a new one may do."""
+        if headers == self.headers():
+            self._token = None
+        return True
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return the token and the assertion that are in use."""
+        token = self._token.access_token if self._token else ""
+        return tuple(text for text in (token, self._assertion) if text)

@@ -1,0 +1,84 @@
+"""
+What can go wrong, split by who can mend it.
+
+Every message is written for the reader of a task log: what was being done, what the API said, what helps. No
+message holds a credential, a token or a signed URL.
+"""
+
+from __future__ import annotations
+
+
+class SixtyfourError(Exception):
+    """Base of all errors of this provider."""
+
+
+class SixtyfourInputError(SixtyfourError, ValueError):
+    """What the Dag or the connection gives can't be sent; nothing was sent. The author of the Dag can mend it."""
+
+
+class SixtyfourRefusedError(SixtyfourError):
+    """
+    The API understood and said no; asking again can't help.
+
+    :param message: what was being done, what the API said and what helps.
+    :param status: the HTTP status, such as 402; ``None`` where it never came to an answer (a certificate).
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SixtyfourNotFoundError(SixtyfourRefusedError):
+    """404: no such workflow or run, or it belongs to somebody else."""
+
+
+class SixtyfourUnavailableError(SixtyfourError):
+    """
+    No usable answer for now: network, 5xx, 429, or an answer that can't be read. Time can mend it.
+
+    :param message: what was being done and what came instead of an answer.
+    :param status: the HTTP status, ``None`` when no answer came.
+    :param retry_after: seconds that the API asked to wait, if it did.
+    :param may_have_worked: whether the request may have been carried out all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        may_have_worked: bool = True,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.may_have_worked = may_have_worked
+
+
+class SixtyfourRunFailedError(SixtyfourError):
+    """
+    A run ended as ``failed``, ``cancelled`` or ``timeout``. A retry of the task starts a new run.
+
+    :param message: names the run, the block and the block's message.
+    :param job_id: the run.
+    :param status: the run's last status.
+    """
+
+    def __init__(self, message: str, *, job_id: str, status: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.status = status
+
+
+class SixtyfourTimeoutError(SixtyfourError):
+    """The task's ``timeout`` or ``execution_timeout`` passed before the run ended."""
+
+
+class SixtyfourTransferError(SixtyfourError):
+    """A file could not be moved whole; nothing of it was left at its destination."""
+
+
+class SixtyfourDifferenceError(SixtyfourError):
+    """The stored workflow differs from the wanted one, and the task was told to only check."""

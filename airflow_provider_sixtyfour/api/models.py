@@ -1,0 +1,258 @@
+"""
+What the API answers, as frozen values.
+
+Forgiving about what is unknown or missing, exact about the few fields that decisions rest on: a run without a
+``job_id`` or a ``status`` is no run, and `MalformedAnswer` says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class MalformedAnswer(ValueError):
+    """An answer lacks a field that a decision rests on."""
+
+
+def _object(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise MalformedAnswer(f"{what} should be an object, not {type(value).__name__}")
+    return value
+
+
+def _list(value: Any, what: str) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise MalformedAnswer(f"{what} should be a list, not {type(value).__name__}")
+    return value
+
+
+def _required(data: Mapping[str, Any], key: str, what: str) -> str:
+    value = _text(data, key)
+    if value is None:
+        raise MalformedAnswer(f"{what} has no {key!r}")
+    return value
+
+
+def _text(data: Mapping[str, Any], key: str) -> str | None:
+    value = data.get(key)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _number(data: Mapping[str, Any], key: str) -> float | None:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    return value
+
+
+def _count(data: Mapping[str, Any], key: str) -> int | None:
+    number = _number(data, key)
+    return None if number is None else int(number)
+
+
+def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A stored workflow; ``definition`` (``blocks`` and ``edges``) is ``None`` in lists."""
+
+    id: str
+    name: str | None
+    description: str | None
+    status: str | None
+    definition: Mapping[str, Any] | None
+
+    @classmethod
+    def read(cls, value: Any) -> Workflow:
+        """Read one workflow; its id is required."""
+        data = _object(value, "a workflow")
+        return cls(
+            id=_required(data, "id", "a workflow"),
+            name=_text(data, "name"),
+            description=_text(data, "description"),
+            status=_text(data, "status"),
+            definition=_mapping(data, "workflow_definition") or None,
+        )
+
+    @classmethod
+    def read_all(cls, value: Any) -> tuple[Workflow, ...]:
+        """Read a list of workflows."""
+        return tuple(map(cls.read, _list(value, "the list of workflows")))
+
+
+@dataclass(frozen=True, slots=True)
+class BlockType:
+    """A kind of block that a workflow may use, with the JSON Schema of its ``specs``."""
+
+    block_name: str
+    specs_schema: Mapping[str, Any]
+
+    @classmethod
+    def read_all(cls, value: Any) -> tuple[BlockType, ...]:
+        """Read the list of kinds of blocks."""
+        return tuple(
+            cls(_required(_object(item, "a block"), "block_name", "a block"), _mapping(item, "specs_schema"))
+            for item in _list(value, "the list of blocks")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """
+    The answer to a submission.
+
+    ``already_started`` is true when the API recognised the ``Idempotency-Key`` and started nothing new.
+    """
+
+    job_id: str
+    already_started: bool
+
+    @classmethod
+    def read(cls, value: Any) -> StartedRun:
+        """Read the answer; its ``job_id`` is required."""
+        data = _object(value, "a started run")
+        return cls(_required(data, "job_id", "a started run"), data.get("already_started") is True)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockProgress:
+    """How far one block of a run is; ``processed`` and ``total`` count rows."""
+
+    block_name: str
+    sequence_number: int | None
+    status: str | None
+    processed: int | None
+    total: int | None
+    error_message: str | None
+
+    @classmethod
+    def read(cls, value: Any) -> BlockProgress:
+        """Read one block of a live status."""
+        data = value if isinstance(value, Mapping) else {}
+        return cls(
+            block_name=_text(data, "block_name") or "?",
+            sequence_number=_count(data, "sequence_number"),
+            status=_text(data, "status"),
+            processed=_count(data, "processed_count"),
+            total=_count(data, "total_count"),
+            error_message=_text(data, "error_message"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """A run as its ``live_status`` tells it; ``percent`` is 0 to 100."""
+
+    workflow_id: str | None
+    status: str
+    percent: float
+    current_block: str | None
+    blocks: tuple[BlockProgress, ...]
+
+    @classmethod
+    def read(cls, value: Any) -> LiveStatus:
+        """Read a live status; its ``overall_status`` is required."""
+        data = _object(value, "a live status")
+        blocks = data.get("blocks")
+        return cls(
+            workflow_id=_text(data, "workflow_id"),
+            status=_required(data, "overall_status", "a live status"),
+            percent=_number(data, "overall_progress_percentage") or 0.0,
+            current_block=_text(data, "current_block"),
+            blocks=tuple(map(BlockProgress.read, blocks)) if isinstance(blocks, list) else (),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A row of the list of runs; ``metrics`` are the API's own (rows in and out, costs)."""
+
+    job_id: str
+    workflow_id: str | None
+    status: str
+    status_reason: str | None
+    error_message: str | None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read_all(cls, value: Any) -> tuple[ListedRun, ...]:
+        """Read the list of runs, newest first as the API gives it; a row that names no run is left out."""
+        rows = (row for row in _list(value, "the list of runs") if isinstance(row, Mapping))
+        return tuple(
+            cls(
+                job_id=row["job_id"],
+                workflow_id=_text(row, "workflow_id"),
+                status=row["status"],
+                status_reason=_text(row, "status_reason"),
+                error_message=_text(row, "error_message"),
+                metrics=_mapping(row, "metrics"),
+            )
+            for row in rows
+            if _text(row, "job_id") and _text(row, "status")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """
+    One result file of a run.
+
+    ``download_url`` is a secret: whoever holds it can read the file. It is kept out of ``repr``, as are
+    ``rows``, the rows themselves where the API sent them along. ``file_size`` is in bytes (uncompressed),
+    ``expires_in`` in seconds.
+    """
+
+    filename: str
+    block_number: int | None
+    row_count: int | None
+    file_size: int | None
+    message: str | None
+    expires_in: float
+    download_url: str | None = field(repr=False)
+    rows: tuple[Mapping[str, Any], ...] | None = field(repr=False)
+
+    @classmethod
+    def read_all(cls, value: Any) -> tuple[ResultFile, ...]:
+        """Read the list of result files."""
+        return tuple(cls._read(_object(item, "a result file")) for item in _list(value, "the result files"))
+
+    @classmethod
+    def _read(cls, data: Mapping[str, Any]) -> ResultFile:
+        rows = data.get("results")
+        expires_in = _number(data, "download_expires_in_seconds")
+        return cls(
+            filename=_text(data, "filename") or "",
+            block_number=_count(data, "block_number"),
+            row_count=_count(data, "row_count"),
+            file_size=_count(data, "file_size"),
+            message=_text(data, "message"),
+            # 900 s is what the vendor's OpenAPI text gives as the default.
+            expires_in=900.0 if expires_in is None else expires_in,
+            download_url=_text(data, "download_url"),
+            rows=tuple(r for r in rows if isinstance(r, Mapping)) if isinstance(rows, list) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An OAuth access token, kept out of ``repr``; ``expires_in`` is in seconds."""
+
+    access_token: str = field(repr=False)
+    expires_in: float
+
+    @classmethod
+    def read(cls, value: Any) -> Token:
+        """Read a token answer; a token that doesn't say how long it lives is taken to live five minutes."""
+        data = _object(value, "a token answer")
+        return cls(_required(data, "access_token", "a token answer"), _number(data, "expires_in") or 300.0)
+
+
+def read_handle(value: Any) -> str:
+    """Read the handle id that an upload answers."""
+    return _required(_object(value, "an upload's answer"), "handle_id", "an upload's answer")

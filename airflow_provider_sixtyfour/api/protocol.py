@@ -1,0 +1,165 @@
+"""
+Reads an answer: either the value that the call asked for, or the one error that says what went wrong.
+
+Every shape of error that the API or a proxy in front of it is known to send becomes one readable line; what
+comes without meaning (HTML with status 200, half a JSON text) counts as "unavailable for now".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from html import unescape
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from airflow_provider_sixtyfour.api.calls import Call
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourNotFoundError,
+    SixtyfourRefusedError,
+    SixtyfourUnavailableError,
+)
+from airflow_provider_sixtyfour.api.models import MalformedAnswer
+
+T = TypeVar("T")
+
+LONGEST_REASON = 600  # characters of the API's own words that an error message repeats
+
+# Statuses that time can mend. 408 and 425 are a proxy's ways of saying "send it again".
+_PASSING = {408, 425, 429}
+# Refused before any work was done, so that even a submission may be sent again.
+_NOT_CARRIED_OUT = {425, 429}
+
+_ADVICE = {
+    401: "Check the API key, or the OAuth client, of the connection.",
+    402: "Nothing was charged; add credits to the Sixtyfour account, then clear the task.",
+    403: "The connection's credential has no access to it.",
+    404: "There is none of that id, or it belongs to another organisation.",
+    409: "That id is taken.",
+    429: "The account is over its limit of requests a minute.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; names of headers are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+def read(call: Call[T], answer: Answer, *, secrets: tuple[str, ...] = ()) -> T:
+    """
+    Return what the call asked for.
+
+    :param secrets: texts that no message may repeat, should the API echo them.
+    :raises SixtyfourRefusedError: (404: `SixtyfourNotFoundError`) if asking again can't help.
+    :raises SixtyfourUnavailableError: if it may.
+    """
+    status = answer.status
+    if 200 <= status < 300:
+        try:
+            return call.read(json.loads(answer.body))
+        except (MalformedAnswer, ValueError, RecursionError) as error:
+            what = str(error) if isinstance(error, MalformedAnswer) else "it is not JSON"
+            message = f"Answer {status} of the API can't be read while {call.purpose}: {what}"
+            raise SixtyfourUnavailableError(_without(secrets, f"{message}.{_taste(answer)}")) from None
+
+    reason = _without(secrets, _reason(answer))
+    message = f"Sixtyfour answered {status} while {call.purpose}: {reason} {_ADVICE.get(status, '')}".rstrip()
+    if status >= 500 or status in _PASSING or status < 200:
+        raise SixtyfourUnavailableError(
+            message,
+            status=status,
+            retry_after=retry_after(answer.headers),
+            may_have_worked=status not in _NOT_CARRIED_OUT,
+        )
+    if status == 404:
+        raise SixtyfourNotFoundError(message, status=status)
+    raise SixtyfourRefusedError(message, status=status)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for, in either of its forms, or ``None``."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
+        return float(value)
+    try:
+        when = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+
+
+def _reason(answer: Answer) -> str:
+    """Say in the API's own words why it refused."""
+    if 300 <= answer.status < 400:
+        host = urlsplit(answer.headers.get("location", "")).netloc.rpartition("@")[2]
+        return (
+            f"a redirect{f' to {host}' if host else ''}, which is not followed. "
+            "The host of the connection is probably not the API's own address."
+        )
+    try:
+        words = _words(json.loads(answer.body))
+    except (ValueError, RecursionError):
+        words = _visible_text(answer.body.decode("utf-8", "replace"))
+    words = " ".join(words.split())
+    if len(words) > LONGEST_REASON:
+        words = words[:LONGEST_REASON].rstrip() + " […]"
+    if not words:
+        return "no reason given."
+    return words if words[-1] in ".!?]" else words + "."
+
+
+def _words(value: Any) -> str:
+    """Find the message in any of the shapes that the API uses for an error."""
+    match value:
+        case {"error": {} as inner}:
+            return _words(inner)
+        case {"message": str(message), "error": str(code)} | {"message": str(message), "code": str(code)}:
+            return f"{message} ({code})" if code and code != message else message
+        case {"error_description": str(message), "error": str(code)}:  # RFC 6749, the token endpoint
+            return f"{message} ({code})"
+        case {"message": str(message)}:
+            return message
+        case {"detail": [*items]}:
+            return "; ".join(_validation(item) for item in items)
+        case {"detail": inner} | {"error": inner}:
+            return _words(inner)
+        case str(text):
+            return text
+        case None | {} | []:
+            return "" if not value else json.dumps(value)
+    return json.dumps(value)
+
+
+def _validation(item: Any) -> str:
+    match item:
+        case {"loc": [*where], "msg": str(message)}:
+            return f"{'.'.join(map(str, where))}: {message}"
+    return _words(item)
+
+
+def _visible_text(text: str) -> str:
+    """Reduce a proxy's HTML page to what a reader would see of it."""
+    title = re.search(r"<title[^>]*>(.{1,300}?)</title>", text[:20_000], re.IGNORECASE | re.DOTALL)
+    if title:
+        return unescape(title.group(1))
+    return unescape(re.sub(r"<[^>]{0,2000}>", " ", text[:20_000]))
+
+
+def _taste(answer: Answer) -> str:
+    text = " ".join(_visible_text(answer.body[:20_000].decode("utf-8", "replace")).split())
+    return f" It begins: {text[:120]!r}" if text else " It is empty."
+
+
+def _without(secrets: tuple[str, ...], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,74 @@
+"""
+The one policy on trying again: which failure of which call, and after how long.
+
+A submission that may have worked is repeated under an ``Idempotency-Key`` only; nothing is repeated that can't
+get better. Both clients run it through tenacity; the wait for a run asks it for its pauses too.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+    from airflow_provider_sixtyfour.api.calls import Call
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 8  # with the pauses below: about two minutes, twice the window of the API's rate limit
+LONGEST_PAUSE = 60.0  # seconds; the vendor's advice on a 429
+LONGEST_RETRY_AFTER = 300.0  # seconds; a server that asks for more is asked again all the same
+
+
+def may_repeat(call: Call[Any], error: BaseException) -> bool:
+    """Say whether sending ``call`` again after ``error`` can help and can't do harm."""
+    if not isinstance(error, SixtyfourUnavailableError):
+        return False
+    return call.repeatable or not error.may_have_worked
+
+
+def pause(error: BaseException | None, attempt: int) -> float:
+    """
+    Return the seconds to wait after a failure.
+
+    What ``Retry-After`` asks for, plus up to a second so that many waiters don't return at once; else
+    exponential with full jitter, up to 60 s.
+
+    :param attempt: how many times in a row it has failed, from 1.
+    """
+    import tenacity
+
+    asked = error.retry_after if isinstance(error, SixtyfourUnavailableError) else None
+    wait: Any
+    if asked is not None:
+        wait = tenacity.wait_fixed(min(asked, LONGEST_RETRY_AFTER)) + tenacity.wait_random(0, 1)
+    else:
+        wait = tenacity.wait_random_exponential(multiplier=1, max=LONGEST_PAUSE - 0.5) + tenacity.wait_fixed(0.5)
+    state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+    state.attempt_number = attempt
+    return float(wait(state))
+
+
+def tenacity_options(call: Call[Any], attempts: int) -> dict[str, Any]:
+    """Return the policy as the keyword arguments of ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``."""
+    import tenacity
+
+    def wait(state: RetryCallState) -> float:
+        return pause(state.outcome and state.outcome.exception(), state.attempt_number)
+
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome and state.outcome.exception()
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        log.warning("%s Trying again in %.0f s (%d of %d).", error, seconds, state.attempt_number, attempts)
+
+    return {
+        "retry": tenacity.retry_if_exception(lambda error: may_repeat(call, error)),
+        "wait": wait,
+        "stop": tenacity.stop_after_attempt(attempts),
+        "before_sleep": tell,
+        "reraise": True,
+    }

@@ -1,0 +1,87 @@
+"""
+What a client must know of a connection, checked before anything is sent.
+
+The base URL is an origin with an optional path and nothing else, so that "the API's own origin" is one thing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_sixtyfour.api.credentials import Credential
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+
+LIVE_URL = "https://api.sixtyfour.ai"
+DEFAULT_TIMEOUT = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Where the API is and how to talk to it.
+
+    :param base_url: see `base_url`.
+    :param timeout: seconds to wait for a connection, and for each piece of an answer.
+    :param verify: whether to check the server's certificate, or the path of the CA bundle to check it with.
+    """
+
+    credential: Credential = field(repr=False)
+    base_url: str = LIVE_URL
+    timeout: float = DEFAULT_TIMEOUT
+    verify: bool | str = True
+
+
+def base_url(host: str | None, *, scheme: str | None = None, port: int | None = None) -> str:
+    """
+    Return the base URL that a connection's fields name; the live service if they name none.
+
+    :raises SixtyfourInputError: if they name something else than an ``http(s)`` address.
+    """
+    text = (host or "").strip().rstrip("/")
+    if not text:
+        return LIVE_URL
+    if "://" not in text:
+        text = f"{scheme or 'https'}://{text}"
+    wrong = "The host of the connection should be the API's address, such as https://api.sixtyfour.ai"
+    try:
+        parts = urlsplit(text)
+        named_port = parts.port
+    except ValueError:
+        raise SixtyfourInputError(f"{wrong}; it can't be read as one.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(c.isspace() for c in text):
+        raise SixtyfourInputError(f"{wrong}; it names no http(s) host.")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise SixtyfourInputError(f"{wrong}, without user, password, query or fragment.")
+    authority = parts.netloc if named_port is not None or port is None else f"{parts.netloc}:{port}"
+    return f"{parts.scheme}://{authority}{parts.path.rstrip('/')}"
+
+
+def timeout(value: Any) -> float:
+    """
+    Return the timeout in seconds that a connection's ``extra`` gives, as a number or its text.
+
+    :raises SixtyfourInputError: if it is no positive number.
+    """
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if isinstance(value, bool) or not 0 < seconds < math.inf:
+        raise SixtyfourInputError(f"timeout in the connection's extra should be seconds, not {str(value)[:40]!r}.")
+    return seconds
+
+
+def verify(value: Any) -> bool | str:
+    """
+    Return what a connection's ``extra`` says on checking certificates: a boolean, its text, or a path.
+
+    :raises SixtyfourInputError: if it is anything else.
+    """
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    if isinstance(value, bool) or (isinstance(value, str) and value.strip()):
+        return value
+    raise SixtyfourInputError("verify in the connection's extra should be true, false or the path of a CA bundle.")
