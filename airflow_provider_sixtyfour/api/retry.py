@@ -58,10 +58,10 @@ def tenacity_options(call: Call[Any], attempts: int) -> dict[str, Any]:
     import tenacity
 
     def wait(state: RetryCallState) -> float:
-        return pause(state.outcome and state.outcome.exception(), state.attempt_number)
+        return pause(state.outcome.exception() if state.outcome else None, state.attempt_number)
 
     def tell(state: RetryCallState) -> None:
-        error = state.outcome and state.outcome.exception()
+        error = state.outcome.exception() if state.outcome else None
         seconds = state.next_action.sleep if state.next_action else 0.0
         log.warning("%s Trying again in %.0f s (%d of %d).", error, seconds, state.attempt_number, attempts)
 

@@ -1,0 +1,285 @@
+"""
+A workflow as code: read it, give its blocks stable ids, check its graph, compare it with what is stored.
+
+The server rewrites block ids that aren't UUIDs, so ids are made UUIDs here, the same ones each time: what is
+read back is then what was sent, and "nothing changed" can be told.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.api.models import BlockType, Workflow
+
+_NAMESPACE = uuid.UUID("6b0f5a0e-6e4f-5c5b-9d3e-640000000064")  # of the ids made here; never to change
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """
+    A workflow as it is wanted, or as it is stored.
+
+    :param name: ``None`` leaves the stored name as it is.
+    :param description: ``None`` leaves the stored one as it is.
+    :param blocks: by ``block_id``, a UUID; each without that id.
+    :param edges: (from, to, condition), sorted.
+    """
+
+    name: str | None
+    description: str | None
+    blocks: Mapping[str, Mapping[str, Any]]
+    edges: tuple[tuple[str, str, str | None], ...]
+
+    def as_body(self) -> dict[str, Any]:
+        """Return the body of ``update_workflow``."""
+        body: dict[str, Any] = {}
+        if self.name is not None:
+            body["workflow_name"] = self.name
+        if self.description is not None:
+            body["workflow_description"] = self.description
+        body["workflow_definition"] = {
+            "blocks": [{**block, "block_id": block_id} for block_id, block in self.blocks.items()],
+            "edges": [
+                {"from_block_id": begin, "to_block_id": end} | ({"condition": condition} if condition else {})
+                for begin, end, condition in self.edges
+            ],
+        }
+        return body
+
+
+def parse(workflow: Any, workflow_id: str) -> Definition:
+    """
+    Read a wanted workflow, in the shape that the workflow editor copies out.
+
+    :param workflow: a dict, or its JSON text.
+    :param workflow_id: where it will be stored; an ``id`` in the text has to agree.
+    :raises SixtyfourInputError: naming all that is wrong with it.
+    """
+    if isinstance(workflow, str):
+        try:
+            workflow = json.loads(workflow)
+        except ValueError as error:
+            raise SixtyfourInputError(f"The workflow is not valid JSON: {error}.") from None
+    if not isinstance(workflow, Mapping):
+        raise SixtyfourInputError(f"The workflow should be an object, not {type(workflow).__name__}.")
+    if workflow.get("id") not in (None, workflow_id):
+        raise SixtyfourInputError(
+            f"The workflow's own id {workflow['id']!r:.60} is not the task's workflow_id {workflow_id!r}."
+        )
+    name = workflow.get("workflow_name", workflow.get("name"))
+    description = workflow.get("workflow_description", workflow.get("description"))
+    for value, field in ((name, "workflow_name"), (description, "workflow_description")):
+        if value is not None and not isinstance(value, str):
+            raise SixtyfourInputError(f"{field} should be text, not {type(value).__name__}.")
+    graph = workflow.get("workflow_definition", workflow if "blocks" in workflow else None)
+    if not isinstance(graph, Mapping):
+        raise SixtyfourInputError(
+            "The workflow has no workflow_definition. The shape is {'workflow_name': …, 'workflow_description': …, "
+            "'workflow_definition': {'blocks': […], 'edges': […]}}, as 'View Workflow Definition' in the editor shows."
+        )
+    blocks, edges = _graph(graph, workflow_id)
+    return Definition(name, description, blocks, edges)
+
+
+def stored(workflow: Workflow) -> Definition:
+    """Read a workflow as the API gives it back; one that has no readable graph compares as empty."""
+    try:
+        blocks, edges = _graph(workflow.definition or {}, workflow.id)
+    except SixtyfourInputError:
+        blocks, edges = {}, ()
+    return Definition(workflow.name, workflow.description, blocks, edges)
+
+
+def source_block(workflow: Workflow) -> str | None:
+    """Return the ``block_name`` of the stored workflow's first block; ``None`` if it has not exactly one."""
+    definition = stored(workflow)
+    sources = _sources(definition)
+    return definition.blocks[sources[0]]["block_name"] if len(sources) == 1 else None
+
+
+def check(wanted: Definition, kinds: Iterable[BlockType]) -> None:
+    """
+    Check a graph before it is sent.
+
+    :param kinds: what ``GET /workflows/blocks`` lists; with none, names and specs go unchecked.
+    :raises SixtyfourInputError: naming every fault that was found.
+    """
+    faults = [*_faults_of_shape(wanted), *_faults_of_specs(wanted, {kind.block_name: kind for kind in kinds})]
+    if faults:
+        raise SixtyfourInputError("The workflow can't be deployed:\n" + "\n".join(f"- {fault}" for fault in faults))
+
+
+def changes(wanted: Definition, existing: Definition, kinds: Iterable[BlockType] = ()) -> list[str]:
+    """
+    Return the differences, a line each, ready for a log; none if deploying would change nothing.
+
+    :param kinds: their schemas' defaults count as given, since a server may write them out.
+    """
+    defaults = {kind.block_name: _defaults(kind.specs_schema) for kind in kinds}
+    lines = []
+    for field, old, new in (
+        ("workflow_name", existing.name, wanted.name),
+        ("workflow_description", existing.description, wanted.description),
+    ):
+        if new is not None and (new or None) != (old or None):
+            lines.append(f"~ {field}: {_shown(old)} -> {_shown(new)}")
+    for block_id in [*existing.blocks, *(key for key in wanted.blocks if key not in existing.blocks)]:
+        old_block, new_block = existing.blocks.get(block_id), wanted.blocks.get(block_id)
+        if new_block is None:
+            lines.append(f"- block {_title(block_id, old_block)}")
+        elif old_block is None:
+            lines.append(f"+ block {_title(block_id, new_block)}")
+        else:
+            old_flat, new_flat = (_flat(_filled(block, defaults)) for block in (old_block, new_block))
+            lines += [
+                f"~ block {_title(block_id, new_block)} {path}: "
+                f"{_shown(old_flat.get(path, _ABSENT))} -> {_shown(new_flat.get(path, _ABSENT))}"
+                for path in sorted(old_flat.keys() | new_flat.keys())
+                if old_flat.get(path, _ABSENT) != new_flat.get(path, _ABSENT)
+            ]
+    names = {**existing.blocks, **wanted.blocks}
+    for sign, edges in (
+        ("-", set(existing.edges) - set(wanted.edges)),
+        ("+", set(wanted.edges) - set(existing.edges)),
+    ):
+        for begin, end, condition in sorted(edges, key=str):
+            when = f" if {condition}" if condition else ""
+            lines.append(f"{sign} edge {_title(begin, names.get(begin))} -> {_title(end, names.get(end))}{when}")
+    return lines
+
+
+_ABSENT = object()
+
+
+def _graph(
+    graph: Mapping[str, Any], workflow_id: str
+) -> tuple[dict[str, dict[str, Any]], tuple[tuple[str, str, str | None], ...]]:
+    faults: list[str] = []
+    ids: dict[str, str] = {}
+    blocks: dict[str, dict[str, Any]] = {}
+    items, links = graph.get("blocks"), graph.get("edges", [])
+    if not isinstance(items, list) or not isinstance(links, list):
+        raise SixtyfourInputError("workflow_definition should hold a list of blocks and a list of edges.")
+    for number, item in enumerate(items):
+        if not isinstance(item, Mapping) or not isinstance(item.get("block_name"), str):
+            faults.append(f"blocks[{number}] is not an object with a block_name")
+            continue
+        if not isinstance(item.get("specs", {}), Mapping):
+            faults.append(f"blocks[{number}] ({item['block_name']}): specs should be an object")
+            continue
+        given = item.get("block_id")
+        block_id = _stable_id(str(given if given is not None else f"\x00{number}"), workflow_id)
+        if block_id in blocks:
+            faults.append(f"blocks[{number}] ({item['block_name']}): the block_id {given!r:.60} is taken")
+            continue
+        ids[str(given)] = block_id
+        sequence = item.get("sequence_number")
+        blocks[block_id] = {
+            "sequence_number": sequence if isinstance(sequence, int) else number + 1,
+            "block_type": str(item.get("block_type") or item["block_name"]),
+            "block_name": item["block_name"],
+            "specs": dict(item.get("specs", {})),
+        }
+    edges: set[tuple[str, str, str | None]] = set()
+    for number, link in enumerate(links):
+        ends = [link.get(key) if isinstance(link, Mapping) else None for key in ("from_block_id", "to_block_id")]
+        unknown = [end for end in ends if str(end) not in ids]
+        if unknown:
+            faults.append(f"edges[{number}] names no block: {unknown[0]!r:.60}")
+            continue
+        begin, end = (ids[str(name)] for name in ends)
+        condition = link.get("condition")
+        edges.add((begin, end, str(condition) if condition else None))
+    if faults:
+        raise SixtyfourInputError("The workflow can't be read:\n" + "\n".join(f"- {fault}" for fault in faults))
+    return blocks, tuple(sorted(edges, key=str))
+
+
+def _stable_id(given: str, workflow_id: str) -> str:
+    try:
+        return str(uuid.UUID(given))
+    except ValueError:
+        return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, workflow_id), given))
+
+
+def _sources(definition: Definition) -> list[str]:
+    ends = {end for _, end, _ in definition.edges}
+    return [block_id for block_id in definition.blocks if block_id not in ends]
+
+
+def _faults_of_shape(wanted: Definition) -> list[str]:
+    if not wanted.blocks:
+        return ["it has no blocks"]
+    waiting_for = {block_id: {b for b, end, _ in wanted.edges if end == block_id} for block_id in wanted.blocks}
+    left = dict(waiting_for)
+    while ready := [block_id for block_id, before in left.items() if not before & left.keys()]:
+        for block_id in ready:
+            del left[block_id]
+    if left:
+        return ["its edges form a cycle through " + ", ".join(_title(key, wanted.blocks[key]) for key in left)]
+    sources = _sources(wanted)
+    if len(sources) > 1:
+        titles = ", ".join(_title(key, wanted.blocks[key]) for key in sources)
+        return [f"it has {len(sources)} blocks that no edge leads to ({titles}); one of them is the source"]
+    return []
+
+
+def _faults_of_specs(wanted: Definition, kinds: Mapping[str, BlockType]) -> list[str]:
+    import jsonschema
+    import referencing
+
+    faults = []
+    for block_id, block in wanted.blocks.items():
+        title = _title(block_id, block)
+        kind = kinds.get(block["block_name"])
+        if kind is None:
+            if kinds:
+                faults.append(f"block {title}: there is no block_name {block['block_name']!r:.60}")
+            continue
+        # An empty registry: a schema that refers to an address is not followed there.
+        validator = jsonschema.Draft202012Validator(dict(kind.specs_schema), registry=referencing.Registry())
+        try:
+            validator.check_schema(dict(kind.specs_schema))
+            errors = sorted(validator.iter_errors(block["specs"]), key=lambda error: error.json_path)
+        except (jsonschema.SchemaError, referencing.exceptions.Unresolvable):
+            continue  # what can't be checked here, the server checks
+        faults += [f"block {title}: specs{error.json_path[1:]}: {error.message:.300}" for error in errors]
+    return faults
+
+
+def _title(block_id: str, block: Mapping[str, Any] | None) -> str:
+    return f"'{block['block_name']}' ({block_id[:8]})" if block else f"({block_id[:8]})"
+
+
+def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return {}
+    return {
+        name: given["default"]
+        for name, given in properties.items()
+        if isinstance(given, Mapping) and "default" in given
+    }
+
+
+def _filled(block: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {**block, "specs": {**defaults.get(block["block_name"], {}), **block["specs"]}}
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Spread nested objects to paths, so that a diff names the one value that changed."""
+    if isinstance(value, Mapping) and value:
+        return {key: leaf for name, item in value.items() for key, leaf in _flat(item, f"{path}.{name}").items()}
+    return {path.lstrip("."): value}
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."

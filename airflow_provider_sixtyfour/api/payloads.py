@@ -1,0 +1,152 @@
+"""
+What a run is started with, checked before anything is sent.
+
+Rows are plain JSON objects: a value that JSON has no word for is refused with its row and column, never
+turned into something else on the quiet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from airflow_provider_sixtyfour.api.calls import RESULT_FORMATS, identifier
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+
+WEBHOOK_SOURCE = "webhook"
+FILE_SOURCE = "read_csv"
+
+
+def check_rows(payload: Any) -> list[dict[str, Any]] | dict[str, Any]:
+    """
+    Return the payload as plain lists and dicts: a list of objects, or one object.
+
+    :param payload: an object, or any finite collection of objects (a list, a tuple, the lazy sequence of a
+        mapped upstream task).
+    :raises SixtyfourInputError: naming the row and column that can't be sent.
+    """
+    if isinstance(payload, Mapping):
+        return _object(payload, "webhook_payload")
+    if isinstance(payload, str | bytes | bytearray) or not isinstance(payload, Iterable):
+        raise SixtyfourInputError(
+            f"webhook_payload should be a list of objects or one object, not {type(payload).__name__}."
+        )
+    rows = []
+    for number, row in enumerate(payload):
+        if not isinstance(row, Mapping):
+            raise SixtyfourInputError(
+                f"Row {number} of webhook_payload should be an object such as {{'company': 'Example'}}, "
+                f"not {type(row).__name__}."
+            )
+        rows.append(_object(row, f"row {number}"))
+    if not rows:
+        raise SixtyfourInputError(
+            "webhook_payload is an empty list: there is nothing to run. Skip the task when there are no rows."
+        )
+    return rows
+
+
+def check_formats(result_formats: Any) -> tuple[str, ...]:
+    """
+    Return the formats asked for, each once.
+
+    :raises SixtyfourInputError: if one is none of ``csv``, ``json``, ``ndjson``.
+    """
+    names = (result_formats,) if isinstance(result_formats, str) else result_formats
+    if not isinstance(names, Iterable):
+        raise SixtyfourInputError(f"result_formats should be a list of formats, not {type(names).__name__}.")
+    names = tuple(dict.fromkeys(names))
+    unknown = [name for name in names if name not in RESULT_FORMATS]
+    if unknown or not names:
+        raise SixtyfourInputError(
+            f"result_formats should be some of {', '.join(RESULT_FORMATS)}, not {unknown or 'none'}."
+        )
+    return names
+
+
+def run_body(webhook_payload: Any, resource_handle_id: Any, specs_override: Any) -> dict[str, Any]:
+    """
+    Return the body of a submission.
+
+    :raises SixtyfourInputError: if both kinds of input are given, or one of them can't be sent.
+    """
+    if webhook_payload is not None and resource_handle_id is not None:
+        raise SixtyfourInputError("Give webhook_payload or resource_handle_id, not both: a run has one input.")
+    body: dict[str, Any] = {}
+    if webhook_payload is not None:
+        body["webhook_payload"] = check_rows(webhook_payload)
+    override = {}
+    if specs_override is not None:
+        if not isinstance(specs_override, Mapping):
+            raise SixtyfourInputError(f"specs_override should be an object, not {type(specs_override).__name__}.")
+        override = _object(specs_override, "specs_override")
+    if resource_handle_id is not None:
+        handle = identifier(resource_handle_id, "resource_handle_id")
+        if override.get("resource_handle_id", handle) != handle:
+            raise SixtyfourInputError("specs_override names another resource_handle_id than the parameter does.")
+        override["resource_handle_id"] = handle
+    if override:
+        body["specs_override"] = override
+    return body
+
+
+def check_fit(body: Mapping[str, Any], source: str | None, workflow_id: str) -> None:
+    """
+    Check that the input is of the kind that the workflow's source block reads.
+
+    :param source: the source's ``block_name``; ``None`` if it isn't known, which passes everything.
+    :raises SixtyfourInputError: if it isn't.
+    """
+    has_rows = "webhook_payload" in body
+    has_file = "resource_handle_id" in body.get("specs_override", {})
+    wrong = None
+    if source == WEBHOOK_SOURCE and not has_rows:
+        wrong = "it takes rows: give webhook_payload"
+    elif source == FILE_SOURCE and not has_file:
+        wrong = "it reads an uploaded file: give resource_handle_id, as ObjectStorageToSixtyfourOperator returns it"
+    if wrong is None and source == WEBHOOK_SOURCE and has_file:
+        wrong = "it takes rows, not a file: give webhook_payload"
+    if wrong:
+        raise SixtyfourInputError(f"Workflow {workflow_id} begins with the block {source!r}: {wrong}.")
+
+
+def digest(workflow_id: str, body: Mapping[str, Any], result_formats: Sequence[str]) -> str:
+    """Return a fingerprint of the work that a submission asks for; equal work has equal fingerprints."""
+    text = json.dumps([workflow_id, body, sorted(result_formats)], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    result: dict[str, Any] = _plain(value, where, 0)
+    return result
+
+
+def _plain(value: Any, where: str, depth: int) -> Any:
+    """Return ``value`` made of JSON's own types."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise SixtyfourInputError(f"{where} holds text that isn't valid Unicode (half a surrogate pair).")
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise SixtyfourInputError(f"{where} is {value}, for which JSON has no word. Use None for a missing value.")
+        return float(value)
+    if depth > 100:
+        raise SixtyfourInputError(f"{where.partition('[')[0]} is nested more than 100 levels deep, or holds itself.")
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise SixtyfourInputError(f"{where} has a key that isn't text: {str(key)[:60]!r}.")
+        return {str(key): _plain(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{number}]", depth + 1) for number, item in enumerate(value)]
+    raise SixtyfourInputError(
+        f"{where} is of type {type(value).__name__}, for which JSON has no word. Turn it into text or a number first."
+    )

@@ -1,0 +1,128 @@
+"""
+What a run's status means: still going, done, or failed and why.
+
+The one place that knows the statuses. Operator, sensor and trigger share it, on the worker and in the
+triggerer, so that the same run ends the same way everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError
+from airflow_provider_sixtyfour.api.models import BlockProgress, ListedRun, LiveStatus
+
+GOING = frozenset({"queued", "running"})
+FAILED = frozenset({"failed", "cancelled", "timeout"})
+COMPLETED = "completed"
+
+_WHAT_HAPPENED = {
+    "failed": "failed",
+    "cancelled": "was cancelled at Sixtyfour",
+    "timeout": "ran into Sixtyfour's own time limit",
+}
+
+
+def canonical(status: str) -> str:
+    """Return a status in one spelling; the cancel call says ``canceled``, the others ``cancelled``."""
+    status = status.strip().lower()
+    return "cancelled" if status == "canceled" else status
+
+
+def is_known(status: str) -> bool:
+    """Say whether any page of the API names this status; one that none names counts as still going."""
+    return canonical(status) in GOING | FAILED | {COMPLETED}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    How a run ended: plain texts only, so that it can travel in a trigger's event.
+
+    :param status: ``completed``, ``failed``, ``cancelled`` or ``timeout``.
+    :param block: the block that failed, named as in the workflow.
+    :param message: what the API said of it.
+    """
+
+    job_id: str
+    status: str
+    workflow_id: str | None = None
+    block: str | None = None
+    message: str | None = None
+
+    def as_event(self) -> dict[str, Any]:
+        """Return the verdict as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Verdict:
+        """Read what `as_event` wrote, also when a later version wrote more."""
+        return cls(**{name: event.get(name) for name in cls.__slots__})  # type: ignore[arg-type]
+
+    def raise_if_failed(self) -> None:
+        """
+        Raise unless the run completed.
+
+        :raises SixtyfourRunFailedError: naming the run, the block and what the API said.
+        """
+        if self.status == COMPLETED:
+            return
+        of = f" of workflow {self.workflow_id}" if self.workflow_id else ""
+        where = f" in block {self.block}" if self.block else ""
+        said = f": {self.message}" if self.message else "; the API gives no reason"
+        raise SixtyfourRunFailedError(
+            f"Run {self.job_id}{of} {_WHAT_HAPPENED.get(self.status, self.status)}{where}{said.rstrip('.')}. "
+            "A retry or a clear of this task starts a new run.",
+            job_id=self.job_id,
+            status=self.status,
+        )
+
+
+def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
+    """Return how the run ended, or ``None`` while it is going or its status is one that nobody knows."""
+    status = canonical(live.status)
+    if status != COMPLETED and status not in FAILED:
+        return None
+    block = culprit(live) if status in FAILED else None
+    return Verdict(
+        job_id=job_id,
+        status=status,
+        workflow_id=live.workflow_id,
+        block=describe_block(block) if block else None,
+        message=block.error_message if block else None,
+    )
+
+
+def with_reason(ended: Verdict, row: ListedRun | None) -> Verdict:
+    """Return the verdict with the reason that the list of runs gives, where no block gave one."""
+    if row is None or ended.message:
+        return ended
+    reason = " - ".join(text for text in (row.status_reason, row.error_message) if text)
+    return Verdict(ended.job_id, ended.status, ended.workflow_id or row.workflow_id, ended.block, reason or None)
+
+
+def culprit(live: LiveStatus) -> BlockProgress | None:
+    """Return the block that a failed run failed in: the one marked so, else the one with a message."""
+    failed = [block for block in live.blocks if block.status and canonical(block.status) in FAILED]
+    return next(iter(failed + [block for block in live.blocks if block.error_message]), None)
+
+
+def describe_block(block: BlockProgress) -> str:
+    """Name a block for a reader: its name and its number in the workflow."""
+    number = f" ({block.sequence_number})" if block.sequence_number is not None else ""
+    return f"'{block.block_name}'{number}"
+
+
+def describe_progress(live: LiveStatus) -> str:
+    """Tell in one line how far a run is: status, percent, block, rows."""
+    parts = [f"{live.status} {live.percent:.0f} %"]
+    running = [block for block in live.blocks if block.status == "running"]
+    block = running[0] if running else None
+    if block is not None:
+        rows = f", {block.processed or 0} of {block.total} rows" if block.total else ""
+        parts.append(f"block {describe_block(block)}{rows}")
+    elif live.current_block:
+        parts.append(f"block '{live.current_block}'")
+    return ", ".join(parts)
