@@ -1,7 +1,8 @@
-"""Processes that end with the block that started them.
+"""
+Processes that end with the block that started them.
 
-What holds: when ``with Processes(...) as processes`` is left, whether by its end, an exception, SIGINT or SIGTERM,
-no process started through it is alive, nor any that those started. Nothing else on the machine is signalled.
+What holds: when ``with Processes(...) as processes`` is left, whether by its end, an exception, SIGINT, SIGTERM
+or SIGHUP, no process started through it is alive, nor any that those started. Nothing else on the machine is signalled.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -47,15 +47,16 @@ class Processes:
 
     def __enter__(self) -> Processes:
         self.log_dir.mkdir(parents=True, exist_ok=True)
-        # By default SIGTERM ends Python on the spot, without leaving the block.
-        self._sigterm_before = signal.signal(signal.SIGTERM, _exit_on_signal)
+        # By default these end Python on the spot, without leaving the block.
+        self._handlers_before = {n: signal.signal(n, _interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
             self.stop()
         finally:
-            signal.signal(signal.SIGTERM, self._sigterm_before)
+            for number, handler in self._handlers_before.items():
+                signal.signal(number, handler)
 
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> int:
         """Start ``command`` without a terminal or input and return its process id."""
@@ -71,6 +72,12 @@ class Processes:
                 start_new_session=True,
             )
         return self._started[name].pid
+
+    def finish(self, name: str, limit: float) -> None:
+        """Wait at most ``limit`` seconds for a process to end by itself; raise ``ProcessDiedError`` if it failed."""
+        if self._started[name].wait(limit) != 0:
+            self.require_alive()
+        del self._started[name]
 
     def log_path(self, name: str) -> Path:
         """Return where the output of ``name`` goes."""
@@ -91,10 +98,8 @@ class Processes:
                 process.terminate()
             deadline = time.monotonic() + STOP_GRACE
             for process in self._started.values():
-                try:
+                with suppress(subprocess.TimeoutExpired):
                     process.wait(max(0.0, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    pass
             # An orphan keeps its session's id, and the kernel gives out no pid that is still in use as one.
             for process in self._started.values():
                 for pid in _session_members(process.pid):
@@ -116,25 +121,24 @@ def _session_members(session: int) -> list[int]:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
-def _exit_on_signal(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Put off SIGINT and SIGTERM to the end of the block.
+    """
+    Put off the signals that ask us to end to the end of the block.
 
     Between the fork and the note of its id a process could escape us, and a second Ctrl-C must not cut the stopping
     short. Handlers rather than a signal mask: a child would inherit the mask.
     """
     arrived: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, lambda n, _: arrived.append(n)) for number in numbers}
     try:
         yield

@@ -1,0 +1,83 @@
+# From a fresh clone with Python 3.11 and make alone:
+#   make demo         an Airflow and a local Sixtyfour API; runs a workflow, lands its files in ./demo-output/
+#   make test         unit tests, then end-to-end tests on a real Airflow
+#   make test-matrix  unit tests and example Dags on each Airflow of MATRIX
+#   make lint         ruff and mypy --strict
+#   make bench        what importing the operators costs
+# All that these make lies under the clone; `make clean` removes it.
+
+PYTHON := $(shell for each in python3.11 python3; do $$each -c '' 2>/dev/null && { echo $$each; break; }; done)
+VENV := .venv
+
+# Airflow asks to be installed with a constraints file of its release, which is fetched from the network. A date does
+# the same with the package index alone: nothing newer is installed, so that a later build gets what this one got.
+NEWEST := 2026-11-22
+UV_VERSION := 0.13.9
+
+MATRIX := 2.11.2 3.0.6 3.1.8 3.2.2 3.3.2
+# These two break with what came out later.
+NEWEST_3.0.6 := 2025-09-15
+NEWEST_3.2.2 := 2026-06-01
+# Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
+NEWER_ANYWAY := apache-airflow-providers-common-compat
+
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export MYPY_CACHE_DIR := $(CURDIR)/.cache/mypy
+export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
+# A short name: the path of a Unix socket made in here has 107 bytes at most.
+export TMPDIR := $(CURDIR)/.tmp
+
+# --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
+INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
+
+.PHONY: demo test test-unit test-e2e test-matrix lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/python -m demo
+
+test: test-unit test-e2e
+
+test-unit: $(VENV)/.installed
+	$(VENV)/bin/python -m pytest tests/unit
+
+test-e2e: $(VENV)/.installed
+	$(VENV)/bin/python -m pytest tests/e2e
+
+test-matrix: $(MATRIX:%=test-matrix-%)
+
+# The local Sixtyfour API of the example Dags runs in $(VENV), whichever Airflow is under test.
+test-matrix-%: .venvs/%/.installed $(VENV)/.installed
+	SIXTYFOUR_EMULATOR_PYTHON=$(CURDIR)/$(VENV)/bin/python .venvs/$*/bin/python -m pytest tests/unit tests/example_dags
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.installed
+	$(VENV)/bin/python benchmarks/import_cost.py
+
+clean:
+	rm -rf .venv .venvs .cache .airflow .tmp demo-output
+
+.tmp:
+	mkdir -p $@
+
+$(VENV)/bin/uv: | .tmp
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# Stamps: an environment is made again when the requirements or the pins above change.
+$(VENV)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
+	$(INSTALL) --python $(VENV)/bin/python --exclude-newer $(NEWEST) \
+	  "apache-airflow==$(lastword $(MATRIX))" --editable ".[emulator]" --group dev
+	touch $@
+
+.PRECIOUS: .venvs/%/.installed
+.venvs/%/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
+	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python .venvs/$*
+	$(INSTALL) --python .venvs/$*/bin/python --exclude-newer $(or $(NEWEST_$*),$(NEWEST)) \
+	  "apache-airflow==$*" --editable ".[emulator]" --group dev
+	touch $@

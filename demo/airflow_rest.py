@@ -1,0 +1,94 @@
+"""The few calls of Airflow's REST API (v2) that the demo and the end-to-end tests make."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+FINISHED = frozenset({"success", "failed"})  # states in which a Dag run rests
+
+
+class _AnyonesToken(httpx.Auth):
+    """Asks for a token before the first request."""
+
+    requires_response_body = True
+
+    def __init__(self) -> None:
+        self._token = ""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send ``request`` with the token."""
+        if not self._token:
+            answer = yield httpx.Request("GET", request.url.join("/auth/token"))
+            self._token = answer.raise_for_status().json()["access_token"]
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+class AirflowRest:
+    """A client of an Airflow that takes everyone for an admin."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=30.0, auth=_AnyonesToken())
+
+    def is_healthy(self) -> bool:
+        """Whether database, scheduler, triggerer and Dag processor all say so, and tasks find the execution API."""
+        parts = self._get("/api/v2/monitor/health")
+        statuses = [parts[name]["status"] for name in ("metadatabase", "scheduler", "triggerer", "dag_processor")]
+        # The execution API is set up on its first request, which takes seconds and should not be a task's.
+        return statuses == ["healthy"] * 4 and self._http.get("/execution/health", auth=None).is_success
+
+    def has_dag(self, dag_id: str) -> bool:
+        """Whether the Dag processor has read the Dag; raises with the reason if some file can't be imported."""
+        errors = self._get("/api/v2/importErrors")["import_errors"]
+        if errors:
+            raise ImportError("\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in errors))
+        return self._http.get(f"/api/v2/dags/{dag_id}").is_success
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler run the Dag."""
+        self._send("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: Json | None = None) -> str:
+        """Start a run of the Dag and return its id."""
+        body = {"logical_date": None, "conf": conf or {}}
+        return str(self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the Dag run's state."""
+        return str(self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
+        """Return the run's task instances, each with its ``task_id``, ``map_index``, ``state`` and ``try_number``."""
+        answer = self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        return list(answer["task_instances"])
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return a task's XCom as JSON."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self._get(path, map_index=map_index, deserialize=True)["value"]
+
+    def log_lines(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> list[str]:
+        """Return what a task's log shows in the UI: the event of each line, and its error if it has one."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        entries = self._get(path, map_index=map_index, full_content=True)["content"]
+        lines = []
+        for entry in entries:
+            lines.append(str(entry["event"]))
+            lines.extend(f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or ())
+        return lines
+
+    def _get(self, path: str, **params: Any) -> Json:
+        return self._json(self._http.get(path, params=params))
+
+    def _send(self, method: str, path: str, body: Json) -> Json:
+        return self._json(self._http.request(method, path, json=body))
+
+    @staticmethod
+    def _json(answer: httpx.Response) -> Json:
+        if answer.is_error:
+            raise RuntimeError(f"Airflow answered {answer.status_code} to {answer.url}: {answer.text}")
+        return dict(answer.json())

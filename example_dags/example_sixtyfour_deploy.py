@@ -1,0 +1,62 @@
+"""
+Keep a workflow in git: save it from the JSON file beside this Dag, run it, land its result.
+
+``lead_enrichment.json`` is what the workflow editor shows under *View Workflow Definition*. The deploy task saves it
+only when it differs from what is stored, and logs the difference.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.common.compat.sdk import Param, dag
+
+from airflow_provider_sixtyfour.operators.sixtyfour import (
+    SixtyfourDeployWorkflowOperator,
+    SixtyfourRunWorkflowOperator,
+)
+from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
+
+
+@dag(
+    doc_md=__doc__,
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    tags=["sixtyfour", "example"],
+    params={
+        # A UUID of your choice: a workflow that doesn't exist yet is created under it.
+        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64", type="string", format="uuid"),
+        # What a run enriches; type other rows into the trigger form.
+        "rows": Param(
+            [
+                {"name": "Alex Example", "company": "Example Bakery"},
+                {"name": "Sam Sample", "company": "Sample Logistics"},
+                {"name": "Toni Test", "company": "Test Instruments"},
+            ],
+            type="array",
+            items={"type": "object"},
+        ),
+        # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads or gs://google_cloud_default@bucket/leads.
+        "destination": Param("file:///tmp/sixtyfour/deploy", type="string"),
+    },
+    render_template_as_native_obj=True,  # so that the rows arrive as a list, not as its text
+)
+def example_sixtyfour_deploy():
+    deploy = SixtyfourDeployWorkflowOperator(
+        task_id="deploy",
+        workflow_id="{{ params.workflow_id }}",
+        workflow="lead_enrichment.json",  # found beside this file
+    )
+    run = SixtyfourRunWorkflowOperator(
+        task_id="run",
+        workflow_id=deploy.output,
+        webhook_payload="{{ params.rows }}",
+        deferrable=True,  # waits in the triggerer; the worker slot is free meanwhile
+    )
+    SixtyfourToObjectStorageOperator(
+        task_id="land",
+        job_id=run.output,
+        destination="{{ params.destination }}/{{ run_id }}",
+    )
+
+
+example_sixtyfour_deploy()
