@@ -1,0 +1,86 @@
+"""
+The layers of the emulator, put on top of each other.
+
+Invariant: a request passes, in this order, the record, the faults, the latency and the gate before it reaches the
+API; the storage has a record and faults of its own, and knows nothing of credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from airflow_provider_sixtyfour.emulator import control, errors, links
+from airflow_provider_sixtyfour.emulator.control import LoopbackOnly, add_control_routes
+from airflow_provider_sixtyfour.emulator.faults import Faulty
+from airflow_provider_sixtyfour.emulator.gate import Gate
+from airflow_provider_sixtyfour.emulator.oauth_routes import oauth_routes
+from airflow_provider_sixtyfour.emulator.run_routes import run_routes
+from airflow_provider_sixtyfour.emulator.state import State
+from airflow_provider_sixtyfour.emulator.traffic import Recorded
+from airflow_provider_sixtyfour.emulator.workflow_routes import workflow_routes
+
+
+class ByPath:
+    """Sends a request to the application for its path, else to the API."""
+
+    def __init__(self, api: ASGIApp, others: dict[str, ASGIApp]) -> None:
+        self._api = api
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Choose by the beginning of the path."""
+        path = scope["path"]
+        app = next((app for prefix, app in self._others.items() if path.startswith(prefix)), self._api)
+        await app(scope, receive, send)
+
+
+class Late:
+    """Answers everything later."""
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait, then go on."""
+        if self._seconds:
+            await asyncio.sleep(self._seconds)
+        await self._app(scope, receive, send)
+
+
+def api_application(state: State) -> ASGIApp:
+    """Return what listens on the API's port."""
+    api = _fastapi()
+    api.include_router(run_routes(state))
+    api.include_router(workflow_routes(state))
+    api.include_router(oauth_routes(state))
+    gated = Late(Gate(api, state.options, state.tokens, state.limit), state.options.latency)
+    side = state.api_side
+    recorded = Recorded(Faulty(gated, state.faults, side.connections, "api"), side.traffic, side.connections)
+    private = _fastapi()
+    add_control_routes(private, state)
+    others: dict[str, ASGIApp] = {control.PREFIX: LoopbackOnly(private)}
+    if state.storage_port is None:
+        others[links.PREFIX] = storage_application(state)
+    return ByPath(recorded, others)
+
+
+def storage_application(state: State) -> ASGIApp:
+    """Return what serves result files."""
+    side = state.storage_side
+    faulty = Faulty(state.storage, state.faults, side.connections, "storage")
+    return Recorded(faulty, side.traffic, side.connections)
+
+
+def _fastapi() -> FastAPI:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.exception_handler(errors.ApiError)
+    async def refuse(request: Request, error: errors.ApiError) -> JSONResponse:
+        return error.response()
+
+    return app

@@ -1,0 +1,46 @@
+"""
+The refusals of the API, in every shape of body that it is known to answer with.
+
+Invariant: whatever is refused leaves nothing behind. An :class:`ApiError` is raised before anything is stored or
+charged, and ends the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi.responses import JSONResponse
+
+
+class ApiError(Exception):
+    """A refusal with its status, its JSON body and its headers."""
+
+    def __init__(self, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{status}: {body}")
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+    def response(self) -> JSONResponse:
+        """Return the answer to send."""
+        return JSONResponse(self.body, status_code=self.status, headers=self.headers)
+
+
+def titled(status: int, error: str, message: str, headers: Mapping[str, str] | None = None) -> ApiError:
+    """Return a refusal of the shape ``{"error": "...", "message": "..."}``."""
+    return ApiError(status, {"error": error, "message": message}, headers)
+
+
+def coded(status: int, code: str, message: str) -> ApiError:
+    """Return a refusal of the shape ``{"error": {"code": "...", "message": "..."}}``."""
+    return ApiError(status, {"error": {"code": code, "message": message}})
+
+
+def detailed(status: int, detail: str) -> ApiError:
+    """Return a refusal of the shape ``{"detail": "..."}``."""
+    return ApiError(status, {"detail": detail})
+
+
+def invalid(location: list[str | int], message: str, kind: str = "value_error") -> ApiError:
+    """Return a 422 of FastAPI's own shape, for a check that FastAPI doesn't make."""
+    return ApiError(422, {"detail": [{"type": kind, "loc": location, "msg": message}]})

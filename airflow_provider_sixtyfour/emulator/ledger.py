@@ -1,0 +1,161 @@
+"""
+All runs, and what they cost.
+
+Invariant: an idempotency key starts one run and no more, whatever comes with it later; a run that is refused costs
+nothing; runs are kept in the order in which they were queued, and no two were queued at the same instant.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_sixtyfour.emulator import errors, pipeline
+from airflow_provider_sixtyfour.emulator.bodies import RunBody
+from airflow_provider_sixtyfour.emulator.graph import Graph, checked_specs
+from airflow_provider_sixtyfour.emulator.inputs import Rows, SentRows
+from airflow_provider_sixtyfour.emulator.options import Options
+from airflow_provider_sixtyfour.emulator.plans import Plan, Plans
+from airflow_provider_sixtyfour.emulator.runs import CANCELLED, Intervention, Run
+from airflow_provider_sixtyfour.emulator.uploads import Uploads
+from airflow_provider_sixtyfour.emulator.workflows import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A valid request for a run."""
+
+    workflow: Workflow
+    request: RunBody
+    raw: bytes
+    formats: frozenset[str]
+    idempotency_key: str | None
+
+
+class Ledger:
+    """The runs of an emulator."""
+
+    def __init__(self, options: Options, uploads: Uploads, plans: Plans) -> None:
+        self._options = options
+        self._uploads = uploads
+        self._plans = plans
+        self._runs: dict[str, Run] = {}
+        self._by_key: dict[str, Run] = {}
+        self.credits_used = 0
+
+    def __iter__(self) -> Iterator[Run]:
+        """Give all runs, oldest first."""
+        return iter(list(self._runs.values()))
+
+    def replayed(self, idempotency_key: str | None) -> Run | None:
+        """Return the run that this key has started."""
+        return self._by_key.get(idempotency_key) if idempotency_key else None
+
+    def get(self, job_id: str) -> Run:
+        """Return a run, or raise the 404."""
+        run = self._runs.get(job_id)
+        if run is None:
+            raise errors.detailed(404, f"Workflow run {job_id} not found")
+        return run
+
+    def start(self, submission: Submission, now: float) -> Run:
+        """Start a run, or raise 400, 402 or 404."""
+        workflow = submission.workflow
+        graph, rows = self._input(workflow.graph, submission.request)
+        cost = pipeline.price(graph.order, rows.count)
+        self._charge(cost)
+        number = len(self._runs) + 1
+        plan = self._plans.take(workflow.workflow_id) or self._usual_plan(number)
+        options = self._options
+        last = next(reversed(self._runs.values()), None)
+        run = Run(
+            number=number,
+            job_id=str(uuid.uuid4()),
+            workflow_id=workflow.workflow_id,
+            workflow_name=workflow.name,
+            graph=graph,
+            rows=rows,
+            formats=submission.formats,
+            body=submission.raw,
+            idempotency_key=submission.idempotency_key,
+            queued_at=max(now, last.queued_at + 1e-6) if last else now,
+            plan=plan,
+            queue_seconds=options.queue_seconds if plan.queue_seconds is None else plan.queue_seconds,
+            run_seconds=options.run_seconds if plan.seconds is None else plan.seconds,
+            credits=cost,
+        )
+        self._runs[run.job_id] = run
+        if run.idempotency_key:
+            self._by_key[run.idempotency_key] = run
+        workflow.last_run_at = run.queued_at
+        return run
+
+    def cancel(self, job_id: str, now: float) -> None:
+        """Cancel a run, or raise 400 or 404. A cancel that takes time may come too late."""
+        run = self.get(job_id)
+        moment = run.at(now)
+        if moment.ended:
+            raise errors.detailed(400, f"Workflow run {job_id} can't be cancelled: it is {moment.status}")
+        at = now + run.plan.cancel_seconds
+        if not run.at(at).ended:
+            run.intervention = Intervention(at, "cancelled")
+
+    def recent(self, status: str | None, workflow_id: str | None, limit: int, now: float) -> list[Run]:
+        """Return the runs that the list shows, newest first."""
+        wanted = {"active": {"queued", "running"}, "cancelled": CANCELLED}.get(status or "", {status})
+        found: list[Run] = []
+        for run in reversed(self._runs.values()):
+            if len(found) == limit:
+                break
+            if workflow_id is not None and run.workflow_id != workflow_id:
+                continue
+            if run.is_hidden(now) or (status is not None and run.at(now).status not in wanted):
+                continue
+            found.append(run)
+        return found
+
+    def _usual_plan(self, number: int) -> Plan:
+        """Spread the runs that fail evenly: of 4 runs at a rate of 0.5 the second and the fourth."""
+        rate = self._options.fail_rate
+        fails = int(number * rate) > int((number - 1) * rate)
+        return Plan(status="failed") if fails else _COMPLETES
+
+    def _charge(self, cost: int) -> None:
+        budget = self._options.credits
+        if budget is not None and (self.credits_used + cost > budget or self.credits_used >= budget):
+            left = max(0, budget - self.credits_used)
+            message = f"Not enough credits: the run costs {cost}, {left:g} are left. Nothing was charged"
+            raise errors.coded(402, "insufficient_credits", message)
+        self.credits_used += cost
+
+    def _input(self, graph: Graph, request: RunBody) -> tuple[Graph, Rows]:
+        source = graph.source
+        override: Mapping[str, Any] = request.specs_override or {}
+        specs = checked_specs(source.sequence_number, source.block_name, {**source.specs, **override})
+        if override:
+            graph = pipeline.with_source_specs(graph, specs)
+        if source.block_name == "webhook":
+            return graph, _sent_rows(request)
+        if request.webhook_payload is not None:
+            raise errors.detailed(400, "This workflow starts with read_csv: it takes no webhook_payload")
+        handle = override.get("resource_handle_id")
+        if not handle:
+            raise errors.detailed(
+                400, "This workflow starts with read_csv: specs_override.resource_handle_id must name an upload"
+            )
+        return graph, self._uploads.rows(handle)
+
+
+_COMPLETES = Plan()
+
+
+def _sent_rows(request: RunBody) -> SentRows:
+    if request.webhook_payload is None:
+        raise errors.detailed(400, "This workflow starts with webhook: it needs a webhook_payload")
+    payload = request.webhook_payload
+    rows = [payload] if isinstance(payload, dict) else payload
+    if not rows:
+        raise errors.detailed(400, "webhook_payload has no rows")
+    return SentRows(rows)

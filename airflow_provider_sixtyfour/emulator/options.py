@@ -1,0 +1,48 @@
+"""
+What an emulator can be told when it starts: one table of options, with their defaults and units.
+
+Invariant: an :class:`Options` is complete and valid; nothing else reads the command line or the environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """A client that may ask for tokens, with the one public key it signs for."""
+
+    client_id: str
+    key_id: str
+    public_key: str = field(repr=False)  # PEM
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The settings of one emulator. Times are in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 6464  # 0: a free one
+    storage_port: int | None = None  # None: the API's own; 0: a free one
+    api_key: str = field(default="emulator", repr=False)
+    oauth_clients: tuple[OAuthClient, ...] = ()
+    token_seconds: float = 3600.0
+    run_seconds: float = 5.0
+    queue_seconds: float = 0.5
+    fail_rate: float = 0.0  # share of the runs that fail
+    latency: float = 0.0
+    credits: float | None = None  # None: without limit
+    data_dir: Path | None = None  # None: a temporary one, removed at exit
+    link_seconds: float = 900.0
+    ranges: bool = True
+    etags: bool = True
+    requests_per_minute: int = 500  # per credential; 0: without limit
+    retry_after: bool = True
+    inline_rows: int = 100  # results of up to this many rows are also given inline
+    fill_defaults: bool = False
+    webhook_secret: str = field(default="emulator", repr=False)
+    webhook_hosts: frozenset[str] = frozenset()  # besides loopback addresses; "*": any
+    verbose: bool = False
+    stop_with_stdin: bool = False
