@@ -31,6 +31,18 @@ def seconds(value: Any, name: str) -> float | None:
     return number
 
 
+def check_poll_interval(value: Any) -> float:
+    """
+    Return a poll interval in seconds.
+
+    :raises SixtyfourInputError: if it is no positive duration.
+    """
+    interval = seconds(value, "poll_interval")
+    if interval is None:
+        raise SixtyfourInputError("poll_interval should be a positive number of seconds, not None.")
+    return interval
+
+
 def deadline(start: datetime | None, *limits: float | None) -> float | None:
     """Return the earliest of the limits (seconds from ``start``) in seconds of the epoch; ``None`` for none."""
     given = [limit for limit in limits if limit is not None]

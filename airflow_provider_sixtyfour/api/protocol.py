@@ -68,7 +68,7 @@ def read(call: Call[T], answer: Answer, *, secrets: tuple[str, ...] = ()) -> T:
         except (MalformedAnswer, ValueError, RecursionError) as error:
             what = str(error) if isinstance(error, MalformedAnswer) else "it is not JSON"
             message = f"Answer {status} of the API can't be read while {call.purpose}: {what}"
-            raise SixtyfourUnavailableError(_without(secrets, f"{message}.{_taste(answer)}")) from None
+            raise SixtyfourUnavailableError(_without(secrets, f"{message}.{_taste(answer)}"), status=status) from None
 
     reason = _without(secrets, _reason(answer))
     message = f"Sixtyfour answered {status} while {call.purpose}: {reason} {_ADVICE.get(status, '')}".rstrip()

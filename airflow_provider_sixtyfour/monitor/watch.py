@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from logging import Logger
 
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
@@ -21,6 +20,7 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.api.models import LiveStatus
 from airflow_provider_sixtyfour.api.retry import pause
 from airflow_provider_sixtyfour.api.verdicts import Verdict, describe_progress, is_known, verdict
+from airflow_provider_sixtyfour.monitor.log import Log
 
 # Seconds in which a run that was just started may be unknown to `live_status`: what accepts a run and what
 # tells of it need not be the same machine.
@@ -44,7 +44,7 @@ class RunWatch:
         *,
         poll_interval: float,
         deadline: float | None,
-        log: Logger,
+        log: Log,
         may_be_unknown: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -1,0 +1,188 @@
+"""
+Fetches one result file through its signed link into a local file: whole, or an error.
+
+Constant memory. A broken connection goes on where it stopped (``Range``, ``If-Range``), or from the start where
+the host has no ranges; a link that has expired is asked for anew. The number of tries that bring nothing is
+bounded. A signed link is a secret: it is masked before use and named in no message.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+
+import requests
+
+from airflow_provider_sixtyfour.api.client import NoNetrc
+from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.protocol import retry_after
+from airflow_provider_sixtyfour.api.retry import pause
+from airflow_provider_sixtyfour.api.transport import network_error
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.settings import Settings
+
+CHUNK = 1024 * 1024  # bytes
+FRUITLESS_TRIES = 6  # in a row that bring not one byte
+_EXPIRED = {401, 403, 404, 410}  # what storage hosts answer to a link that is no longer good
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A signed link, and when (by ``time.monotonic``) it ends."""
+
+    url: str
+    ends_at: float
+
+
+class Download:
+    """
+    Downloads files over one session.
+
+    :param on_secret: is told the secret part of each link before it is used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        on_secret: Callable[[str], object],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._on_secret = on_secret
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._session.auth = NoNetrc()
+        self._session.verify = settings.verify
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def fetch(self, name: str, new_link: Callable[[], Link], target: BinaryIO, *, size: int | None) -> int:
+        """
+        Fetch a file into ``target``, which is left at its end, and return the number of bytes.
+
+        :param name: of the file, for messages.
+        :param new_link: asks the API for a link.
+        :param target: an empty local file, seekable.
+        :param size: bytes, where the API told; what the host says itself counts for more.
+        :raises SixtyfourTransferError: telling how far it came, when the tries are used up.
+        """
+        state = _State(target)
+        link: Link | None = None
+        fruitless = 0
+        while True:
+            before = state.position
+            error: Exception
+            try:
+                if link is None or time.monotonic() >= link.ends_at:
+                    link = new_link()
+                if self._attempt(name, link, state):
+                    break
+                error, link = SixtyfourUnavailableError("its link is no longer good"), None
+            except SixtyfourUnavailableError as unavailable:
+                error = unavailable
+            fruitless = fruitless + 1 if state.position <= before else 1
+            if fruitless >= FRUITLESS_TRIES:
+                of = f" of {state.total}" if state.total is not None else ""
+                raise SixtyfourTransferError(
+                    f"Result file {name!r} could not be fetched: {error} Got {state.position}{of} bytes, then nothing "
+                    f"more in {fruitless} tries. Nothing was left at the destination; a retry starts over."
+                )
+            self._sleep(pause(error, fruitless))
+        if state.total is None and size is not None and state.position != size:
+            raise SixtyfourTransferError(
+                f"Result file {name!r} should have {size} bytes by the API, but the host sent {state.position}."
+            )
+        return state.position
+
+    def _attempt(self, name: str, link: Link, state: _State) -> bool:
+        """Fetch what is missing; return whether the file is whole, False if the link is not good."""
+        purpose = f"fetching result file {name!r}"
+        host = urlsplit(link.url).hostname or "?"
+        try:
+            with self._open(link.url, state) as response:
+                if response.status_code in _EXPIRED:
+                    return False
+                if response.status_code == 416 and state.total == state.position:
+                    return True
+                if response.status_code not in (200, 206):
+                    raise SixtyfourUnavailableError(
+                        f"{host} answered {response.status_code} while {purpose}.",
+                        status=response.status_code,
+                        retry_after=retry_after({key.lower(): value for key, value in response.headers.items()}),
+                    )
+                state.begin(response)
+                for chunk in response.iter_content(CHUNK):
+                    state.write(chunk)
+        except (requests.RequestException, OSError) as error:
+            if isinstance(error, OSError) and not isinstance(error, requests.RequestException) and error.filename:
+                raise  # the local disk, not the network
+            raise network_error(
+                error, purpose=purpose, host=host, timeout=self._settings.timeout, never_sent=False
+            ) from None
+        if state.total is not None and state.position != state.total:
+            raise SixtyfourUnavailableError(f"{host} stopped early while {purpose}.")
+        return True
+
+    def _open(self, url: str, state: _State) -> requests.Response:
+        headers = {"Accept-Encoding": "identity", **state.resuming()}
+        if _origin(url) == _origin(self._settings.base_url):
+            headers |= self._settings.credential.headers() or {}
+        request = self._session.prepare_request(requests.Request("GET", url, headers=headers))
+        for secret in {url, request.url or "", urlsplit(url).query, urlsplit(request.url or "").query} - {""}:
+            self._on_secret(secret)
+        settings = self._session.merge_environment_settings(request.url, {}, True, self._settings.verify, None)
+        return self._session.send(request, timeout=self._settings.timeout, allow_redirects=False, **settings)
+
+
+class _State:
+    """How much of a file is there, and what the host said of the whole."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._validator: str | None = None
+        self.position = 0
+        self.total: int | None = None
+
+    def resuming(self) -> dict[str, str]:
+        """Return the headers that ask for the rest, if the host can tell whether it is still the same file."""
+        if not self.position or self._validator is None:
+            return {}
+        return {"Range": f"bytes={self.position}-", "If-Range": self._validator}
+
+    def begin(self, response: requests.Response) -> None:
+        """Take in the head of an answer: go on, or start over where the host sends the whole."""
+        encoded = response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity")
+        goes_on = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if response.status_code == 206 and goes_on and int(goes_on[1]) == self.position and not encoded:
+            self.total = int(goes_on[2]) if goes_on[2] != "*" else self.total
+            return
+        if response.status_code == 206:
+            self._validator = None  # this host's ranges can't be trusted: from the start, without them
+            raise SixtyfourUnavailableError("The host sent another part than was asked for.")
+        self._target.seek(0)
+        self._target.truncate()
+        self.position = 0
+        length = response.headers.get("Content-Length", "")
+        # Of an encoded body the length says nothing about the file, and a part can't be asked for.
+        self.total = int(length) if length.isdigit() and not encoded else None
+        etag = response.headers.get("ETag", "")
+        strong = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+        self._validator = None if encoded else strong
+
+    def write(self, chunk: bytes) -> None:
+        """Keep a piece."""
+        self._target.write(chunk)
+        self.position += len(chunk)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,0 +1,89 @@
+"""What Airflow reads of this provider without importing any of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PACKAGE = "airflow_provider_sixtyfour"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, for the entry point ``apache_airflow_provider``."""
+    return {
+        "package-name": "airflow-provider-sixtyfour",
+        "name": "Sixtyfour",
+        "description": "Deploy, run and harvest `Sixtyfour <https://sixtyfour.ai>`__ workflows.",
+        "integrations": [
+            {
+                "integration-name": "Sixtyfour",
+                "external-doc-url": "https://docs.sixtyfour.ai",
+                "tags": ["service"],
+            },
+            # The other end of the transfers; Airflow's own io provider serves it.
+            {
+                "integration-name": "Object storage",
+                "external-doc-url": "https://airflow.apache.org",
+                "tags": ["software"],
+            },
+        ],
+        "operators": [
+            {"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.operators.sixtyfour"]},
+        ],
+        "sensors": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.sensors.sixtyfour"]}],
+        "hooks": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.hooks.sixtyfour"]}],
+        "triggers": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.triggers.sixtyfour"]}],
+        "transfers": [
+            {
+                "source-integration-name": "Sixtyfour",
+                "target-integration-name": "Object storage",
+                "python-module": f"{_PACKAGE}.transfers.sixtyfour_to_object_storage",
+            },
+            {
+                "source-integration-name": "Object storage",
+                "target-integration-name": "Sixtyfour",
+                "python-module": f"{_PACKAGE}.transfers.object_storage_to_sixtyfour",
+            },
+        ],
+        "extra-links": [f"{_PACKAGE}.links.sixtyfour.SixtyfourRunLink"],
+        "connection-types": [
+            {
+                "connection-type": "sixtyfour",
+                "hook-class-name": f"{_PACKAGE}.hooks.sixtyfour.SixtyfourHook",
+                "hook-name": "Sixtyfour",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port"],
+                    "relabeling": {
+                        "host": "Base URL",
+                        "login": "OAuth client id",
+                        "password": "API key",
+                    },
+                    "placeholders": {
+                        "host": "https://api.sixtyfour.ai",
+                        "login": "only for an OAuth client, instead of an API key",
+                        "password": "leave empty for an OAuth client",
+                    },
+                },
+                "conn-fields": {
+                    "key_id": _text("OAuth key id", "Names the client's key to the API (the assertion's kid)."),
+                    "private_key": _text(
+                        "OAuth private key", "RSA private key of the OAuth client, PEM.", format="password"
+                    ),
+                    "private_key_path": _text(
+                        "OAuth private key file", "Path of that key on the workers and triggerers, instead."
+                    ),
+                    "timeout": {
+                        "label": "Timeout",
+                        "description": "Seconds to wait for a connection, and for each piece of an answer. Default 60.",
+                        "schema": {"type": ["number", "null"]},
+                    },
+                    "verify": _text(
+                        "Verify TLS", "true, false, or the path of a CA bundle to check the certificate with."
+                    ),
+                },
+            }
+        ],
+    }
+
+
+def _text(label: str, description: str, **schema: str) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}

@@ -1,0 +1,18 @@
+"""What the lower layers ask of a log; ``logging``'s and Airflow's own both give it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Log(Protocol):
+    """A log that takes a message and the values for its ``%s``."""
+
+    def info(self, event: str, *args: Any) -> Any:
+        """Tell what happens."""
+
+    def warning(self, event: str, *args: Any) -> Any:
+        """Tell what the reader should look at."""
+
+    def error(self, event: str, *args: Any) -> Any:
+        """Tell what the reader has to mend."""

@@ -1,0 +1,170 @@
+"""
+A run in the hands of a task on a worker: waited for, concluded, or stopped when the task is.
+
+Waiting here and waiting in the triggerer end in the same place, `conclude`, so both give the same value, the same
+errors and the same cancellation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.api.cancelling import cancel
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
+    SixtyfourRefusedError,
+    SixtyfourTimeoutError,
+    SixtyfourUnavailableError,
+)
+from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict
+from airflow_provider_sixtyfour.operators.submission import recover
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.calls import Call
+    from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
+    from airflow_provider_sixtyfour.monitor.log import Log
+
+
+class RunControl:
+    """
+    Holds what `kill` needs: it runs in a signal handler, while the task is still in the middle of something.
+
+    :param cancels: whether to cancel the run when the task is killed or times out.
+    """
+
+    def __init__(self, hook: SixtyfourHook, *, cancels: bool, log: Log) -> None:
+        self._hook = hook
+        self._cancels = cancels
+        self._log = log
+        self._job_id: str | None = None
+        self._submission: Call[Any] | None = None
+        self._is_starting = False
+        self._is_killed = False
+        self._spare: SixtyfourClient | None = None
+
+    @property
+    def client(self) -> SixtyfourClient:
+        """
+        The task's client.
+
+        Made with a spare for `kill`: the signal handler may interrupt this one in the middle of a request, and
+        can't ask for a connection, since it may have interrupted that too.
+        """
+        if self._spare is None:
+            self._spare = self._hook.spare_client()
+        return self._hook.client
+
+    def submitting(self, call: Call[Any]) -> None:
+        """Note the request that is about to start a run."""
+        self._submission = call
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Mark the time in which the run's id is on its way to `started`."""
+        self._is_starting = True
+        try:
+            yield
+        finally:
+            self._is_starting = False
+
+    def started(self, job_id: str) -> None:
+        """Note the run."""
+        self._job_id, self._submission = job_id, None
+
+    def kill(self) -> None:
+        """
+        Cancel the run, once. Also one whose id is not known yet.
+
+        While a submission is on the stack its answer is still to come: then `stop_if_killed` cancels. Where an
+        exception has cut the submission off (a timeout), its key tells which run it was.
+        """
+        self._is_killed = True
+        if not self._cancels or self._is_starting or self._spare is None:
+            return
+        if self._job_id is None and self._submission is not None:
+            self._job_id = recover(self._spare, self._submission)
+        if self._job_id is not None:
+            self._cancel(self._spare, self._job_id)
+        self._job_id = self._submission = None
+
+    def stop_if_killed(self) -> None:
+        """
+        End the task if it was killed.
+
+        :raises SixtyfourError: if it was.
+        """
+        if self._is_killed:
+            self.kill()
+            raise SixtyfourError("The task was stopped while its run was going.")
+
+    def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> str:
+        """Wait on this worker until the run has ended, and conclude."""
+        from airflow_provider_sixtyfour.monitor.waiting import wait
+        from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
+
+        watch = RunWatch(job_id, poll_interval=poll_interval, deadline=ends_at, log=self._log, may_be_unknown=NEWBORN)
+        try:
+            ended = wait(self.client, job_id, watch, sleep=self._sleep)
+        except SixtyfourTimeoutError as error:
+            return self._give_up(job_id, str(error))
+        return self._end(ended)
+
+    def conclude(self, event: Mapping[str, Any] | None) -> str:
+        """
+        Conclude what a trigger found, as `wait` would have; see `SixtyfourRunTrigger` for the event.
+
+        :returns: the run's id.
+        """
+        match event:
+            case {"ended": {"job_id": str(), "status": str()} as ended}:
+                return self._end(Verdict.from_event(ended))
+            case {"deadline": str(reason), "job_id": str(job_id)}:
+                self._job_id = job_id
+                return self._give_up(job_id, reason)
+            case {"refused": str(reason)}:
+                raise SixtyfourRefusedError(reason)
+            case {"broken": str(reason), "job_id": str(job_id)}:
+                raise SixtyfourUnavailableError(
+                    f"Waiting for run {job_id} broke off: {reason}. The run goes on; a retry of this task resumes it."
+                )
+        raise SixtyfourUnavailableError(f"The trigger's event can't be read: {event!r:.200}. A retry resumes the run.")
+
+    def _end(self, ended: Verdict) -> str:
+        self._job_id = None  # nothing is left to cancel
+        ended.raise_if_failed()
+        self._log.info("Run %s has completed.", ended.job_id)
+        return ended.job_id
+
+    def _give_up(self, job_id: str, reason: str) -> str:
+        """Cancel at the deadline; a run that turns out to have completed is taken, since it is paid for."""
+        if not self._cancels:
+            raise SixtyfourTimeoutError(f"{reason} It goes on: this task does not cancel it.")
+        ended = self._cancel(self.client, job_id)
+        self._job_id = None
+        if ended is not None and ended.status == COMPLETED:
+            self._log.warning("%s It completed just then, so its results stand.", reason)
+            return self._end(ended)
+        outcome = f"The run is now {ended.status}." if ended else "See above whether the run was cancelled."
+        raise SixtyfourTimeoutError(f"{reason} {outcome}")
+
+    def _cancel(self, client: SixtyfourClient, job_id: str) -> Verdict | None:
+        """Cancel without hiding what led to it: a failure is logged, not raised."""
+        try:
+            ended = cancel(client, job_id)
+        except SixtyfourError as error:
+            self._log.error("Run %s could not be cancelled and may go on: %s", job_id, error)
+            return None
+        self._log.info("Cancelled run %s (%s).", job_id, ended.status if ended else "winding down")
+        return ended
+
+    def _sleep(self, pause: float) -> None:
+        """Sleep, but wake up within a second when the task is killed."""
+        until = time.monotonic() + pause
+        while (left := until - time.monotonic()) > 0:
+            self.stop_if_killed()
+            time.sleep(min(1.0, left))
+        self.stop_if_killed()

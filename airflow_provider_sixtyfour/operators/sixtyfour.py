@@ -1,0 +1,311 @@
+"""Operators: run a workflow, deploy one as code, cancel a run, delete a workflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_sixtyfour.api import calls, definitions, payloads
+from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, deadline, seconds
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourDifferenceError,
+    SixtyfourInputError,
+    SixtyfourNotFoundError,
+    SixtyfourRefusedError,
+)
+from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
+from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.json_file import read_json_file
+from airflow_provider_sixtyfour.operators.run_control import RunControl
+from airflow_provider_sixtyfour.operators.submission import Submission
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_sixtyfour.api.models import BlockType
+
+
+class SixtyfourRunWorkflowOperator(BaseOperator):
+    """
+    Run a workflow over rows or an uploaded file, and wait until it has ended.
+
+    A retry goes on with the run that an earlier try started, if that run is going or has completed; a Clear
+    starts a new one. A user who marks the task or clears it, and a deadline, cancel the run.
+
+    :param workflow_id: the stored workflow. (templated)
+    :param webhook_payload: the input rows, for a workflow that begins with a ``webhook`` block: a list of
+        objects or one object, JSON text, or the path of a ``.json`` file beside the Dag. (templated)
+    :param resource_handle_id: the uploaded input file, for one that begins with ``read_csv``, as
+        ``ObjectStorageToSixtyfourOperator`` returns it. (templated)
+    :param specs_override: other ``specs`` for the first block, in this run only. (templated)
+    :param result_formats: which result files to make: ``csv`` (always made), ``json``, ``ndjson``. (templated)
+    :param wait_for_completion: whether to wait for the run's end; without, the task succeeds once it is started.
+    :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting
+        ``[operators] default_deferrable``.
+    :param poll_interval: seconds between two questions how the run is doing.
+    :param timeout: seconds (or a ``timedelta``) after the task's start at which the run is cancelled and the
+        task fails; ``None`` for no limit but ``execution_timeout``, which is kept in the same way. (templated)
+    :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.
+    :param durable: whether a retry may go on with an earlier try's run. Without, each try starts its own.
+    :param sixtyfour_conn_id: the connection. (templated)
+
+    :returns: the run's ``job_id``, also pushed as XCom ``job_id`` as soon as the run exists.
+    :raises AirflowFailException: if the input can't be sent, or the API refuses it (400, 401, 402, 403, 404,
+        409, 422): no retry can help.
+    :raises SixtyfourRunFailedError: if the run failed, was cancelled or timed out; a retry starts a new one.
+    :raises SixtyfourTimeoutError: at ``timeout`` or ``execution_timeout``.
+    """
+
+    template_fields: Sequence[str] = (
+        "workflow_id",
+        "webhook_payload",
+        "resource_handle_id",
+        "specs_override",
+        "result_formats",
+        "timeout",
+        "sixtyfour_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"webhook_payload": "json", "specs_override": "json"}
+    operator_extra_links = (SixtyfourRunLink(),)
+    ui_color = "#e8e4fb"
+
+    def __init__(
+        self,
+        *,
+        workflow_id: str,
+        webhook_payload: Any = None,
+        resource_handle_id: str | None = None,
+        specs_override: dict[str, Any] | str | None = None,
+        result_formats: Sequence[str] = ("csv",),
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 10.0,
+        timeout: float | timedelta | str | None = None,
+        cancel_on_kill: bool = True,
+        durable: bool = True,
+        sixtyfour_conn_id: str = DEFAULT_CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workflow_id = workflow_id
+        self.webhook_payload = webhook_payload
+        self.resource_handle_id = resource_handle_id
+        self.specs_override = specs_override
+        self.result_formats = result_formats
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.cancel_on_kill = cancel_on_kill
+        self.durable = durable
+        self.sixtyfour_conn_id = sixtyfour_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Start or adopt the run, then wait for it here or in the triggerer."""
+        with failing_for_good():
+            body, formats, poll_interval = self._checked_input(context)
+            ends_at = deadline(
+                context["ti"].start_date,
+                seconds(self.timeout, "timeout"),
+                seconds(self.execution_timeout, "execution_timeout"),
+            )
+            client = self._control.client
+            payloads.check_fit(body, self._source_block(), self.workflow_id)
+            submission = Submission(
+                client=client,
+                workflow_id=self.workflow_id,
+                body=body,
+                result_formats=formats,
+                log=self.log,
+                announce=self._control.submitting,
+            )
+            with self._control.starting():
+                job_id = submission.start_or_adopt(context) if self.durable else submission.start()
+                self._control.started(job_id)
+            link = run_url(client.base_url, self.workflow_id, job_id)
+            context["ti"].xcom_push(key="job_id", value=job_id)
+            context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=link)
+            self.log.info("Run %s is at %s", job_id, link)
+            self._control.stop_if_killed()
+            if not self.wait_for_completion:
+                return job_id
+            if self.deferrable:
+                from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
+
+                trigger = SixtyfourRunTrigger(
+                    sixtyfour_conn_id=self.sixtyfour_conn_id,
+                    job_id=job_id,
+                    poll_interval=poll_interval,
+                    deadline=ends_at,
+                    cancel_on_kill=self.cancel_on_kill,
+                )
+                self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
+            return self._control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Conclude what the trigger found."""
+        with failing_for_good():
+            return self._control.conclude(event)
+
+    def on_kill(self) -> None:
+        """Cancel the run; called when the task is marked or cleared, when its worker stops, and on a timeout."""
+        self._control.kill()
+
+    @cached_property
+    def _control(self) -> RunControl:
+        return RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=self.cancel_on_kill, log=self.log)
+
+    def _checked_input(self, context: Context) -> tuple[dict[str, Any], tuple[str, ...], float]:
+        calls.identifier(self.workflow_id, "workflow_id")
+        payload = read_json_file(self, self.webhook_payload, context, "webhook_payload")
+        override = read_json_file(self, self.specs_override, context, "specs_override")
+        body = payloads.run_body(payload, self.resource_handle_id, override)
+        return body, payloads.check_formats(self.result_formats), check_poll_interval(self.poll_interval)
+
+    def _source_block(self) -> str | None:
+        """Return the kind of the workflow's first block, where the credential may read the workflow."""
+        try:
+            return definitions.source_block(self._control.client.send(calls.get_workflow(self.workflow_id)))
+        except SixtyfourRefusedError as error:
+            if error.status == 403:
+                return None
+            raise
+
+
+class SixtyfourDeployWorkflowOperator(BaseOperator):
+    """
+    Make the stored workflow what the Dag says it is; do nothing where it already is.
+
+    The graph is checked before anything is sent. A difference is logged, value by value.
+
+    :param workflow_id: where to store it. (templated)
+    :param workflow: the workflow in the shape that the workflow editor copies out (``workflow_name``,
+        ``workflow_description``, ``workflow_definition`` with ``blocks`` and ``edges``): a dict, JSON text, or
+        the path of a ``.json`` file, absolute or beside the Dag. (templated, the file's content too)
+    :param check: whether to only look: a difference fails the task and nothing is saved.
+    :param sixtyfour_conn_id: the connection. (templated)
+
+    :returns: the ``workflow_id``.
+    :raises AirflowFailException: if the workflow is not valid, or the API refuses it.
+    :raises SixtyfourDifferenceError: with ``check``, if the stored workflow differs.
+    """
+
+    template_fields: Sequence[str] = ("workflow_id", "workflow", "sixtyfour_conn_id")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"workflow": "json"}
+    ui_color = "#e8e4fb"
+
+    def __init__(
+        self,
+        *,
+        workflow_id: str,
+        workflow: Mapping[str, Any] | str,
+        check: bool = False,
+        sixtyfour_conn_id: str = DEFAULT_CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workflow_id = workflow_id
+        self.workflow = workflow
+        self.check = check
+        self.sixtyfour_conn_id = sixtyfour_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Compare, and save if something differs."""
+        with failing_for_good():
+            calls.identifier(self.workflow_id, "workflow_id")
+            wanted = definitions.parse(read_json_file(self, self.workflow, context, "workflow"), self.workflow_id)
+            client = SixtyfourHook(self.sixtyfour_conn_id).client
+            kinds: tuple[BlockType, ...] = client.send(calls.list_blocks())
+            definitions.check(wanted, kinds)
+            try:
+                existing = definitions.stored(client.send(calls.get_workflow(self.workflow_id)))
+            except SixtyfourNotFoundError:
+                existing = definitions.Definition(None, None, {}, ())
+                if wanted.name is None:
+                    raise SixtyfourInputError("A workflow that isn't stored yet needs a workflow_name.") from None
+            changes = definitions.changes(wanted, existing, kinds)
+            if not changes:
+                self.log.info("Workflow %s is as it should be; nothing saved.", self.workflow_id)
+                return self.workflow_id
+            diff = "\n".join(changes)
+            if self.check:
+                raise SixtyfourDifferenceError(f"Workflow {self.workflow_id} is not as it should be:\n{diff}")
+            client.send(calls.update_workflow(self.workflow_id, wanted.as_body()))
+            self.log.info("Saved workflow %s:\n%s", self.workflow_id, diff)
+            return self.workflow_id
+
+
+class SixtyfourCancelRunOperator(BaseOperator):
+    """
+    Cancel a run. One that has ended already is left as it is, and is no error.
+
+    :param job_id: the run. (templated)
+    :param sixtyfour_conn_id: the connection. (templated)
+
+    :raises AirflowFailException: if the API refuses it (401, 403).
+    """
+
+    template_fields: Sequence[str] = ("job_id", "sixtyfour_conn_id")
+    ui_color = "#e8e4fb"
+
+    def __init__(self, *, job_id: str, sixtyfour_conn_id: str = DEFAULT_CONNECTION, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.sixtyfour_conn_id = sixtyfour_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Cancel, and log how the run ended."""
+        from airflow_provider_sixtyfour.api.cancelling import cancel
+
+        with failing_for_good():
+            ended = cancel(SixtyfourHook(self.sixtyfour_conn_id).client, self.job_id, sleep=time.sleep)
+        if ended is None:
+            self.log.info("Run %s: the cancellation was accepted, or there is no such run.", self.job_id)
+        else:
+            self.log.info("Run %s has ended: %s.", self.job_id, ended.status)
+
+
+class SixtyfourDeleteWorkflowOperator(BaseOperator):
+    """
+    Delete a stored workflow; the history of its runs stays.
+
+    :param workflow_id: the workflow. (templated)
+    :param ignore_missing: whether a workflow that isn't there counts as deleted.
+    :param sixtyfour_conn_id: the connection. (templated)
+
+    :raises AirflowFailException: if the API refuses it; also if it is missing, without ``ignore_missing``.
+    """
+
+    template_fields: Sequence[str] = ("workflow_id", "sixtyfour_conn_id")
+    ui_color = "#e8e4fb"
+
+    def __init__(
+        self,
+        *,
+        workflow_id: str,
+        ignore_missing: bool = True,
+        sixtyfour_conn_id: str = DEFAULT_CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workflow_id = workflow_id
+        self.ignore_missing = ignore_missing
+        self.sixtyfour_conn_id = sixtyfour_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Delete it."""
+        with failing_for_good():
+            try:
+                SixtyfourHook(self.sixtyfour_conn_id).client.send(calls.delete_workflow(self.workflow_id))
+            except SixtyfourNotFoundError:
+                if not self.ignore_missing:
+                    raise
+                self.log.info("There is no workflow %s; nothing to delete.", self.workflow_id)
+                return
+            self.log.info("Deleted workflow %s.", self.workflow_id)

@@ -1,0 +1,166 @@
+"""
+Starts a run for a task, or goes on with the one that an earlier try of it has started.
+
+Where Airflow keeps state for a task (3.3), what is about to be sent is written down before it is sent. Where it
+doesn't, the ``Idempotency-Key`` is derived from the task's identity, so that every try derives the same. Either
+way a worker may die at any instant and the retry finds the run.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.api import calls, payloads
+from airflow_provider_sixtyfour.api.cancelling import cancel
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
+    SixtyfourNotFoundError,
+    SixtyfourUnavailableError,
+)
+from airflow_provider_sixtyfour.api.submissions import Action, Record, decide, derived_key
+from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.monitor.log import Log
+
+RECORD_KEY = "sixtyfour_submission"
+NEWBORN_PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before each question whether the API knows a run
+MOST_GENERATIONS = 100  # of derived keys: one for each failed run of the same work in the same task
+
+
+class Submission:
+    """
+    One try's submission.
+
+    :param announce: is told each ``Idempotency-Key`` before it is sent, so that a task that is killed while the
+        answer is on its way can ask for the run again.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: SixtyfourClient,
+        workflow_id: str,
+        body: Mapping[str, Any],
+        result_formats: Sequence[str],
+        log: Log,
+        announce: Callable[[calls.Call[Any]], None] = lambda _: None,
+    ) -> None:
+        self._client = client
+        self._workflow_id = workflow_id
+        self._body = body
+        self._formats = result_formats
+        self._log = log
+        self._announce = announce
+        self._digest = payloads.digest(workflow_id, body, result_formats)
+
+    def start(self) -> str:
+        """Start a run whatever came before, under a fresh key: a lost answer is asked for again, no more."""
+        return self._post(_fresh_key())[0]
+
+    def start_or_adopt(self, context: Context) -> str:
+        """Return the id of the run that does this task's work, starting one unless an earlier try did."""
+        store = context.get("task_state_store")
+        if store is None:
+            return self._by_derived_key(context)
+        return self._by_record(store, context["ti"].max_tries)
+
+    def _by_record(self, store: Any, max_tries: int) -> str:
+        record = Record.read(store.get(RECORD_KEY))
+        status = self._status(record.job_id) if record and record.job_id else None
+        action = decide(record, max_tries=max_tries, digest=self._digest, status=status)
+        if action is Action.ADOPT and record and record.job_id:
+            self._log.info(
+                "Going on with run %s (%s), which an earlier try of this task started.", record.job_id, status
+            )
+            return record.job_id
+        if action is Action.REPLAY and record:
+            self._log.info("An earlier try of this task was cut off while starting a run; asking for that run.")
+            job_id, already_started = self._post(record.key)
+            if not already_started or self._status(job_id) not in FAILED:
+                store.set(RECORD_KEY, record.started(job_id).as_json())
+                return job_id
+            # The lost run has failed since: this try is the retry that replaces it.
+        elif record and record.max_tries == max_tries and record.digest != self._digest:
+            self._stop_outdated(record.job_id, status)
+        record = Record(_fresh_key(), self._digest, max_tries)
+        store.set(RECORD_KEY, record.as_json())
+        # Whatever `already_started` says: nobody else knows a fresh key, so it can only be this very request.
+        job_id, _ = self._post(record.key)
+        store.set(RECORD_KEY, record.started(job_id).as_json())
+        return job_id
+
+    def _by_derived_key(self, context: Context) -> str:
+        identity = _identity(context)
+        for generation in range(MOST_GENERATIONS):
+            key = derived_key(identity, max_tries=context["ti"].max_tries, digest=self._digest, generation=generation)
+            job_id, already_started = self._post(key)
+            if not already_started or self._status(job_id) not in FAILED:
+                return job_id
+        return self.start()
+
+    def _post(self, key: str) -> tuple[str, bool]:
+        call = calls.run_workflow(self._workflow_id, self._body, result_formats=self._formats, idempotency_key=key)
+        self._announce(call)
+        started = self._client.send(call)
+        if started.already_started:
+            self._log.info("Sixtyfour had started run %s for this request already.", started.job_id)
+        else:
+            self._log.info("Started run %s of workflow %s.", started.job_id, self._workflow_id)
+        return started.job_id, started.already_started
+
+    def _status(self, job_id: str) -> str | None:
+        """Return the run's status, or ``None`` if the API knows no such run, a new one's first seconds apart."""
+        for pause in NEWBORN_PAUSES:
+            time.sleep(pause)
+            try:
+                return canonical(self._client.send(calls.live_status(job_id)).status)
+            except SixtyfourNotFoundError:
+                continue
+        return None
+
+    def _stop_outdated(self, job_id: str | None, status: str | None) -> None:
+        """Stop the run of a request that this try no longer makes; nobody would wait for it."""
+        if job_id is None or status is None or status == COMPLETED or status in FAILED:
+            return
+        self._log.warning("The input has changed since run %s was started: cancelling it.", job_id)
+        try:
+            cancel(self._client, job_id)
+        except SixtyfourError as error:
+            self._log.error("Run %s could not be cancelled and may go on: %s", job_id, error)
+
+
+def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
+    """Return the run that a cut-off submission started; ``None`` if the API can't be asked."""
+    try:
+        job_id: str = client.send(call, attempts=2).job_id
+    except SixtyfourUnavailableError:
+        return None
+    return job_id
+
+
+def _fresh_key() -> str:
+    return f"airflow-{uuid.uuid4()}"
+
+
+def _identity(context: Context) -> dict[str, Any]:
+    """
+    Tell this task instance from all others, in any deployment that runs the same Dag with the same API key.
+
+    No deployment has a name that a worker of every Airflow version can read; but no two start a Dag run in the
+    same microsecond.
+    """
+    ti, dag_run = context["ti"], context["dag_run"]
+    return {
+        "dag_id": ti.dag_id,
+        "run_id": ti.run_id,
+        "task_id": ti.task_id,
+        "map_index": ti.map_index,
+        "dag_run_start": dag_run.start_date.isoformat() if dag_run.start_date else "",
+    }

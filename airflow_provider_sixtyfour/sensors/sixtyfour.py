@@ -1,0 +1,115 @@
+"""The sensor that waits for a run which another task, or somebody else, has started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, deadline, seconds
+from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourTimeoutError
+from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
+from airflow_provider_sixtyfour.monitor.watch import RunWatch
+from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.run_control import RunControl
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class SixtyfourRunSensor(BaseSensorOperator):
+    """
+    Wait until a run has completed. It never cancels one: what it watches isn't its own.
+
+    :param job_id: the run. (templated)
+    :param deferrable: whether to wait in the triggerer. Default: the setting ``[operators] default_deferrable``.
+    :param poll_interval: seconds between two questions; the sensor's ``poke_interval``.
+    :param sixtyfour_conn_id: the connection. (templated)
+
+    The sensor's own ``timeout`` (seconds, default 7 days), ``mode`` and ``soft_fail`` hold as for every sensor.
+
+    :returns: the run's ``job_id``.
+    :raises AirflowFailException: if the API refuses to tell of the run (401, 403, 404).
+    :raises SixtyfourRunFailedError: if the run failed, was cancelled or timed out.
+    :raises AirflowSensorTimeout: after ``timeout``.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "sixtyfour_conn_id")
+    ui_color = "#e8e4fb"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 10.0,
+        sixtyfour_conn_id: str = DEFAULT_CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("poke_interval", poll_interval)
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.sixtyfour_conn_id = sixtyfour_conn_id
+        self._watch: RunWatch | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Wait here or in the triggerer."""
+        if self.deferrable:
+            self._wait_in_the_triggerer(context)
+        return super().execute(context)
+
+    def _wait_in_the_triggerer(self, context: Context) -> NoReturn:
+        from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
+
+        with failing_for_good():
+            trigger = SixtyfourRunTrigger(
+                sixtyfour_conn_id=self.sixtyfour_conn_id,
+                job_id=calls.identifier(self.job_id, "job_id"),
+                poll_interval=check_poll_interval(self.poll_interval),
+                deadline=deadline(
+                    context["ti"].start_date, self.timeout, seconds(self.execution_timeout, "execution_timeout")
+                ),
+                cancel_on_kill=False,
+            )
+        self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask once; a failure that patience mends counts as "not yet"."""
+        with failing_for_good():
+            if self._watch is None:
+                self._watch = RunWatch(self.job_id, poll_interval=self.poll_interval, deadline=None, log=self.log)
+            client = SixtyfourHook(self.sixtyfour_conn_id).client
+            try:
+                ended = self._watch.answered(client.send(calls.live_status(self.job_id), attempts=1))
+            except SixtyfourError as error:
+                self._watch.failed(error)
+                return PokeReturnValue(False)
+            if ended is None:
+                return PokeReturnValue(False)
+            ended.raise_if_failed()
+            return PokeReturnValue(True, xcom_value=self.job_id)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Conclude what the trigger found."""
+        control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
+        try:
+            with failing_for_good():
+                return control.conclude(event)
+        except SixtyfourTimeoutError as error:
+            if self.soft_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise AirflowSensorTimeout(str(error)) from error
+        except Exception as error:
+            if self.soft_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise

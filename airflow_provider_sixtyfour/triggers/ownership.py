@@ -1,0 +1,59 @@
+"""
+Whether a task instance still waits for a run, asked from inside a triggerer.
+
+The one place that uses the triggerer's channel to its supervisor, which Airflow does not document as public.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+SECONDS_A_TRY = 20.0  # a first question in a cold triggerer was seen to take that long
+
+
+async def still_waits_for(task_instance: Any, job_id: str) -> bool:
+    """
+    Say whether the task is deferred still, on this very run.
+
+    Where Airflow can't be asked, the answer is yes: work that somebody may wait for is not stopped on a guess.
+    """
+    if task_instance is None:
+        return False
+    for number in range(TRIES):
+        try:
+            async with asyncio.timeout(SECONDS_A_TRY):
+                return await _state(task_instance) == "deferred" and await _job_id(task_instance) == job_id
+        except Exception as error:
+            log.warning("Can't ask Airflow about task %s: %r", task_instance.task_id, error)
+            if number < TRIES - 1:
+                await asyncio.sleep(1.0)
+    log.error("Run %s is left as it is: Airflow can't be asked whether its task still waits for it.", job_id)
+    return True
+
+
+async def _state(ti: Any) -> str | None:
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import GetTaskStates
+
+    map_index = None if ti.map_index is None or ti.map_index < 0 else ti.map_index
+    answer: Any = await task_runner.SUPERVISOR_COMMS.asend(
+        GetTaskStates(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=map_index)
+    )
+    key = ti.task_id if map_index is None else f"{ti.task_id}_{map_index}"
+    state = answer.task_states[ti.run_id].get(key)
+    return None if state is None else str(getattr(state, "value", state))
+
+
+async def _job_id(ti: Any) -> Any:
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import GetXCom
+
+    answer: Any = await task_runner.SUPERVISOR_COMMS.asend(
+        GetXCom(key="job_id", dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)
+    )
+    return answer.value
