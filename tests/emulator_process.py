@@ -13,9 +13,11 @@ import os
 import queue
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -87,6 +89,7 @@ class EmulatorProcess:
         process, self._process = self._process, None
         if process is None:
             return None
+        process.send_signal(signal.SIGCONT)  # a paused one would never see the next
         process.terminate()
         try:
             process.wait(self._stop_seconds)
@@ -97,6 +100,19 @@ class EmulatorProcess:
             if stream:
                 stream.close()
         return process.returncode
+
+    def pause(self) -> None:
+        """Stop the process where it is: connections are made, nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def outage(self, seconds: float) -> None:
+        """Break all connections and refuse new ones for so long; return when it has begun."""
+        self.control("POST", "outage", {"seconds": seconds})
+        time.sleep(0.2)
 
     def connection_json(self, **extra: Any) -> str:
         """Return an Airflow connection to it, for an ``AIRFLOW_CONN_...`` variable."""

@@ -36,6 +36,7 @@ The control API, for tests; no credential, from this machine only:
                "fail_block", "error_message", "hide_for_seconds", "cancel_seconds", "results",
                "synthetic_bytes"}: how the next runs go
   GET, DELETE  /_emulator/plans              the plans that wait; cancel all
+  POST         /_emulator/outage             {"seconds": 60}: break all connections and don't listen meanwhile
   GET          /_emulator/deliveries         the outgoing webhooks, and what came of them
   DELETE       /_emulator/tokens             make all access tokens worthless
   DELETE       /_emulator/rate-limit         give every credential a fresh minute
@@ -133,7 +134,7 @@ def _add_access(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--requests-per-minute",
-        type=int,
+        type=_count,
         default=_DEFAULTS.requests_per_minute,
         help="limit for each credential; 0: none (%(default)s)",
     )
@@ -171,7 +172,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
         "--link-seconds", type=_seconds, default=_DEFAULTS.link_seconds, help="life of a download link (%(default)g)"
     )
     group.add_argument(
-        "--inline-rows", type=int, default=_DEFAULTS.inline_rows, help="give so many rows inline (%(default)s)"
+        "--inline-rows", type=_count, default=_DEFAULTS.inline_rows, help="give so many rows inline (%(default)s)"
     )
     group.add_argument("--no-ranges", dest="ranges", action="store_false", help="ignore Range on downloads")
     group.add_argument("--no-etags", dest="etags", action="store_false", help="send no ETag with downloads")
@@ -205,6 +206,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError("a port is between 0 and 65535")
     return port
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
 
 
 def _seconds(text: str) -> float:

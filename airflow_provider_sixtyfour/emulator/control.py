@@ -11,6 +11,7 @@ Invariant: it answers to this machine only, asks for no credential, is never rec
 ``PATCH /_emulator/runs/{job_id}``        ``{"status": ..., "error_message": ...}`` from now on
 ``POST, GET, DELETE /_emulator/faults``   order a fault (see :mod:`.faults`); list; cancel all
 ``POST, GET, DELETE /_emulator/plans``    queue a plan for the next runs (see :mod:`.plans`); list; cancel all
+``POST /_emulator/outage``                ``{"seconds": ...}``: break all connections and listen again after that
 ``GET /_emulator/deliveries``             the outgoing webhooks, and what came of them
 ``DELETE /_emulator/tokens``              make all access tokens worthless
 ``DELETE /_emulator/rate-limit``          give every credential a fresh minute
@@ -27,7 +28,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_sixtyfour.emulator import errors
@@ -46,6 +47,14 @@ class StatusBody(BaseModel):
 
     status: str
     error_message: str | None = None
+
+
+class OutageBody(BaseModel):
+    """``POST /_emulator/outage``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float = Field(gt=0, le=3600)
 
 
 class LoopbackOnly:
@@ -148,6 +157,11 @@ def _add_orders(app: FastAPI, state: State) -> None:
     async def clear_plans() -> JSONResponse:
         state.plans.clear()
         return JSONResponse({})
+
+    @app.post(f"{PREFIX}outage")
+    async def order_outage(body: OutageBody) -> JSONResponse:
+        state.outage.order(body.seconds)
+        return JSONResponse({"seconds": body.seconds})
 
     @app.delete(f"{PREFIX}tokens")
     async def revoke_tokens() -> JSONResponse:

@@ -16,6 +16,7 @@ from airflow_provider_sixtyfour.emulator.gate import RateLimit
 from airflow_provider_sixtyfour.emulator.ledger import Ledger
 from airflow_provider_sixtyfour.emulator.links import Links
 from airflow_provider_sixtyfour.emulator.options import Options
+from airflow_provider_sixtyfour.emulator.outage import Outage
 from airflow_provider_sixtyfour.emulator.plans import Plans
 from airflow_provider_sixtyfour.emulator.results import Results
 from airflow_provider_sixtyfour.emulator.storage import Storage
@@ -50,6 +51,7 @@ class State:
     limit: RateLimit
     deliveries: Deliveries
     faults: Faults
+    outage: Outage
     api_side: Side
     storage_side: Side
 
@@ -73,6 +75,7 @@ class State:
             limit=RateLimit(options.requests_per_minute),
             deliveries=Deliveries(options),
             faults=Faults(),
+            outage=Outage(),
             api_side=Side(Traffic(), connections),
             storage_side=Side(Traffic(), connections if storage_port is None else Connections()),
         )

@@ -62,15 +62,14 @@ class Workflows:
 
     def get(self, workflow_id: str) -> Workflow:
         """Return one, or raise the 404."""
-        workflow = self._stored.get(workflow_id)
+        workflow = self._stored.get(_canonical(workflow_id))
         if workflow is None:
             raise errors.detailed(404, f"Workflow {workflow_id} not found")
         return workflow
 
     def create(self, body: CreateBody, now: float) -> Workflow:
         """Store a new one, or raise 400, 409 or 422."""
-        workflow_id = body.id or str(uuid.uuid4())
-        _check_id(["body", "id"], workflow_id)
+        workflow_id = _checked_id(["body", "id"], body.id) if body.id else str(uuid.uuid4())
         if workflow_id in self._stored:
             raise errors.titled(409, "Conflict", f"A workflow with the ID {workflow_id} exists already")
         graph = accept(body.workflow_definition, fill_defaults=self._fill_defaults)
@@ -80,11 +79,12 @@ class Workflows:
 
     def update(self, workflow_id: str, body: UpdateBody, now: float) -> Workflow:
         """Change one, or store it where there is none; raise 400 or 422."""
+        workflow_id = _canonical(workflow_id)
         old = self._stored.get(workflow_id)
         definition = body.workflow_definition
         graph = accept(definition, fill_defaults=self._fill_defaults) if definition is not None else None
         if old is None:
-            _check_id(["query", "workflow_id"], workflow_id)
+            _checked_id(["query", "workflow_id"], workflow_id)
             if graph is None:
                 message = f"There is no workflow {workflow_id}, and no workflow_definition to create it from"
                 raise errors.coded(400, "invalid_workflow", message)
@@ -104,14 +104,22 @@ class Workflows:
     def delete(self, workflow_id: str, now: float) -> Workflow:
         """Remove one and return what it was, or raise the 404."""
         workflow = self.get(workflow_id)
-        del self._stored[workflow_id]
+        del self._stored[workflow.workflow_id]
         workflow.updated_at = now
         return workflow
 
 
-def _check_id(location: list[str | int], workflow_id: str) -> None:
+def _canonical(workflow_id: str) -> str:
+    """Return a UUID as it is usually written, and anything else as it is."""
+    try:
+        return str(uuid.UUID(workflow_id))
+    except ValueError:
+        return workflow_id
+
+
+def _checked_id(location: list[str | int], workflow_id: str) -> str:
     """Refuse an ID that ``GET /workflows/{workflow_id}`` could never find: it takes UUIDs only."""
     try:
-        uuid.UUID(workflow_id)
+        return str(uuid.UUID(workflow_id))
     except ValueError:
         raise errors.invalid(location, "Input should be a valid UUID", "uuid_parsing") from None
