@@ -121,9 +121,7 @@ class Download:
                 state.begin(response)
                 for chunk in response.iter_content(CHUNK):
                     state.write(chunk)
-        except (requests.RequestException, OSError) as error:
-            if isinstance(error, OSError) and not isinstance(error, requests.RequestException) and error.filename:
-                raise  # the local disk, not the network
+        except requests.RequestException as error:
             raise network_error(
                 error, purpose=purpose, host=host, timeout=self._settings.timeout, never_sent=False
             ) from None
@@ -178,8 +176,18 @@ class _State:
         self._validator = None if encoded else strong
 
     def write(self, chunk: bytes) -> None:
-        """Keep a piece."""
-        self._target.write(chunk)
+        """
+        Keep a piece.
+
+        :raises SixtyfourTransferError: if the local disk won't; asking the host again wouldn't help.
+        """
+        try:
+            self._target.write(chunk)
+        except OSError as error:
+            raise SixtyfourTransferError(
+                f"Can't write to the local disk ({error.strerror}), {self.position} bytes into the file. It needs room "
+                "for a whole result file while it is fetched; TMPDIR names the folder."
+            ) from None
         self.position += len(chunk)
 
 

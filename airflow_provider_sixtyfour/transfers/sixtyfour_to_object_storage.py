@@ -16,9 +16,11 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourInputError,
     SixtyfourRefusedError,
+    SixtyfourTransferError,
     SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.api.filenames import safe_names
+from airflow_provider_sixtyfour.api.verdicts import COMPLETED, describe_progress, verdict
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.transfers.destination import object_storage_path, whole_file
@@ -50,7 +52,8 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
     :returns: a list with, for each file, its ``path``, ``rows`` (counted; ``None`` for JSON that is no array),
         ``bytes``, ``sha256``, ``block_number`` and ``filename`` (as the API calls it).
     :raises AirflowFailException: if a parameter can't be right, the API refuses, or the run has no such file.
-    :raises SixtyfourTransferError: if a file can't be fetched whole; nothing of it is at the destination.
+    :raises SixtyfourTransferError: if the run has not ended, or a file can't be fetched whole; nothing of it is at
+        the destination.
     """
 
     template_fields: Sequence[str] = ("job_id", "destination", "format", "files", "sixtyfour_conn_id")
@@ -88,6 +91,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
             wanted = _wanted_blocks(self.files)
             folder = object_storage_path(self.destination, "destination")
             hook = SixtyfourHook(self.sixtyfour_conn_id)
+            self._require_ended(hook.client)
             listing = _Listing(hook.client, self.job_id, self.format)
             chosen = _choose(listing.files, wanted, self.job_id, self.format)
             names = safe_names([listing.files[position] for position in chosen], self.format)
