@@ -104,6 +104,18 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
             finally:
                 download.close()
 
+    def _require_ended(self, client: SixtyfourClient) -> None:
+        """Refuse a run that is going: it would give the files of the blocks that have finished, as if they were all."""
+        live = client.send(calls.live_status(self.job_id))
+        ended = verdict(self.job_id, live)
+        if ended is None:
+            raise SixtyfourTransferError(
+                f"Run {self.job_id} has not ended: {describe_progress(live)}. Wait for it first, with "
+                "SixtyfourRunSensor or wait_for_completion=True."
+            )
+        if ended.status != COMPLETED:
+            self.log.warning("Run %s has ended as %s: landing what it left.", self.job_id, ended.status)
+
     def _land(self, download: Download, listing: _Listing, position: int, path: ObjectStoragePath) -> dict[str, Any]:
         from airflow_provider_sixtyfour.api.row_counts import row_count
 
