@@ -8,7 +8,6 @@ describes a request is the one that acts on it, and each time is counted.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import re
@@ -134,10 +133,11 @@ class Faulty:
         scope["emulator.request"].fault = fault.id
         body = fault.body
         if body.action == "cut":
-            with contextlib.suppress(_CutError):
+            try:
                 await self._app(scope, receive, _cutting(send, body.cut_after))
-            self._connections.close(scope)
-            await until_closed(receive)
+            except _CutError:
+                self._connections.close(scope)
+                await until_closed(receive)
             return
         held: list[Message] = []
         if body.when == "after":
@@ -167,14 +167,13 @@ def _cutting(send: Send, left: int) -> Send:
 
     async def cutting(message: Message) -> None:
         nonlocal left
-        if message["type"] != "http.response.body":
+        body = message.get("body", b"")
+        if message["type"] != "http.response.body" or len(body) < left:
+            left -= len(body)
             await send(message)
             return
-        piece = message.get("body", b"")[:left]
-        left -= len(piece)
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if left == 0:
-            raise _CutError
+        await send({"type": "http.response.body", "body": body[:left], "more_body": True})
+        raise _CutError
 
     return cutting
 
