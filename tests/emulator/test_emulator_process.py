@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.emulator.calls import Calls
+from tests.emulator_process import EmulatorProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "airflow_provider_sixtyfour.emulator"]
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the emulator where it is to end by itself."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def start(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str], str]:
+    """Start the emulator and return it with its first line."""
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly_and_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    process, line = start("--api-key", "some-key", TMPDIR=str(tmp_path))
+    assert line.startswith("Sixtyfour emulator listening on http://127.0.0.1:")
+    assert line.endswith(" (API key: the one given with --api-key)\n")
+    assert "some-key" not in line
+    assert len(list(tmp_path.iterdir())) == 1
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output, errors) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_stops_while_requests_and_connections_are_open(tmp_path: Path) -> None:
+    with EmulatorProcess() as emulator:
+        calls = Calls(emulator)
+        calls.get("/workflows")
+        emulator.fault("delay", delay=60, path="/workflows")
+        port = int(emulator.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as waiting:
+            request = f"GET /workflows HTTP/1.1\r\nHost: x\r\nx-api-key: {emulator.api_key}\r\n\r\n"
+            waiting.sendall(request.encode())
+            while not emulator.faults()[0]["fired"]:
+                time.sleep(0.01)
+            began = time.monotonic()
+            assert emulator.stop() == 0
+            assert time.monotonic() - began < 4
+        calls.close()
+
+
+def test_it_ends_with_the_process_that_started_it() -> None:
+    script = (
+        "from tests.emulator_process import EmulatorProcess; import os\n"
+        "emulator = EmulatorProcess().start(); print(emulator.pid, flush=True); os._exit(1)"
+    )
+    parent = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    pid = int(parent.stdout)
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split()[2]:
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.05)
+
+
+def test_files_stay_in_a_directory_that_the_user_chose(tmp_path: Path) -> None:
+    with EmulatorProcess("--data-dir", str(tmp_path / "data"), "--run-seconds", "0", "--queue-seconds", "0") as process:
+        calls = Calls(process)
+        calls.upload("leads.csv", b"a\n1\n")
+        job_id = calls.start(calls.deploy("find_email"))
+        calls.files(job_id)
+        calls.close()
+    kept = sorted(str(path.relative_to(tmp_path / "data")).partition("/")[0] for path in tmp_path.rglob("*.csv"))
+    assert kept == ["results", "uploads"]
+
+
+def test_the_key_can_come_from_the_environment_and_has_a_default() -> None:
+    for environment, key, hint in (
+        ({"SIXTYFOUR_EMULATOR_API_KEY": "from-outside"}, "from-outside", "the one in SIXTYFOUR_EMULATOR_API_KEY"),
+        ({}, "emulator", "emulator"),
+    ):
+        process, line = start(**environment)
+        try:
+            assert line.endswith(f"(API key: {hint})\n")
+            port = int(line.split(" (")[0].rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                request = f"GET /workflows HTTP/1.1\r\nHost: x\r\nx-api-key: {key}\r\n\r\n"
+                connection.sendall(request.encode())
+                assert connection.recv(12) == b"HTTP/1.1 200"
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
+
+
+def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run("--port", str(taken.getsockname()[1]))
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1
+    assert "in use" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "99999"],
+        ["--run-seconds", "-1"],
+        ["--run-seconds", "nan"],
+        ["--fail-rate", "2"],
+        ["--requests-per-minute", "-5"],
+        ["--api-key", ""],
+        ["--oauth-client", "only-an-id"],
+        ["--oauth-client", "a:b:/nowhere.pem"],
+        ["--nonsense"],
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
+    ended = run(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "error: " in ended.stderr
+
+
+def test_a_private_key_is_not_taken_for_a_public_one(tmp_path: Path) -> None:
+    pem = tmp_path / "private.pem"
+    pem.write_text("-----BEGIN PRIVATE KEY-----\n", encoding="ascii")
+    ended = run("--oauth-client", f"a:b:{pem}")
+    assert ended.returncode == 2
+    assert "is not a public key" in ended.stderr
+
+
+def test_the_help_tells_of_every_option_and_of_the_control_api() -> None:
+    shown = run("--help").stdout
+    for word in ("--storage-port", "--fail-rate", "--oauth-client", "/_emulator/faults", "/_emulator/plans"):
+        assert word in shown
+
+
+def test_it_needs_no_airflow_and_nothing_else_of_the_provider() -> None:
+    script = (
+        "import sys; import airflow_provider_sixtyfour.emulator.server, airflow_provider_sixtyfour.emulator.__main__\n"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('airflow', 'requests', 'httpx')\n"
+        "  or name.startswith('airflow_provider_sixtyfour.') and '.emulator' not in name])"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
+
+
+def test_requests_are_written_to_stderr_where_that_is_asked_for() -> None:
+    process, line = start("--verbose")
+    port = int(line.split(" (")[0].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET /workflows HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.recv(100)
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    assert "GET /workflows -> 401" in errors
+
+
+def test_the_control_api_answers_to_this_machine_only() -> None:
+    from airflow_provider_sixtyfour.emulator.control import LoopbackOnly
+
+    reached: list[str] = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope["client"][0])
+
+    async def call(host: str) -> list[int]:
+        statuses: list[int] = []
+
+        async def send(message: Any) -> None:
+            statuses.extend([message["status"]] if "status" in message else [])
+
+        scope = {"type": "http", "client": (host, 1), "headers": [], "method": "GET", "path": "/"}
+        await LoopbackOnly(behind)(scope, None, send)  # type: ignore[arg-type]
+        return statuses
+
+    import asyncio
+
+    assert asyncio.run(call("192.0.2.1")) == [403]
+    assert asyncio.run(call("127.0.0.1")) == []
+    assert asyncio.run(call("::1")) == []
+    assert reached == ["127.0.0.1", "::1"]

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from tests.emulator.calls import ROWS, Calls
+from tests.emulator_process import EmulatorProcess
+
+SECRET = "a secret for signatures"
+
+
+class Receiver(HTTPServer):
+    """Takes deliveries; answers `status`."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.status = 204
+        self.location = ""
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/hook"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.got.append((dict(self.headers), body))
+        self.send_response(self.server.status)
+        if self.server.location:
+            self.send_header("Location", self.server.location)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def sender() -> Iterator[Calls]:
+    options = ("--run-seconds", "0.2", "--queue-seconds", "0", "--webhook-secret", SECRET)
+    with EmulatorProcess(*options) as process:
+        made = Calls(process)
+        yield made
+        made.close()
+
+
+def attempts(calls: Calls, job_id: str, count: int = 1) -> list[dict[str, Any]]:
+    """Wait for the attempts to deliver a run's rows, and return them."""
+    deadline = time.monotonic() + 5
+    while True:
+        found = [each for each in calls.emulator.deliveries() if each["job_id"] == job_id]
+        if len(found) == count and all(each["status"] or each["error"] for each in found):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+
+
+def hook(url: str, **specs: Any) -> tuple[str, dict[str, Any]]:
+    return "outgoing_webhook", {"url": url, **specs}
+
+
+def test_a_completed_run_is_delivered_and_signed(sender: Calls, receiver: Receiver) -> None:
+    workflow_id = sender.deploy("find_email", hook(receiver.url))
+    job_id = sender.start(workflow_id)
+    assert receiver.got == []
+    [attempt] = attempts(sender, job_id)
+    assert (attempt["url"], attempt["status"], attempt["error"]) == (receiver.url, 204, None)
+    [(headers, body)] = receiver.got
+    stamp, signature = (part.split("=")[1] for part in headers["Sixtyfour-Signature"].split(","))
+    assert abs(time.time() - int(stamp)) < 5
+    assert signature == hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert headers["Sixtyfour-Event-Type"] == "outgoing_webhook.completed"
+    event = json.loads(body)
+    assert headers["Sixtyfour-Event-Id"] == event["event_id"] == attempt["event_id"]
+    assert (event["job_id"], event["workflow_id"], event["row_count"]) == (job_id, workflow_id, 2)
+    assert [row["name"] for row in event["results"]] == [row["name"] for row in ROWS]
+    assert all(row["email"] for row in event["results"])
+
+
+def test_two_deliveries_have_two_ids(sender: Calls, receiver: Receiver) -> None:
+    job_id = sender.start(sender.deploy(hook(receiver.url), hook(receiver.url)))
+    assert len({attempt["event_id"] for attempt in attempts(sender, job_id, 2)}) == 2
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "timeout"])
+def test_a_run_that_did_not_complete_is_not_delivered(sender: Calls, receiver: Receiver, status: str) -> None:
+    workflow_id = sender.deploy(hook(receiver.url))
+    sender.emulator.plan(seconds=0.05, queue_seconds=0, status=status)
+    sender.wait(sender.start(workflow_id), status)
+    attempts(sender, sender.start(workflow_id))
+    assert len(receiver.got) == 1
+
+
+def test_a_cancelled_run_is_not_delivered(sender: Calls, receiver: Receiver) -> None:
+    workflow_id = sender.deploy(hook(receiver.url))
+    job_id = sender.start(workflow_id)
+    sender.post("/workflows/cancel", job_id=job_id)
+    attempts(sender, sender.start(workflow_id))
+    assert [json.loads(body)["job_id"] == job_id for _, body in receiver.got] == [False]
+
+
+def test_a_run_that_is_forced_to_complete_is_delivered_then(sender: Calls, receiver: Receiver) -> None:
+    sender.emulator.plan(seconds=100, queue_seconds=0)
+    job_id = sender.start(sender.deploy(hook(receiver.url)))
+    sender.emulator.set_status(job_id, "completed")
+    assert attempts(sender, job_id)[0]["status"] == 204
+
+
+def test_a_receiver_that_refuses_is_recorded_and_the_run_stays_complete(sender: Calls, receiver: Receiver) -> None:
+    receiver.status = 500
+    job_id = sender.start(sender.deploy("find_email", hook(receiver.url)))
+    assert attempts(sender, job_id)[0]["status"] == 500
+    assert sender.live(job_id)["overall_status"] == "completed"
+
+
+def test_a_receiver_that_is_not_there_is_recorded(sender: Calls, receiver: Receiver) -> None:
+    job_id = sender.start(sender.deploy(hook("http://127.0.0.1:9/hook")))
+    assert "refused" in attempts(sender, job_id)[0]["error"]
+    job_id = sender.start(sender.deploy(hook(receiver.url)))
+    assert attempts(sender, job_id)[0]["status"] == 204, "later deliveries go on"
+
+
+def test_a_redirect_is_not_followed(sender: Calls, receiver: Receiver) -> None:
+    receiver.status, receiver.location = 307, f"{receiver.url}/elsewhere"
+    job_id = sender.start(sender.deploy(hook(receiver.url)))
+    assert attempts(sender, job_id)[0]["status"] == 307
+    assert len(receiver.got) == 1
+
+
+def test_a_host_that_is_not_this_machine_needs_leave(sender: Calls) -> None:
+    job_id = sender.start(sender.deploy(hook("http://192.0.2.1/hook")))
+    assert "--allow-webhook-hosts 192.0.2.1" in attempts(sender, job_id)[0]["error"]
+
+
+def test_the_delivery_is_the_rows_of_a_block_without_a_file(sender: Calls, receiver: Receiver) -> None:
+    job_id = sender.start(sender.deploy("find_email", hook(receiver.url)))
+    attempts(sender, job_id)
+    assert [file["block_number"] for file in sender.files(job_id)] == [2]
