@@ -1,0 +1,189 @@
+"""
+One Dag run with a workflow of its own, so that cases don't meet although they run at the same time.
+
+All that a case asserts is told by two witnesses: Airflow of its task's state, the local Sixtyfour API of its runs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.dag_ids import TASK_ID
+from tests.cluster.rest import triggerer_of
+from tests.cluster.waiting import eventually
+from tests.emulator_process import EmulatorProcess
+
+START_LIMIT = 120.0  # seconds until a task has started its run; all cases of a module start at once
+END_LIMIT = 180.0  # seconds until a task rests
+LOG_LINES = 25
+RESTING = frozenset({"success", "failed", "skipped", "upstream_failed"})
+DEFAULT_CONNECTION = "sixtyfour_default"
+
+Json = dict[str, Any]
+
+
+class Case:
+    """
+    A Dag run that has been triggered.
+
+    :param plans: how the runs of its workflow go, in their order: seconds, or a whole plan. Later ones take a second.
+    :param conf: goes to the Dag run.
+    """
+
+    def __init__(
+        self, cluster: Cluster, dag_id: str, *plans: float | Json, conn: str = DEFAULT_CONNECTION, **conf: Any
+    ) -> None:
+        self.cluster = cluster
+        self.dag_id = dag_id
+        self.emulator: EmulatorProcess = cluster.emulators[conn]
+        self.workflow_id = deploy(self.emulator)
+        for plan in plans:
+            how = plan if isinstance(plan, dict) else {"seconds": plan}
+            self.emulator.plan(workflow_id=self.workflow_id, **how)
+        self._conf = {"workflow_id": self.workflow_id, "conn": conn, **conf}
+        self.run_id = ""
+
+    def start(self) -> Case:
+        """Trigger the Dag run."""
+        self.run_id = self.cluster.rest.trigger(self.dag_id, self._conf)
+        return self
+
+    # What Sixtyfour knows.
+
+    def runs(self) -> list[Json]:
+        """Return the runs of the case's workflow, oldest first."""
+        return [run for run in self.emulator.runs() if run["workflow_id"] == self.workflow_id]
+
+    def statuses(self) -> list[str]:
+        """Return how its runs are, oldest first."""
+        return [run["status"] for run in self.runs()]
+
+    def requests(self, method: str, path: str) -> list[Json]:
+        """Return the requests for a path that name the case's workflow or one of its runs."""
+        names = [self.workflow_id, *(run["job_id"] for run in self.runs())]
+        return [
+            request
+            for request in self.emulator.requests()
+            if request["method"] == method and path in request["path"] and any(n in json.dumps(request) for n in names)
+        ]
+
+    def run_of(self, map_index: int) -> Json:
+        """Return the first run that a mapped task instance has started."""
+        return next(run for run in self.runs() if run["body"]["webhook_payload"] == [{"number": map_index}])
+
+    # What Airflow knows.
+
+    def task(self, map_index: int = -1) -> Json:
+        """Return the task instance."""
+        return self.cluster.rest.task_instance(self.dag_id, self.run_id, TASK_ID, map_index)
+
+    def state(self, map_index: int = -1) -> Any:
+        """Return the task instance's state."""
+        return self.task(map_index)["state"]
+
+    def states(self) -> dict[int, Any]:
+        """Return all states by map index."""
+        tasks = self.cluster.rest.task_instances(self.dag_id, self.run_id)
+        return {task["map_index"]: task["state"] for task in tasks}
+
+    # What a user does.
+
+    def mark(self, state: str, map_index: int = -1) -> float:
+        """Mark the task and return when."""
+        self.cluster.rest.mark(self.dag_id, self.run_id, TASK_ID, state, map_index)
+        return time.time()
+
+    def clear(self, map_index: int = -1) -> float:
+        """Clear the task and return when."""
+        self.cluster.rest.clear(self.dag_id, self.run_id, TASK_ID, map_index)
+        return time.time()
+
+    def kill_task(self) -> None:
+        """Kill the task's process and its supervisor, as if their machine had lost its power."""
+        process = psutil.Process(self.task()["pid"])
+        supervisor = process.parent()
+        assert supervisor is not None, "the task's process has no supervisor"
+        supervisor.kill()
+        process.kill()
+
+    # What is waited for.
+
+    def wait_for(self, what: str, check: Callable[[], object], limit: float = START_LIMIT) -> float:
+        """Return the seconds until ``check()`` was true; fail with all that is known of the case."""
+        return eventually(what, check, limit, explain=self.explain)
+
+    def wait_for_runs(self, count: int, limit: float = START_LIMIT) -> None:
+        """Wait until Sixtyfour has so many runs of this case."""
+        self.wait_for(f"{count} runs are started", lambda: len(self.runs()) >= count, limit)
+
+    def wait_until_watched(self, count: int = 1, limit: float = START_LIMIT) -> None:
+        """Wait until the task waits for its run: somebody has asked how it is, and deferred tasks are deferred."""
+        self.wait_for_runs(count, limit)
+        waits = "running" if "sync" in self.dag_id else "deferred"
+
+        def watched() -> bool:
+            asked = {request["path"] for request in self.requests("GET", "/live_status")}
+            return len(asked) >= count and all(state == waits for state in self.states().values())
+
+        self.wait_for(f"{count} runs are watched by tasks that are {waits}", watched, limit)
+
+    def wait_for_end(self, map_index: int = -1, limit: float = END_LIMIT) -> str:
+        """Wait until the task instance rests, and return its state."""
+        self.wait_for("the task rests", lambda: self.state(map_index) in RESTING, limit)
+        return str(self.state(map_index))
+
+    def seconds_until_ended(self, job_id: str, since: float, limit: float = 60.0) -> float:
+        """Wait until a run has ended, and return the seconds from ``since`` to that."""
+
+        def ended_at() -> float | None:
+            return next(run["ended_at"] for run in self.runs() if run["job_id"] == job_id)
+
+        self.wait_for(f"run {job_id} has ended", ended_at, limit)
+        return (ended_at() or 0.0) - since
+
+    def triggerer(self, map_index: int = -1) -> Any:
+        """Return the job id of the triggerer that the task waits in."""
+        return triggerer_of(self.task(map_index))
+
+    def explain(self) -> str:
+        """Tell all that is known, the ends of the task's logs included."""
+        lines = [f"Dag {self.dag_id}, run {self.run_id}: tasks {self.states()}"]
+        lines += [f"  run {run['job_id']}: {run['status']}" for run in self.runs()]
+        folder = self.cluster.task_logs / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
+        for path in sorted(folder.rglob("*.log")):
+            lines.append(f"  {path.relative_to(folder)}:")
+            lines += [f"    {line}" for line in log_tail(path)]
+        return "\n".join(lines)
+
+
+def log_tail(path: Path, count: int = LOG_LINES) -> list[str]:
+    """Return the last lines of a task's log, each its time and its event."""
+    lines = []
+    for line in path.read_text(errors="replace").splitlines()[-count:]:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            lines.append(line[:300])
+            continue
+        error = "".join(f" {each['exc_type']}: {each['exc_value']}" for each in entry.get("error_detail") or ())
+        lines.append(f"{entry.get('timestamp', '')[11:19]} {str(entry.get('event'))[:300]}{error[:300]}")
+    return lines
+
+
+def deploy(emulator: EmulatorProcess) -> str:
+    """Store a workflow that takes rows and gives them back, and return its id."""
+    webhook = {"block_id": str(uuid.uuid4()), "sequence_number": 1, "block_type": "any", "block_name": "webhook"}
+    body = {
+        "workflow_name": "rows",
+        "workflow_description": "",
+        "workflow_definition": {"blocks": [{**webhook, "specs": {}}], "edges": []},
+    }
+    return str(emulator.api("POST", "/workflows/create_workflow", body)["id"])

@@ -1,0 +1,135 @@
+"""
+An Airflow as a company runs it: PostgreSQL, Celery on Redis, two workers, two triggerers, and local Sixtyfour APIs.
+
+What holds: its processes listen on free ports of 127.0.0.1 and end with the processes they are started through. The
+settings differ from the stock ones in how soon Airflow notices something, not in what it does about it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.processes import free_ports
+from tests.cluster.dag_ids import DAG_IDS
+from tests.cluster.fleet import Fleet, Replaceable
+from tests.cluster.rest import UserRest
+from tests.cluster.services import Services
+from tests.cluster.waiting import eventually
+from tests.emulator_process import EmulatorProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = ROOT / "tests" / "cluster" / "dags"
+START_LIMIT = 240.0  # seconds; two cores that others use too
+SLOTS = 10  # tasks at once on one worker
+DEAD_AFTER = 15  # seconds without a heartbeat after which a task counts as dead
+STALE_AFTER = 12  # seconds without a heartbeat after which a triggerer's triggers move
+
+SETTINGS = {
+    "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+    "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
+    "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "64",
+    "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+    "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(SLOTS),
+    "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(DEAD_AFTER),
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+    # What a dead worker had taken from the queue is queued again.
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "20",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": str(STALE_AFTER),
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+}
+
+
+@dataclass
+class Cluster:
+    """A running cluster."""
+
+    rest: UserRest
+    emulators: Mapping[str, EmulatorProcess]  # by the id of their connection
+    workers: Fleet
+    triggerers: Fleet
+    task_logs: Path
+
+    def start_triggerer(self) -> str:
+        """Start a triggerer and return its name, once it takes triggers."""
+        before = self.rest.living_triggerers()
+        name = self.triggerers.start_one()
+        eventually("a new triggerer is alive", lambda: self.rest.living_triggerers() - before, START_LIMIT)
+        [job] = self.rest.living_triggerers() - before
+        self.triggerers.labels[name] = job
+        return name
+
+
+def start_cluster(
+    processes: Replaceable, services: Services, home: Path, emulators: Mapping[str, EmulatorProcess]
+) -> Cluster:
+    """Start all of it and return once it is healthy."""
+    [port] = free_ports(1)
+    environment = _environment(services, home, port, emulators)
+    airflow = [sys.executable, str(Path(sys.executable).parent / "airflow")]
+    processes.start("migration", [*airflow, "db", "migrate"], environment)
+    processes.finish("migration", START_LIMIT)
+    processes.start("api-server", [*airflow, "api-server"], environment)
+    processes.start("dag-processor", [*airflow, "dag-processor"], environment)
+    processes.start("scheduler", [*airflow, "scheduler", "--skip-serve-logs"], environment)
+    worker = [*airflow, "celery", "worker", "--skip-serve-logs", "--without-gossip", "--without-mingle"]
+    triggerer = [*airflow, "triggerer", "--skip-serve-logs"]
+    cluster = Cluster(
+        rest=UserRest(f"http://127.0.0.1:{port}"),
+        emulators=emulators,
+        workers=Fleet("worker", [*worker, "--celery-hostname", "{name}@%h"], environment, processes),
+        triggerers=Fleet("triggerer", triggerer, environment, processes),
+        task_logs=home / "logs",
+    )
+    for _ in range(2):
+        cluster.workers.start_one()
+    eventually("the API server answers", cluster.rest.answers, START_LIMIT, processes.require_alive)
+    for _ in range(2):
+        cluster.start_triggerer()
+    eventually("Airflow is healthy", cluster.rest.is_healthy, START_LIMIT, processes.require_alive)
+    for dag_id in DAG_IDS:
+        eventually(f"Dag {dag_id} is read", lambda dag_id=dag_id: cluster.rest.has_dag(dag_id), START_LIMIT)
+        cluster.rest.unpause(dag_id)
+    return cluster
+
+
+def _environment(services: Services, home: Path, port: int, emulators: Mapping[str, EmulatorProcess]) -> dict[str, str]:
+    url = f"http://127.0.0.1:{port}"
+    database = services.database("airflow")
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    return {
+        **outside,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(ROOT),
+        **SETTINGS,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        "AIRFLOW__CELERY__BROKER_URL": services.broker,
+        "AIRFLOW__CELERY__RESULT_BACKEND": "db+" + database.replace("+psycopg2", ""),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        # The components must share these, and each would make up its own.
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+        **{f"AIRFLOW_CONN_{name.upper()}": each.connection_json() for name, each in emulators.items()},
+    }

@@ -1,0 +1,85 @@
+"""
+The cluster, once for the session, and tests that run at the same time.
+
+A test of a module marked ``together`` takes the fixture ``cluster`` alone, besides its parameters. The first of them
+starts them all, each in a thread; then each reports what came of it. So a module takes as long as its slowest test.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.processes import Processes
+from tests.cluster.cluster import Cluster, start_cluster
+from tests.cluster.fleet import Replaceable
+from tests.cluster.services import Services, require_installed, start_services
+from tests.emulator_process import EmulatorProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+WEATHERS = ("down", "broken", "busy")  # each with an API of its own, so that nobody else is disturbed
+EMULATOR = ("--run-seconds", "1", "--queue-seconds", "0.1", "--requests-per-minute", "0")
+AT_ONCE = 40  # tests of a module marked ``together``
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "together: all tests of the module run at the same time")
+    config.stash[_GOING] = {}
+
+
+_GOING = pytest.StashKey[dict[str, Future[None]]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test of a module marked ``together`` along with the others; ``None`` lets pytest run any other."""
+    if pyfuncitem.get_closest_marker("together") is None:
+        return None
+    going = pyfuncitem.config.stash[_GOING]
+    if pyfuncitem.nodeid not in going:
+        others = [
+            item
+            for item in pyfuncitem.session.items
+            if isinstance(item, pytest.Function) and item.module is pyfuncitem.module
+        ]
+        executor = ThreadPoolExecutor(AT_ONCE)
+        for item in others:
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            arguments: dict[str, Any] = {"cluster": pyfuncitem.funcargs["cluster"], **parameters}
+            going[item.nodeid] = executor.submit(item.obj, **arguments)
+    going[pyfuncitem.nodeid].result()
+    return True
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A temporary folder outside the clone, which the user that PostgreSQL runs as may not enter."""
+    path = Path(tempfile.mkdtemp(prefix="sixtyfour-cluster-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def services(folder: Path) -> Iterator[Services]:
+    """PostgreSQL and Redis."""
+    require_installed()
+    with Processes(folder / "services") as processes:
+        yield start_services(processes, folder)
+
+
+@pytest.fixture(scope="session")
+def cluster(services: Services, folder: Path) -> Iterator[Cluster]:
+    """The cluster, healthy, with its Dags unpaused."""
+    with ExitStack() as stack:
+        emulators = {"sixtyfour_default": stack.enter_context(EmulatorProcess(*EMULATOR))}
+        for weather in WEATHERS:
+            emulators[f"sixtyfour_{weather}"] = stack.enter_context(EmulatorProcess(*EMULATOR))
+        processes = stack.enter_context(Replaceable(folder / "airflow" / "processes"))
+        yield start_cluster(processes, services, folder / "airflow", emulators)

@@ -1,0 +1,45 @@
+"""The names of the Dags in ``dags/runs.py``, for the tests and for that file alike."""
+
+from __future__ import annotations
+
+TASK_ID = "run"
+
+MODES = ("deferred", "sync")
+SHAPES = ("single", "mapped")
+
+
+def usual(mode: str, shape: str = "single") -> str:
+    """Return the Dag with two retries a second apart; ``conf`` says which workflow, API and ``timeout``."""
+    return f"usual_{mode}_{shape}"
+
+
+def keeping(mode: str) -> str:
+    """Return the Dag whose task has ``cancel_on_kill=False``."""
+    return f"keeping_{mode}"
+
+
+def limited(mode: str) -> str:
+    """Return the Dag whose task has an ``execution_timeout`` of `EXECUTION_TIMEOUT` seconds, and no retries."""
+    return f"limited_{mode}"
+
+
+def once(mode: str) -> str:
+    """Return the Dag whose task has no retries."""
+    return f"once_{mode}"
+
+
+def dying(instant: str) -> str:
+    """Return the Dag whose task, in its first try, is killed at an instant of `INSTANTS`."""
+    return f"dying_{instant}"
+
+
+FIFTY = "fifty"
+EXECUTION_TIMEOUT = 25  # seconds
+INSTANTS = ("before_the_request", "after_the_answer")
+
+DAG_IDS = (
+    *(usual(mode, shape) for mode in MODES for shape in SHAPES),
+    *(make(mode) for make in (keeping, limited, once) for mode in MODES),
+    *(dying(instant) for instant in INSTANTS),
+    FIFTY,
+)

@@ -1,0 +1,76 @@
+"""
+A user marks or clears a task: its run is stopped, within seconds, and only its run.
+
+Each case on a deferred task and on one that waits on its worker, mapped and not.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.case import Case
+from tests.cluster.cluster import Cluster
+from tests.cluster.dag_ids import MODES, SHAPES, keeping, usual
+
+pytestmark = [
+    pytest.mark.together,
+]
+PROMPT = 10.0  # seconds from the act to the end of the run
+LONG = 45.0  # seconds of a run that is going when the user acts
+
+every_task = [pytest.mark.parametrize("shape", SHAPES), pytest.mark.parametrize("mode", MODES)]
+
+
+def watched(cluster: Cluster, mode: str, shape: str) -> tuple[Case, int]:
+    """Return a case whose tasks all wait, and the map index of the one to act on."""
+    mapped = shape == "mapped"
+    plans = [LONG] * (2 if mapped else 1)
+    case = Case(cluster, usual(mode, shape), *plans).start()
+    case.wait_until_watched(len(plans))
+    return case, 0 if mapped else -1
+
+
+def assert_sibling_unharmed(case: Case, shape: str) -> None:
+    if shape == "mapped":
+        assert case.wait_for_end(1) == "success", case.explain()
+        assert case.run_of(1)["status"] == "completed", case.explain()
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("mode", MODES)
+def test_marking_a_waiting_task_cancels_its_run(cluster: Cluster, mode: str, shape: str, state: str) -> None:
+    case, index = watched(cluster, mode, shape)
+    run = case.run_of(max(index, 0))
+    took = case.seconds_until_ended(run["job_id"], since=case.mark(state, index))
+    assert took < PROMPT, case.explain()
+    assert_sibling_unharmed(case, shape)
+    assert case.state(index) == state
+    assert sorted(case.statuses()) == (["cancelled", "completed"] if shape == "mapped" else ["cancelled"])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("mode", MODES)
+def test_clearing_a_waiting_task_cancels_its_run_and_starts_a_new_one(cluster: Cluster, mode: str, shape: str) -> None:
+    case, index = watched(cluster, mode, shape)
+    run = case.run_of(max(index, 0))
+    took = case.seconds_until_ended(run["job_id"], since=case.clear(index))
+    assert took < PROMPT, case.explain()
+    case.wait_for_runs(3 if shape == "mapped" else 2)
+    assert case.wait_for_end(index) == "success", case.explain()
+    assert_sibling_unharmed(case, shape)
+    ended = ["cancelled", "completed", "completed"] if shape == "mapped" else ["cancelled", "completed"]
+    assert sorted(case.statuses()) == ended, case.explain()
+    assert case.runs()[-1]["status"] == "completed"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_is_kept_where_the_dag_says_so(cluster: Cluster, mode: str) -> None:
+    case = Case(cluster, keeping(mode), LONG).start()
+    case.wait_until_watched()
+    [run] = case.runs()
+    took = case.seconds_until_ended(run["job_id"], since=case.mark("failed"), limit=2 * LONG)
+    assert took > PROMPT
+    assert case.state() == "failed"
+    assert case.statuses() == ["completed"]
+    assert case.requests("POST", "/workflows/cancel") == []

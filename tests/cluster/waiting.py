@@ -1,0 +1,37 @@
+"""Bounded waits that say what they waited for, and what was there instead."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+
+PAUSE = 0.3  # seconds between two looks
+
+
+def eventually(
+    what: str,
+    check: Callable[[], object],
+    limit: float,
+    on_each_look: Callable[[], object] = lambda: None,
+    explain: Callable[[], str] = lambda: "",
+) -> float:
+    """
+    Return the seconds until ``check()`` was true.
+
+    :param limit: seconds to wait at most.
+    :param on_each_look: may raise to end the wait early.
+    :param explain: tells what was there instead, for the message of the failure.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            if check():
+                return time.monotonic() - began
+        except httpx.TransportError:  # Airflow's API server is busy or not up yet
+            pass
+        on_each_look()
+        if time.monotonic() - began > limit:
+            raise AssertionError(f"{what}: not within {limit:.0f} s. {explain()}")
+        time.sleep(PAUSE)
