@@ -46,7 +46,9 @@ def _rendered(operator: BaseOperator, path: str, context: Context) -> str:
             template = environment.from_string(Path(path).read_text(encoding="utf-8"))
         else:
             template = environment.get_template(path)
-        return str(template.render(context))
+        # Not `render`: in a Dag with `render_template_as_native_obj` that would read the text as Python and give back
+        # a dict, or 1 for "1"; here the text itself is wanted.
+        return "".join(map(str, template.root_render_func(template.new_context(dict(context)))))
     except jinja2.TemplateNotFound:
         raise SixtyfourInputError(f"There is no file {path!r} in the Dag's folder or template_searchpath.") from None
     except (OSError, ValueError) as error:
