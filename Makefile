@@ -40,7 +40,7 @@ demo: $(VENV)/.installed
 test: test-unit test-e2e
 
 test-unit: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest tests/unit
+	$(VENV)/bin/python -m pytest tests --ignore tests/e2e --ignore tests/example_dags
 
 test-e2e: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest tests/e2e
@@ -49,7 +49,7 @@ test-matrix: $(MATRIX:%=test-matrix-%)
 
 # The local Sixtyfour API of the example Dags runs in $(VENV), whichever Airflow is under test.
 test-matrix-%: .venvs/%/.installed $(VENV)/.installed
-	SIXTYFOUR_EMULATOR_PYTHON=$(CURDIR)/$(VENV)/bin/python .venvs/$*/bin/python -m pytest tests/unit tests/example_dags
+	SIXTYFOUR_EMULATOR_PYTHON=$(CURDIR)/$(VENV)/bin/python .venvs/$*/bin/python -m pytest tests --ignore tests/e2e
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

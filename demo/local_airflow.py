@@ -3,18 +3,18 @@ A real Airflow on SQLite: scheduler, Dag processor, API server and triggerer, ea
 
 What holds: it keeps to its own home, ports of 127.0.0.1 that were free, and Airflow's stock settings except for the
 ones in ``_settings``, none of which changes how a task is scheduled, deferred or resumed. It begins with an empty
-database. When the block is left, all its processes are gone (see ``processes``).
+database. Its processes end with the ``Processes`` that they are started through.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import httpx
@@ -49,16 +49,18 @@ def _settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         # The components must share these, and each would make up its own.
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
     }
 
 
 class LocalAirflow:
-    """A running Airflow: where it lives, and a client of its REST API."""
+    """A running Airflow: where it lives, what its components are told, and a client of its REST API."""
 
-    def __init__(self, home: Path, port: int, processes: Processes) -> None:
+    def __init__(self, home: Path, port: int, environment: Mapping[str, str], processes: Processes) -> None:
         self.home = home
+        self.environment = environment
         self.url = f"http://127.0.0.1:{port}"
         self.rest = AirflowRest(self.url)
         self.processes = processes
@@ -90,16 +92,17 @@ class LocalAirflow:
             return False
 
 
-@contextmanager
-def local_airflow(
+def start_airflow(
+    processes: Processes,
     home: Path,
     dags_folder: Path,
     env: Mapping[str, str],
     report: Callable[[str], None] = lambda line: None,
-) -> Iterator[LocalAirflow]:
+) -> LocalAirflow:
     """
-    Start Airflow with the Dags of ``dags_folder`` and with ``env`` in every component; yield it once healthy.
+    Start Airflow with the Dags of ``dags_folder`` and with ``env`` in every component; return once it is healthy.
 
+    :param processes: what ends it again
     :param home: emptied first, so give it a folder of its own
     :param report: told what is being done, a line each
     """
@@ -107,22 +110,16 @@ def local_airflow(
     home.mkdir(parents=True)
     [port] = free_ports(1)
     # The Airflow of this interpreter, whichever is first on PATH; its own settings, whatever is set outside.
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    bin_dir = Path(sys.executable).parent
-    environment = {
-        **outside,
-        "PATH": f"{bin_dir}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        **_settings(home, dags_folder, port),
-        **env,
-    }
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    environment = {**outside, "PATH": path, **_settings(home, dags_folder, port), **env}
     airflow = [sys.executable, "-m", "airflow"]
-    with Processes(log_dir=home / "components") as processes:
-        report("making a new SQLite database")
-        processes.start("migration", [*airflow, "db", "migrate"], environment)
-        processes.finish("migration", limit=STARTUP_LIMIT)
-        report(f"starting {', '.join(COMPONENTS)} on 127.0.0.1:{port}")
-        for name, arguments in COMPONENTS.items():
-            processes.start(name, [*airflow, *arguments], environment)
-        running = LocalAirflow(home, port, processes)
-        running.wait_for("Airflow healthy", running.rest.is_healthy, STARTUP_LIMIT)
-        yield running
+    report("making a new SQLite database")
+    processes.start("migration", [*airflow, "db", "migrate"], environment)
+    processes.finish("migration", limit=STARTUP_LIMIT)
+    report(f"starting {', '.join(COMPONENTS)} on 127.0.0.1:{port}")
+    for name, arguments in COMPONENTS.items():
+        processes.start(name, [*airflow, *arguments], environment)
+    running = LocalAirflow(home, port, environment, processes)
+    running.wait_for("Airflow healthy", running.rest.is_healthy, STARTUP_LIMIT)
+    return running

@@ -138,12 +138,14 @@ def _signals_held() -> Iterator[None]:
     short. Handlers rather than a signal mask: a child would inherit the mask.
     """
     arrived: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda n, _: arrived.append(n)) for number in numbers}
+    before = {
+        number: signal.signal(number, lambda number, _: arrived.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for held, handler in before.items():
+            signal.signal(held, handler)
         for number in arrived:
             signal.raise_signal(number)

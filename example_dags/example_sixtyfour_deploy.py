@@ -38,7 +38,6 @@ from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import Six
         # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads or gs://google_cloud_default@bucket/leads.
         "destination": Param("file:///tmp/sixtyfour/deploy", type="string"),
     },
-    render_template_as_native_obj=True,  # so that the rows arrive as a list, not as its text
 )
 def example_sixtyfour_deploy():
     deploy = SixtyfourDeployWorkflowOperator(
@@ -49,7 +48,7 @@ def example_sixtyfour_deploy():
     run = SixtyfourRunWorkflowOperator(
         task_id="run",
         workflow_id=deploy.output,
-        webhook_payload="{{ params.rows }}",
+        webhook_payload="{{ params.rows | tojson }}",
         deferrable=True,  # waits in the triggerer; the worker slot is free meanwhile
     )
     SixtyfourToObjectStorageOperator(

@@ -1,0 +1,112 @@
+"""Each example Dag, run by ``dag.test()`` in this process against an emulator."""
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_sixtyfour.monitor.watch import RunWatch
+from airflow_provider_sixtyfour.triggers import sixtyfour as triggers
+from tests.emulator_process import EmulatorProcess
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
+
+
+@pytest.fixture(scope="session")
+def database() -> None:
+    """Airflow's tables, in the home of this session."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def one_execution_api() -> None:
+    """Give Airflow 3.0 to 3.2 what 3.3 has: `dag.test` builds its API once, not for each task, at 4 s a time."""
+    with suppress(ImportError):  # Airflow 2 has none
+        from airflow.sdk.execution_time import supervisor
+
+        if not hasattr(supervisor.in_process_api_server, "cache_info"):
+            supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
+
+
+@pytest.fixture(scope="session")
+def _process() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess("--run-seconds", "0.3", "--queue-seconds", "0.1") as process:
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask every 0.2 s instead of every 10 s; `dag.test` has no scheduler for whose sake a trigger would hold back."""
+    monkeypatch.setattr(RunWatch, "pause", lambda watch: 0.2)
+    monkeypatch.setattr(triggers, "SETTLING", 0.0)
+
+
+@pytest.fixture
+def emulator(_process: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> EmulatorProcess:
+    """An emulator that the default connection leads to."""
+    monkeypatch.setenv("AIRFLOW_CONN_SIXTYFOUR_DEFAULT", _process.connection_json())
+    return _process
+
+
+@pytest.fixture
+def store_workflow(emulator: EmulatorProcess) -> Callable[..., str]:
+    """Store a workflow that begins with the block ``source``; return its id."""
+
+    def store(source: str) -> str:
+        blocks = [
+            {
+                "block_id": str(uuid.uuid4()),
+                "sequence_number": number,
+                "block_type": "",
+                "block_name": name,
+                "specs": {},
+            }
+            for number, name in enumerate([source, "company_enrichment"], start=1)
+        ]
+        edge = {"from_block_id": blocks[0]["block_id"], "to_block_id": blocks[1]["block_id"]}
+        definition = {"blocks": blocks, "edges": [edge]}
+        body = {"workflow_name": source, "workflow_description": "", "workflow_definition": definition}
+        return str(emulator.api("POST", "/workflows/create_workflow", body)["id"])
+
+    return store
+
+
+class DagRun:
+    """A finished run of an example Dag."""
+
+    def __init__(self, run: Any, runs_before: int, emulator: EmulatorProcess) -> None:
+        self._run = run
+        self.state = str(run.state)
+        self.runs = emulator.runs()[runs_before:]
+
+    def result(self, task_id: str) -> Any:
+        """Return what a task returned."""
+        return self._run.get_task_instance(task_id).xcom_pull(task_ids=task_id)
+
+
+@pytest.fixture
+def run_example(database: None, one_execution_api: None, emulator: EmulatorProcess) -> Callable[..., DagRun]:
+    """Run an example Dag to its end, with other values for its params."""
+
+    def run(dag_id: str, **params: Any) -> DagRun:
+        bag = dag_bag()
+        assert bag.import_errors == {}
+        before = len(emulator.runs())
+        return DagRun(bag.dags[dag_id].test(run_conf=params), before, emulator)
+
+    return run
+
+
+def dag_bag() -> Any:
+    """Read the example Dags as the Dag processor does."""
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # Airflow before 3.2
+        from airflow.models.dagbag import DagBag
+    return DagBag(dag_folder=str(EXAMPLES))

@@ -1,0 +1,102 @@
+import csv
+import json
+
+import pytest
+
+
+@pytest.fixture
+def destination(tmp_path):
+    return tmp_path / "landed"
+
+
+def landed(destination):
+    """What was landed, as paths below the folder of the Dag run."""
+    [dag_run_folder] = destination.iterdir()
+    return sorted(path for path in dag_run_folder.rglob("*") if path.is_file())
+
+
+def csv_rows(path):
+    with path.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_enrichment_lands_the_rows_of_the_dag(run_example, store_workflow, destination):
+    workflow = store_workflow(source="webhook")
+
+    run = run_example("example_sixtyfour_enrichment", workflow_id=workflow, destination=f"file://{destination}")
+
+    assert run.state == "success"
+    [submitted] = run.runs
+    assert submitted["workflow_id"] == workflow
+    [file] = landed(destination)
+    rows = csv_rows(file)
+    assert [row["company_name"] for row in rows] == ["Example Bakery", "Sample Logistics"]
+    assert all(row["industry"] for row in rows)
+
+
+def test_taskflow_loads_what_the_extract_gave(run_example, store_workflow, destination):
+    workflow = store_workflow(source="webhook")
+
+    run = run_example("example_sixtyfour_taskflow", workflow_id=workflow, destination=f"file://{destination}")
+
+    assert run.state == "success"
+    [submitted] = run.runs
+    assert submitted["body"]["webhook_payload"] == run.result("extract")
+    [file] = landed(destination)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["name"] for row in rows] == ["Alex Example", "Sam Sample"]
+    assert run.result("load") == 2
+
+
+def test_mapped_batches_land_each_in_its_own_folder(run_example, store_workflow, destination):
+    workflow = store_workflow(source="webhook")
+
+    run = run_example("example_sixtyfour_mapped", workflow_id=workflow, destination=f"file://{destination}")
+
+    assert run.state == "success"
+    names = [[row["name"] for row in submitted["body"]["webhook_payload"]] for submitted in run.runs]
+    assert sorted(names) == [["Lead 1", "Lead 2"], ["Lead 3", "Lead 4"], ["Lead 5"]]
+    files = landed(destination)
+    assert [file.parent.name for file in files] == ["0", "1", "2"]
+    assert [[row["name"] for row in csv_rows(file)] for file in files] == sorted(names)
+    assert run.result("summarise") == {"files": 3, "rows": 5}
+
+
+def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, store_workflow, destination, tmp_path):
+    source = tmp_path / "leads.csv"
+    source.write_text("name,company_name\nAlex Example,Example Bakery\nSam Sample,Sample Logistics\n")
+    workflow = store_workflow(source="read_csv")
+
+    run = run_example(
+        "example_sixtyfour_files", workflow_id=workflow, source=f"file://{source}", destination=f"file://{destination}"
+    )
+
+    assert run.state == "success"
+    [submitted] = run.runs
+    assert submitted["body"]["specs_override"]["resource_handle_id"] == run.result("upload")
+    [file] = landed(destination)
+    assert [row["name"] for row in csv_rows(file)] == ["Alex Example", "Sam Sample"]
+
+
+def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destination):
+    workflow = "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d66"
+
+    first = run_example("example_sixtyfour_deploy", workflow_id=workflow, destination=f"file://{destination}")
+    again = run_example("example_sixtyfour_deploy", workflow_id=workflow, destination=f"file://{destination}")
+
+    assert (first.state, again.state) == ("success", "success")
+    saves = [call for call in emulator.requests() if call["path"] == "/workflows/update_workflow"]
+    assert len(saves) == 1
+    stored = emulator.api("GET", f"/workflows/{workflow}")
+    assert [block["block_name"] for block in stored["workflow_definition"]["blocks"]] == [
+        "webhook",
+        "lead_enrichment",
+        "find_email",
+    ]
+    assert [len(run.runs) for run in (first, again)] == [1, 1]
+    files = [path for path in destination.rglob("*") if path.is_file()]
+    assert len(files) == 2  # one in the folder of each Dag run
+    for file in files:
+        rows = csv_rows(file)
+        assert [row["name"] for row in rows] == ["Alex Example", "Sam Sample", "Toni Test"]
+        assert all(row["title"] and row["email"] for row in rows)
