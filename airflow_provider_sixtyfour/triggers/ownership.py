@@ -15,6 +15,26 @@ log = logging.getLogger(__name__)
 TRIES = 3
 SECONDS_A_TRY = 20.0  # a first question in a cold triggerer was seen to take that long
 
+_warming: set[asyncio.Task[None]] = set()  # at most one for each triggerer, which keeps it
+
+
+def warm_up(task_instance: Any) -> None:
+    """
+    Ask a first question in the background, once in a triggerer's life, and let the answer go.
+
+    The supervisor loads its side of the channel for it, which takes 10 to 20 s: too long to begin with when a user
+    wants a run stopped.
+    """
+    if task_instance is not None and not _warming:
+        _warming.add(asyncio.create_task(_ask_for_nothing(task_instance)))
+
+
+async def _ask_for_nothing(task_instance: Any) -> None:
+    try:
+        await _state(task_instance)
+    except Exception as error:
+        log.info("Airflow can't be asked about task %s yet: %r", task_instance.task_id, error)
+
 
 async def still_waits_for(task_instance: Any, job_id: str) -> bool:
     """

@@ -18,7 +18,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourTimeo
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from airflow_provider_sixtyfour.monitor.waiting import wait_async
 from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
-from airflow_provider_sixtyfour.triggers.ownership import still_waits_for
+from airflow_provider_sixtyfour.triggers.ownership import still_waits_for, warm_up
 
 # Seconds from its start in which a trigger fires no event. Airflow's LocalExecutor (3.3.2) loses a task that is
 # queued again while the supervisor of its first slice still lingers, up to 5 s ("state mismatch").
@@ -72,6 +72,8 @@ class SixtyfourRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
+        if self.cancel_on_kill:
+            warm_up(self.task_instance)
         loop = asyncio.get_running_loop()
         settled_at = loop.time() + SETTLING
         event = await self._outcome()
