@@ -11,12 +11,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls, payloads
 from airflow_provider_sixtyfour.api.cancelling import cancel
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
+    SixtyfourInputError,
     SixtyfourNotFoundError,
     SixtyfourUnavailableError,
 )
@@ -72,7 +74,7 @@ class Submission:
         return self._by_record(store, context["ti"].max_tries)
 
     def _by_record(self, store: Any, max_tries: int) -> str:
-        record = Record.read(store.get(RECORD_KEY))
+        record = _usable(Record.read(store.get(RECORD_KEY)))
         status = self._status(record.job_id) if record and record.job_id else None
         action = decide(record, max_tries=max_tries, digest=self._digest, status=status)
         if action is Action.ADOPT and record and record.job_id:
@@ -143,6 +145,17 @@ def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
     except SixtyfourUnavailableError:
         return None
     return job_id
+
+
+def _usable(record: Record | None) -> Record | None:
+    """Return the record without its run if that can't be one; the key then tells which run it was."""
+    if record is None or record.job_id is None:
+        return record
+    try:
+        calls.identifier(record.job_id, "job_id")
+    except SixtyfourInputError:
+        return replace(record, job_id=None)
+    return record
 
 
 def _fresh_key() -> str:
