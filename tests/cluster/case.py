@@ -153,15 +153,22 @@ class Case:
         """Return the job id of the triggerer that the task waits in."""
         return triggerer_of(self.task(map_index))
 
+    def log(self, triggerer: int) -> str:
+        """Return what a triggerer wrote to the log of the task."""
+        return "".join(path.read_text() for path in self._log_folder().rglob(f"*.trigger.{triggerer}.log"))
+
     def explain(self) -> str:
         """Tell all that is known, the ends of the task's logs included."""
         lines = [f"Dag {self.dag_id}, run {self.run_id}: tasks {self.states()}"]
         lines += [f"  run {run['job_id']}: {run['status']}" for run in self.runs()]
-        folder = self.cluster.task_logs / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
+        folder = self._log_folder()
         for path in sorted(folder.rglob("*.log")):
             lines.append(f"  {path.relative_to(folder)}:")
             lines += [f"    {line}" for line in log_tail(path)]
         return "\n".join(lines)
+
+    def _log_folder(self) -> Path:
+        return self.cluster.task_logs / f"dag_id={self.dag_id}" / f"run_id={self.run_id}"
 
 
 def log_tail(path: Path, count: int = LOG_LINES) -> list[str]:

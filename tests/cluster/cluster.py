@@ -26,6 +26,7 @@ from tests.emulator_process import EmulatorProcess
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "tests" / "cluster" / "dags"
 START_LIMIT = 240.0  # seconds; two cores that others use too
+FLEET = 2  # workers, and triggerers
 SLOTS = 10  # tasks at once on one worker
 DEAD_AFTER = 15  # seconds without a heartbeat after which a task counts as dead
 STALE_AFTER = 12  # seconds without a heartbeat after which a triggerer's triggers move
@@ -75,6 +76,16 @@ class Cluster:
         self.triggerers.labels[name] = job
         return name
 
+    def lose_everything(self) -> None:
+        """Kill all workers and triggerers, and start as many anew."""
+        for fleet in (self.workers, self.triggerers):
+            for name in list(fleet.names):
+                fleet.kill(name)
+        for _ in range(FLEET):
+            self.workers.start_one()
+        for _ in range(FLEET):
+            self.start_triggerer()
+
 
 def start_cluster(
     processes: Replaceable, services: Services, home: Path, emulators: Mapping[str, EmulatorProcess]
@@ -97,10 +108,10 @@ def start_cluster(
         triggerers=Fleet("triggerer", triggerer, environment, processes),
         task_logs=home / "logs",
     )
-    for _ in range(2):
+    for _ in range(FLEET):
         cluster.workers.start_one()
     eventually("the API server answers", cluster.rest.answers, START_LIMIT, processes.require_alive)
-    for _ in range(2):
+    for _ in range(FLEET):
         cluster.start_triggerer()
     eventually("Airflow is healthy", cluster.rest.is_healthy, START_LIMIT, processes.require_alive)
     for dag_id in DAG_IDS:

@@ -1,8 +1,8 @@
 """
 The cluster, once for the session, and tests that run at the same time.
 
-A test of a module marked ``together`` takes the fixture ``cluster`` alone, besides its parameters. The first of them
-starts them all, each in a thread; then each reports what came of it. So a module takes as long as its slowest test.
+A test that is marked ``together`` takes the fixture ``cluster`` alone, besides its parameters. The first one of a group
+starts them all, each in a thread; then each reports what came of it. So a group takes as long as its slowest test.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tests.emulator_process import EmulatorProcess
 ROOT = Path(__file__).resolve().parents[2]
 WEATHERS = ("down", "broken", "busy")  # each with an API of its own, so that nobody else is disturbed
 EMULATOR = ("--run-seconds", "1", "--queue-seconds", "0.1", "--requests-per-minute", "0")
-AT_ONCE = 40  # tests of a module marked ``together``
+AT_ONCE = 40  # tests of a group
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "together: all tests of the module run at the same time")
+    config.addinivalue_line("markers", "together(group): all tests of the group run at the same time")
     config.stash[_GOING] = {}
 
 
@@ -39,23 +39,25 @@ _GOING = pytest.StashKey[dict[str, Future[None]]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test of a module marked ``together`` along with the others; ``None`` lets pytest run any other."""
-    if pyfuncitem.get_closest_marker("together") is None:
+    """Run a test that is marked ``together`` along with its group; ``None`` lets pytest run any other."""
+    group = _group(pyfuncitem)
+    if group is None:
         return None
     going = pyfuncitem.config.stash[_GOING]
     if pyfuncitem.nodeid not in going:
-        others = [
-            item
-            for item in pyfuncitem.session.items
-            if isinstance(item, pytest.Function) and item.module is pyfuncitem.module
-        ]
         executor = ThreadPoolExecutor(AT_ONCE)
-        for item in others:
-            parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            arguments: dict[str, Any] = {"cluster": pyfuncitem.funcargs["cluster"], **parameters}
-            going[item.nodeid] = executor.submit(item.obj, **arguments)
+        for item in pyfuncitem.session.items:
+            if isinstance(item, pytest.Function) and _group(item) == group:
+                parameters = item.callspec.params if hasattr(item, "callspec") else {}
+                arguments: dict[str, Any] = {"cluster": pyfuncitem.funcargs["cluster"], **parameters}
+                going[item.nodeid] = executor.submit(item.obj, **arguments)
     going[pyfuncitem.nodeid].result()
     return True
+
+
+def _group(item: pytest.Item) -> str | None:
+    marker = item.get_closest_marker("together")
+    return None if marker is None else str(marker.args[0])
 
 
 @pytest.fixture(scope="session")

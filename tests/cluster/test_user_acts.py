@@ -12,13 +12,9 @@ from tests.cluster.case import Case
 from tests.cluster.cluster import Cluster
 from tests.cluster.dag_ids import MODES, SHAPES, keeping, usual
 
-pytestmark = [
-    pytest.mark.together,
-]
+pytestmark = pytest.mark.together("a user acts")
 PROMPT = 10.0  # seconds from the act to the end of the run
 LONG = 45.0  # seconds of a run that is going when the user acts
-
-every_task = [pytest.mark.parametrize("shape", SHAPES), pytest.mark.parametrize("mode", MODES)]
 
 
 def watched(cluster: Cluster, mode: str, shape: str) -> tuple[Case, int]:
