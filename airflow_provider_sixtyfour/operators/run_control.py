@@ -68,8 +68,12 @@ class RunControl:
         self._is_starting = True
         try:
             yield
-        finally:
+        except BaseException:
             self._is_starting = False
+            if self._is_killed:  # by a handler that raises, as Airflow 2's does: no later step will stop the run
+                self.kill()
+            raise
+        self._is_starting = False
 
     def started(self, job_id: str) -> None:
         """Note the run."""

@@ -20,7 +20,6 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
     SixtyfourInputError,
     SixtyfourNotFoundError,
-    SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.api.submissions import Action, Record, decide, derived_key
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
@@ -139,10 +138,10 @@ class Submission:
 
 
 def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
-    """Return the run that a cut-off submission started; ``None`` if the API can't be asked."""
+    """Return the run that a cut-off submission started; ``None`` if the API can't be asked, or won't tell."""
     try:
         job_id: str = client.send(call, attempts=2).job_id
-    except SixtyfourUnavailableError:
+    except SixtyfourError:  # not to hide what cut the submission off
         return None
     return job_id
 
