@@ -7,10 +7,11 @@ Forgiving about what is unknown or missing, exact about the few fields that deci
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+_MOST = 2**63 - 1  # what else than nonsense would be more
 
 
 class MalformedAnswer(ValueError):
@@ -43,9 +44,10 @@ def _text(data: Mapping[str, Any], key: str) -> str | None:
 
 def _number(data: Mapping[str, Any], key: str) -> float | None:
     value = data.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value
+    # Compared, not `isfinite`: that overflows on an integer of more than 308 digits.
+    return value if 0 <= value <= _MOST else None
 
 
 def _count(data: Mapping[str, Any], key: str) -> int | None:
@@ -163,7 +165,7 @@ class LiveStatus:
         return cls(
             workflow_id=_text(data, "workflow_id"),
             status=_required(data, "overall_status", "a live status"),
-            percent=_number(data, "overall_progress_percentage") or 0.0,
+            percent=min(_number(data, "overall_progress_percentage") or 0.0, 100.0),
             current_block=_text(data, "current_block"),
             blocks=tuple(map(BlockProgress.read, blocks)) if isinstance(blocks, list) else (),
         )
@@ -250,7 +252,10 @@ class Token:
     def read(cls, value: Any) -> Token:
         """Read a token answer; a token that doesn't say how long it lives is taken to live five minutes."""
         data = _object(value, "a token answer")
-        return cls(_required(data, "access_token", "a token answer"), _number(data, "expires_in") or 300.0)
+        token = _required(data, "access_token", "a token answer")
+        if not token.isascii() or not token.isprintable():
+            raise MalformedAnswer("the access token holds characters that no header can")
+        return cls(token, _number(data, "expires_in") or 300.0)
 
 
 def read_handle(value: Any) -> str:

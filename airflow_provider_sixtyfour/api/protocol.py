@@ -28,6 +28,7 @@ from airflow_provider_sixtyfour.api.models import MalformedAnswer
 T = TypeVar("T")
 
 LONGEST_REASON = 600  # characters of the API's own words that an error message repeats
+_LONGEST_LOOK = 20_000  # characters of a page that are searched for words
 
 # Statuses that time can mend. 408 and 425 are a proxy's ways of saying "send it again".
 _PASSING = {408, 425, 429}
@@ -67,10 +68,13 @@ def read(call: Call[T], answer: Answer, *, secrets: tuple[str, ...] = ()) -> T:
             return call.read(json.loads(answer.body))
         except (MalformedAnswer, ValueError, RecursionError) as error:
             what = str(error) if isinstance(error, MalformedAnswer) else "it is not JSON"
-            message = f"Answer {status} of the API can't be read while {call.purpose}: {what}"
-            raise SixtyfourUnavailableError(_without(secrets, f"{message}.{_taste(answer)}"), status=status) from None
+            # What answers without a credential is the token endpoint: nothing of it is shown.
+            taste = _taste(answer, secrets) if call.authenticated else ""
+            raise SixtyfourUnavailableError(
+                f"Answer {status} of the API can't be read while {call.purpose}: {what}.{taste}", status=status
+            ) from None
 
-    reason = _without(secrets, _reason(answer))
+    reason = _reason(answer, secrets)
     message = f"Sixtyfour answered {status} while {call.purpose}: {reason} {_ADVICE.get(status, '')}".rstrip()
     if status >= 500 or status in _PASSING or status < 200:
         raise SixtyfourUnavailableError(
@@ -97,10 +101,10 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: Answer, secrets: tuple[str, ...]) -> str:
     """Say in the API's own words why it refused."""
     if 300 <= answer.status < 400:
-        host = urlsplit(answer.headers.get("location", "")).netloc.rpartition("@")[2]
+        host = _presentable(_host(answer.headers.get("location", "")), secrets)[:100]
         return (
             f"a redirect{f' to {host}' if host else ''}, which is not followed. "
             "The host of the connection is probably not the API's own address."
@@ -109,7 +113,7 @@ def _reason(answer: Answer) -> str:
         words = _words(json.loads(answer.body))
     except (ValueError, RecursionError):
         words = _visible_text(answer.body.decode("utf-8", "replace"))
-    words = " ".join(words.split())
+    words = _presentable(words, secrets)
     if len(words) > LONGEST_REASON:
         words = words[:LONGEST_REASON].rstrip() + " […]"
     if not words:
@@ -117,10 +121,17 @@ def _reason(answer: Answer) -> str:
     return words if words[-1] in ".!?]" else words + "."
 
 
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
 def _words(value: Any) -> str:
     """Find the message in any of the shapes that the API uses for an error."""
     match value:
-        case {"error": {} as inner}:
+        case {"error": {} as inner} if inner or "message" not in value:
             return _words(inner)
         case {"message": str(message), "error": str(code)} | {"message": str(message), "code": str(code)}:
             return f"{message} ({code})" if code and code != message else message
@@ -135,8 +146,8 @@ def _words(value: Any) -> str:
         case str(text):
             return text
         case None | {} | []:
-            return "" if not value else json.dumps(value)
-    return json.dumps(value)
+            return "" if not value else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _validation(item: Any) -> str:
@@ -148,18 +159,29 @@ def _validation(item: Any) -> str:
 
 def _visible_text(text: str) -> str:
     """Reduce a proxy's HTML page to what a reader would see of it."""
-    title = re.search(r"<title[^>]*>(.{1,300}?)</title>", text[:20_000], re.IGNORECASE | re.DOTALL)
+    text = text[:_LONGEST_LOOK]
+    title = re.search(r"<title[^>]{0,300}>([^<]{1,300})</title", text, re.IGNORECASE)
     if title:
         return unescape(title.group(1))
-    return unescape(re.sub(r"<[^>]{0,2000}>", " ", text[:20_000]))
+    return unescape(re.sub(r"<[^<>]{0,2000}>", " ", text))
 
 
-def _taste(answer: Answer) -> str:
-    text = " ".join(_visible_text(answer.body[:20_000].decode("utf-8", "replace")).split())
+def _taste(answer: Answer, secrets: tuple[str, ...]) -> str:
+    if answer.body.lstrip()[:1] in (b"{", b"["):
+        return ""  # half a list of result files, say: its links are secrets
+    text = _presentable(_visible_text(answer.body[:_LONGEST_LOOK].decode("utf-8", "replace")), secrets)
     return f" It begins: {text[:120]!r}" if text else " It is empty."
 
 
-def _without(secrets: tuple[str, ...], text: str) -> str:
+def _presentable(text: str, secrets: tuple[str, ...]) -> str:
+    """
+    Make a text from outside fit for one line of a log, before it is cut: half a secret is no text to look for.
+
+    Signed URLs lose their query; what can't be printed (escape sequences, half a surrogate pair) is gone.
+    """
     for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+        for spelling in {secret, json.dumps(secret)[1:-1]}:  # as it is, and as it stands in JSON
+            text = text.replace(spelling, "***")
+    text = text[:_LONGEST_LOOK]
+    text = re.sub(r"(https?://[^\s?\"'<>]{0,2000})\?[^\s\"'<>]*", r"\1?***", text)
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_sixtyfour.api.models import (
+    BlockProgress,
+    BlockType,
+    ListedRun,
+    LiveStatus,
+    MalformedAnswer,
+    ResultFile,
+    StartedRun,
+    Token,
+    Workflow,
+    read_handle,
+)
+
+READERS: dict[str, Callable[[Any], object]] = {
+    "workflow": Workflow.read,
+    "workflows": Workflow.read_all,
+    "blocks": BlockType.read_all,
+    "started run": StartedRun.read,
+    "live status": LiveStatus.read,
+    "runs": ListedRun.read_all,
+    "result files": ResultFile.read_all,
+    "token": Token.read,
+    "handle": read_handle,
+}
+FIELDS = [
+    *("id", "name", "description", "status", "workflow_definition", "block_name", "specs_schema", "job_id"),
+    *("already_started", "overall_status", "overall_progress_percentage", "current_block", "blocks", "filename"),
+    *("processed_count", "total_count", "error_message", "sequence_number", "metrics", "status_reason", "results"),
+    *("block_number", "row_count", "file_size", "download_url", "download_expires_in_seconds", "access_token"),
+    *("expires_in", "handle_id", "unknown"),
+]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=6,
+)
+objects = st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=8)
+
+
+@given(reader=st.sampled_from(list(READERS.values())), value=json_values | objects | st.lists(objects, max_size=3))
+def test_any_json_is_read_or_malformed(reader: Callable[[Any], object], value: Any):
+    with contextlib.suppress(MalformedAnswer):
+        reader(value)
+
+
+@pytest.mark.parametrize(
+    ("reader", "whole", "required"),
+    [
+        ("workflow", {"id": "w"}, "id"),
+        ("started run", {"job_id": "j"}, "job_id"),
+        ("live status", {"overall_status": "running"}, "overall_status"),
+        ("token", {"access_token": "t"}, "access_token"),
+        ("handle", {"handle_id": "h"}, "handle_id"),
+    ],
+)
+@pytest.mark.parametrize("bad", [None, "", "  ", 7, True, [], {}, "absent"])
+def test_what_decisions_rest_on_is_required(reader: str, whole: dict[str, Any], required: str, bad: Any):
+    READERS[reader](whole)
+    broken = {} if bad == "absent" else {required: bad}
+    with pytest.raises(MalformedAnswer, match=f"has no '{required}'"):
+        READERS[reader](broken)
+
+
+def test_an_empty_object_is_enough_where_nothing_is_required():
+    assert ResultFile.read_all([{}]) == (
+        ResultFile(
+            filename="",
+            block_number=None,
+            row_count=None,
+            file_size=None,
+            message=None,
+            expires_in=900.0,
+            download_url=None,
+            rows=None,
+        ),
+    )
+    assert BlockProgress.read("?") == BlockProgress("?", None, None, None, None, None)
+
+
+def test_a_live_status_as_the_api_tells_it():
+    live = LiveStatus.read(
+        {
+            "workflow_id": "w",
+            "overall_status": "running",
+            "overall_progress_percentage": 41.67,
+            "current_block": "find_email",
+            "new_field": [1],
+            "blocks": [
+                {"block_name": "webhook", "sequence_number": 1, "status": "completed"},
+                {"block_name": "find_email", "status": "running", "processed_count": 5, "total_count": 20.0},
+                None,
+            ],
+        }
+    )
+    assert (live.workflow_id, live.status, live.percent, live.current_block) == ("w", "running", 41.67, "find_email")
+    assert live.blocks[0] == BlockProgress("webhook", 1, "completed", None, None, None)
+    assert live.blocks[1] == BlockProgress("find_email", None, "running", 5, 20, None)
+    assert live.blocks[2].block_name == "?"
+
+
+@pytest.mark.parametrize(
+    ("given_value", "percent"),
+    [
+        *((0, 0.0), (50, 50.0), (100.0, 100.0), (1e18, 100.0), (101, 100.0), (-1, 0.0), (float("nan"), 0.0)),
+        *((float("inf"), 0.0), ("50", 0.0), (True, 0.0), (None, 0.0), (10**400, 0.0)),
+    ],
+)
+def test_percent_is_0_to_100_whatever_comes(given_value: Any, percent: float):
+    assert LiveStatus.read({"overall_status": "x", "overall_progress_percentage": given_value}).percent == percent
+
+
+@pytest.mark.parametrize("bad", ["7", -1, True, None, float("nan"), float("-inf"), [], {}, 10**400])
+def test_a_count_that_is_none_is_unknown(bad: Any):
+    [file] = ResultFile.read_all([{"row_count": bad, "file_size": bad, "block_number": bad}])
+    assert (file.row_count, file.file_size, file.block_number) == (None, None, None)
+
+
+def test_a_submission_was_replayed_only_if_the_api_says_true():
+    assert StartedRun.read({"job_id": "j", "already_started": True}).already_started
+    for other in (False, None, "true", 1, "absent"):
+        data = {"job_id": "j"} if other == "absent" else {"job_id": "j", "already_started": other}
+        assert not StartedRun.read(data).already_started
+
+
+def test_rows_of_the_list_that_name_no_run_are_left_out():
+    rows = [{"job_id": "a", "status": "failed", "status_reason": "r"}, {"job_id": "b"}, {"status": "x"}, 7, None, "s"]
+    [run] = ListedRun.read_all(rows)
+    assert (run.job_id, run.status, run.status_reason, run.metrics) == ("a", "failed", "r", {})
+
+
+def test_inline_rows_are_kept_as_they_are():
+    [file] = ResultFile.read_all([{"results": [{"a": 1}, 7, {"b": None}], "download_expires_in_seconds": 0}])
+    assert file.rows == ({"a": 1}, {"b": None})
+    assert file.expires_in == 0
+
+
+@pytest.mark.parametrize("token", ["a\nb", "tök€n", "a\x00"])
+def test_a_token_that_fits_no_header_is_malformed(token: str):
+    with pytest.raises(MalformedAnswer):
+        Token.read({"access_token": token})
+
+
+@pytest.mark.parametrize(("expires_in", "seconds"), [(3600, 3600), (0.5, 0.5), (None, 300), ("3600", 300), (-1, 300)])
+def test_how_long_a_token_lives(expires_in: Any, seconds: float):
+    assert Token.read({"access_token": "t", "expires_in": expires_in}).expires_in == seconds
+
+
+def test_secrets_are_not_in_repr():
+    [file] = ResultFile.read_all([{"download_url": "https://s.example/?sig=SESAME", "results": [{"who": "SOMEBODY"}]}])
+    token = Token.read({"access_token": "SESAME"})
+    assert "SESAME" not in f"{file!r}{file}{token!r}{token}"
+    assert "SOMEBODY" not in repr(file)
+
+
+def test_what_is_read_can_not_be_changed():
+    run = StartedRun.read(json.loads('{"job_id": "j"}'))
+    with pytest.raises(AttributeError):
+        run.job_id = "k"  # type: ignore[misc]
