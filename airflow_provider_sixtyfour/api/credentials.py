@@ -91,12 +91,14 @@ class OAuthClient:
         on_secret: Callable[[str], object] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         try:
             key = load_pem_private_key(private_key.encode(), password=None)
-        except (ValueError, TypeError):  # TypeError: the key is encrypted. Neither text is repeated: it may quote
+        # TypeError: the key is encrypted. No text of these is repeated: it may quote.
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             raise SixtyfourInputError(
                 "The connection's private_key can't be read: it should be an unencrypted RSA private key in PEM "
                 "form, with its line breaks ('-----BEGIN PRIVATE KEY-----' on a line of its own)."
@@ -114,9 +116,10 @@ class OAuthClient:
 
     def headers(self) -> dict[str, str] | None:
         """Return the token's header while the token has time left."""
-        if self._token is None or self._clock() >= self._renew_at:
+        token = self._token  # read once: another thread may discard it meanwhile
+        if token is None or self._clock() >= self._renew_at:
             return None
-        return {"Authorization": f"Bearer {self._token.access_token}"}
+        return {"Authorization": f"Bearer {token.access_token}"}
 
     def renewal(self, base_url: str) -> Call[Token]:
         """Return the call that trades a fresh assertion for a token."""
@@ -149,5 +152,5 @@ class OAuthClient:
 
     def secrets(self) -> tuple[str, ...]:
         """Return the token and the assertion that are in use."""
-        token = self._token.access_token if self._token else ""
-        return tuple(text for text in (token, self._assertion) if text)
+        token = self._token
+        return tuple(text for text in (token.access_token if token else "", self._assertion) if text)
