@@ -24,7 +24,7 @@ def seconds(value: Any, name: str) -> float | None:
     elif not isinstance(value, bool):
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
     if not 0 < number < math.inf:
         raise SixtyfourInputError(f"{name} should be a positive number of seconds or a timedelta, not {value!r:.60}.")

@@ -7,6 +7,7 @@ The base URL is an origin with an optional path and nothing else, so that "the A
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,7 +41,7 @@ def base_url(host: str | None, *, scheme: str | None = None, port: int | None = 
 
     :raises SixtyfourInputError: if they name something else than an ``http(s)`` address.
     """
-    text = (host or "").strip().rstrip("/")
+    text = (host or "").strip()
     if not text:
         return LIVE_URL
     if "://" not in text:
@@ -48,14 +49,20 @@ def base_url(host: str | None, *, scheme: str | None = None, port: int | None = 
     wrong = "The host of the connection should be the API's address, such as https://api.sixtyfour.ai"
     try:
         parts = urlsplit(text)
-        named_port = parts.port
+        port = port if parts.port is None else parts.port
+        name = (parts.hostname or "").encode("idna").decode()  # an empty or endless label fails here
     except ValueError:
         raise SixtyfourInputError(f"{wrong}; it can't be read as one.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or any(c.isspace() for c in text):
+    if parts.scheme not in ("http", "https") or not all(c.isprintable() and c not in " \\" for c in text):
         raise SixtyfourInputError(f"{wrong}; it names no http(s) host.")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise SixtyfourInputError(f"{wrong}, without user, password, query or fragment.")
-    authority = parts.netloc if named_port is not None or port is None else f"{parts.netloc}:{port}"
+    # Other characters are where parsers differ, and with them what they take for the host.
+    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*", name) or name == ".":
+        raise SixtyfourInputError(f"{wrong}; it names no http(s) host.")
+    if port is not None and not 0 < port < 65536:
+        raise SixtyfourInputError(f"{wrong}; {port} is no port.")
+    authority = (f"[{name}]" if ":" in name else name) + ("" if port is None else f":{port}")
     return f"{parts.scheme}://{authority}{parts.path.rstrip('/')}"
 
 
@@ -67,7 +74,7 @@ def timeout(value: Any) -> float:
     """
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if isinstance(value, bool) or not 0 < seconds < math.inf:
         raise SixtyfourInputError(f"timeout in the connection's extra should be seconds, not {str(value)[:40]!r}.")
