@@ -29,7 +29,7 @@ def check_rows(payload: Any) -> list[dict[str, Any]] | dict[str, Any]:
     :raises SixtyfourInputError: naming the row and column that can't be sent.
     """
     if isinstance(payload, Mapping):
-        return _object(payload, "webhook_payload")
+        return plain_object(payload, "webhook_payload")
     if isinstance(payload, str | bytes | bytearray) or not isinstance(payload, Iterable):
         raise SixtyfourInputError(
             f"webhook_payload should be a list of objects or one object, not {type(payload).__name__}."
@@ -41,7 +41,7 @@ def check_rows(payload: Any) -> list[dict[str, Any]] | dict[str, Any]:
                 f"Row {number} of webhook_payload should be an object such as {{'company': 'Example'}}, "
                 f"not {type(row).__name__}."
             )
-        rows.append(_object(row, f"row {number}"))
+        rows.append(plain_object(row, f"row {number}"))
     if not rows:
         raise SixtyfourInputError(
             "webhook_payload is an empty list: there is nothing to run. Skip the task when there are no rows."
@@ -58,13 +58,13 @@ def check_formats(result_formats: Any) -> tuple[str, ...]:
     names = (result_formats,) if isinstance(result_formats, str) else result_formats
     if not isinstance(names, Iterable):
         raise SixtyfourInputError(f"result_formats should be a list of formats, not {type(names).__name__}.")
-    names = tuple(dict.fromkeys(names))
+    names = list(names)
     unknown = [name for name in names if name not in RESULT_FORMATS]
     if unknown or not names:
         raise SixtyfourInputError(
-            f"result_formats should be some of {', '.join(RESULT_FORMATS)}, not {unknown or 'none'}."
+            f"result_formats should be some of {', '.join(RESULT_FORMATS)}, not {str(unknown or 'none')[:120]}."
         )
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def run_body(webhook_payload: Any, resource_handle_id: Any, specs_override: Any) -> dict[str, Any]:
@@ -82,12 +82,16 @@ def run_body(webhook_payload: Any, resource_handle_id: Any, specs_override: Any)
     if specs_override is not None:
         if not isinstance(specs_override, Mapping):
             raise SixtyfourInputError(f"specs_override should be an object, not {type(specs_override).__name__}.")
-        override = _object(specs_override, "specs_override")
+        override = plain_object(specs_override, "specs_override")
     if resource_handle_id is not None:
         handle = identifier(resource_handle_id, "resource_handle_id")
         if override.get("resource_handle_id", handle) != handle:
             raise SixtyfourInputError("specs_override names another resource_handle_id than the parameter does.")
         override["resource_handle_id"] = handle
+    if "webhook_payload" in body and override.get("resource_handle_id") is not None:
+        raise SixtyfourInputError(
+            "Give webhook_payload or a resource_handle_id in specs_override, not both: a run has one input."
+        )
     if override:
         body["specs_override"] = override
     return body
@@ -119,7 +123,13 @@ def digest(workflow_id: str, body: Mapping[str, Any], result_formats: Sequence[s
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+def plain_object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """
+    Return an object as JSON's own types, whatever mappings, tuples and subclasses it is made of.
+
+    :param where: what it is, for a message.
+    :raises SixtyfourInputError: naming the place of a value that JSON has no word for.
+    """
     result: dict[str, Any] = _plain(value, where, 0)
     return result
 
@@ -129,10 +139,10 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            raise SixtyfourInputError(f"{where} holds text that isn't valid Unicode (half a surrogate pair).")
-        return str(value)
+        return _text(value, where)
     if isinstance(value, int):
+        if value.bit_length() > 10_000:  # Python itself won't write one of more than 4,300 digits
+            raise SixtyfourInputError(f"{where} is a number of more than 3,000 digits.")
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -143,10 +153,16 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise SixtyfourInputError(f"{where} has a key that isn't text: {str(key)[:60]!r}.")
-        return {str(key): _plain(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
+                raise SixtyfourInputError(f"{where} has a key that isn't text, of type {type(key).__name__}.")
+        return {_text(key, where): _plain(item, f"{where}[{key!r:.60}]", depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, f"{where}[{number}]", depth + 1) for number, item in enumerate(value)]
     raise SixtyfourInputError(
         f"{where} is of type {type(value).__name__}, for which JSON has no word. Turn it into text or a number first."
     )
+
+
+def _text(value: str, where: str) -> str:
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        raise SixtyfourInputError(f"{where} holds text that isn't valid Unicode (half a surrogate pair).")
+    return str(value)
