@@ -16,10 +16,29 @@ class RowCount(Protocol):
         """Return the number of rows, once all has been fed; ``None`` if it can't be told."""
 
 
+class _Mark:
+    """Takes a byte order mark off the beginning of a file."""
+
+    _MARK = b"\xef\xbb\xbf"
+
+    def __init__(self) -> None:
+        self._left = self._MARK
+
+    def off(self, chunk: bytes) -> bytes:
+        """Return the next piece without what is left of the mark."""
+        while self._left and chunk:
+            if chunk[0] != self._left[0]:
+                self._left = b""
+                break
+            self._left, chunk = self._left[1:], chunk[1:]
+        return chunk
+
+
 class CsvRows:
     """Rows of a CSV file below its header; a quoted field may span lines, an empty line is no row."""
 
     def __init__(self) -> None:
+        self._mark = _Mark()
         self._is_quoted = False
         self._line_has_content = False
         self._records = 0
@@ -27,7 +46,7 @@ class CsvRows:
     def feed(self, chunk: bytes) -> None:
         """Take in the next piece."""
         # A doubled quote inside a quoted field closes and opens it again: parity is all that counts.
-        for number, part in enumerate(chunk.split(b'"')):
+        for number, part in enumerate(self._mark.off(chunk).split(b'"')):
             if number:
                 self._is_quoted = not self._is_quoted
                 self._line_has_content = True
@@ -48,12 +67,13 @@ class LineRows:
     """Rows of a file with one JSON value a line (NDJSON); a blank line is no row."""
 
     def __init__(self) -> None:
+        self._mark = _Mark()
         self._records = 0
         self._line_has_content = False
 
     def feed(self, chunk: bytes) -> None:
         """Take in the next piece."""
-        *lines, rest = chunk.split(b"\n")
+        *lines, rest = self._mark.off(chunk).split(b"\n")
         for line in lines:
             self._records += bool(line.strip()) or self._line_has_content
             self._line_has_content = False
@@ -70,6 +90,7 @@ class JsonRows:
     _TOKEN = re.compile(rb'[\[\]{},"\\]')
 
     def __init__(self) -> None:
+        self._mark = _Mark()
         self._depth = 0
         self._is_text = False
         self._is_escaped = False
@@ -80,6 +101,7 @@ class JsonRows:
     def feed(self, chunk: bytes) -> None:
         """Take in the next piece."""
         position = 0
+        chunk = self._mark.off(chunk)
         if self._is_array is None and (start := chunk.lstrip()):
             self._is_array = start.startswith(b"[")
         for match in self._TOKEN.finditer(chunk):
