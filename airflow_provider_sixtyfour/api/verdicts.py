@@ -18,6 +18,8 @@ GOING = frozenset({"queued", "running"})
 FAILED = frozenset({"failed", "cancelled", "timeout"})
 COMPLETED = "completed"
 
+LONGEST_MESSAGE = 2000  # characters of the API's words on a failure; they travel through Airflow's database
+
 _WHAT_HAPPENED = {
     "failed": "failed",
     "cancelled": "was cancelled at Sixtyfour",
@@ -91,7 +93,7 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
         status=status,
         workflow_id=live.workflow_id,
         block=describe_block(block) if block else None,
-        message=block.error_message if block else None,
+        message=_bounded(block.error_message) if block else None,
     )
 
 
@@ -100,7 +102,7 @@ def with_reason(ended: Verdict, row: ListedRun | None) -> Verdict:
     if row is None or ended.message:
         return ended
     reason = " - ".join(text for text in (row.status_reason, row.error_message) if text)
-    return Verdict(ended.job_id, ended.status, ended.workflow_id or row.workflow_id, ended.block, reason or None)
+    return Verdict(ended.job_id, ended.status, ended.workflow_id or row.workflow_id, ended.block, _bounded(reason))
 
 
 def culprit(live: LiveStatus) -> BlockProgress | None:
@@ -118,7 +120,7 @@ def describe_block(block: BlockProgress) -> str:
 def describe_progress(live: LiveStatus) -> str:
     """Tell in one line how far a run is: status, percent, block, rows."""
     parts = [f"{live.status} {live.percent:.0f} %"]
-    running = [block for block in live.blocks if block.status == "running"]
+    running = [block for block in live.blocks if block.status and canonical(block.status) == "running"]
     block = running[0] if running else None
     if block is not None:
         rows = f", {block.processed or 0} of {block.total} rows" if block.total else ""
@@ -126,3 +128,9 @@ def describe_progress(live: LiveStatus) -> str:
     elif live.current_block:
         parts.append(f"block '{live.current_block}'")
     return ", ".join(parts)
+
+
+def _bounded(message: str | None) -> str | None:
+    if message and len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE].rstrip() + " […]"
+    return message or None
