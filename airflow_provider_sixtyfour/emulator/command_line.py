@@ -196,9 +196,20 @@ def _client(text: str) -> OAuthClient:
         pem = Path(path).read_text(encoding="ascii")
     except (OSError, UnicodeError) as error:
         raise ValueError(f"can't read {path}: {error}") from error
-    if "PUBLIC KEY" not in pem:
-        raise ValueError(f"{path} is not a public key in PEM")
+    if not _is_rsa_public_key(pem):
+        raise ValueError(f"{path} is not a public RSA key in PEM")
     return OAuthClient(client_id, key_id, pem)
+
+
+def _is_rsa_public_key(pem: str) -> bool:
+    # Imported late: only who has OAuth clients pays for it.
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        return isinstance(load_pem_public_key(pem.encode()), RSAPublicKey)
+    except ValueError:
+        return False
 
 
 def _port(text: str) -> int:

@@ -4,7 +4,7 @@ The control API under ``/_emulator/``, by which tests look behind the scenes and
 Invariant: it answers to this machine only, asks for no credential, is never recorded, limited or hit by a fault.
 
 ========================================  =================================================================
-``GET, DELETE /_emulator/requests``       what the API was asked, oldest first; forget it
+``GET, DELETE /_emulator/requests``       what the API was asked, oldest first (``?last=9``: no more); forget it
 ``GET, DELETE /_emulator/storage-requests``  what the storage was asked; forget it
 ``GET /_emulator/stats``                  counts by route and status, connections, runs by status, credits
 ``GET /_emulator/runs[?bodies=false]``    all runs, oldest first, with the body that was submitted
@@ -106,8 +106,9 @@ def add_control_routes(app: FastAPI, state: State) -> None:
 
 def _add_records(app: FastAPI, name: str, side: Side) -> None:
     @app.get(f"{PREFIX}{name}")
-    async def requests() -> JSONResponse:
-        return JSONResponse([request.describe() for request in side.traffic.requests])
+    async def requests(last: int | None = None) -> JSONResponse:
+        kept = list(side.traffic.requests)
+        return JSONResponse([request.describe() for request in kept[-last if last else 0 :]])
 
     @app.delete(f"{PREFIX}{name}")
     async def forget_requests() -> JSONResponse:

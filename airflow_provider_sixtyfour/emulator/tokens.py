@@ -11,8 +11,6 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jwt
-
 from airflow_provider_sixtyfour.emulator.errors import ApiError
 from airflow_provider_sixtyfour.emulator.options import OAuthClient
 
@@ -62,6 +60,8 @@ class Tokens:
         }
 
     def _authenticated(self, client_id: str, assertion: str, audiences: Iterable[str], now: float) -> OAuthClient:
+        import jwt  # late: with its cryptography it takes a quarter of the start, and few ask for tokens
+
         client = self._clients.get(client_id)
         if client is None:
             raise _invalid_client(f"Unknown client {client_id}")
@@ -81,9 +81,10 @@ class Tokens:
             raise _invalid_client(f"The assertion is not valid: {error}") from error
         if claims["sub"] != client_id:
             raise _invalid_client("The assertion's sub is not the client's id")
-        if claims["exp"] > now + _LONGEST:
+        expires_at = float(claims["exp"])
+        if expires_at > now + _LONGEST:
             raise _invalid_client(f"The assertion's exp is more than {_LONGEST} seconds ahead")
-        self._use(client_id, str(claims["jti"]), float(claims["exp"]), now)
+        self._use(client_id, str(claims["jti"]), expires_at, now)
         return client
 
     def _use(self, client_id: str, jti: str, expires_at: float, now: float) -> None:

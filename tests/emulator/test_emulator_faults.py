@@ -98,10 +98,14 @@ def test_an_accepted_request_can_get_another_answer(calls: Calls, emulator: Emul
     assert len(emulator.runs()) == count + 1
 
 
-@pytest.mark.parametrize("action", ["drop", "reset"])
-def test_a_connection_breaks_under_a_large_upload(calls: Calls, emulator: EmulatorProcess, action: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "error"), [("drop", httpx.RemoteProtocolError), ("reset", (httpx.ReadError, httpx.WriteError))]
+)
+def test_a_connection_breaks_after_a_large_upload(
+    calls: Calls, emulator: EmulatorProcess, action: str, error: type[Exception]
+) -> None:
     emulator.fault(action, path="/storage/csv/upload")
-    with pytest.raises(httpx.TransportError):
+    with pytest.raises(error):
         calls.upload("leads.csv", b"a\n" + b"x\n" * 1_000_000)
     assert calls.upload("leads.csv", b"a\nx\n").status_code == 200
 
@@ -179,6 +183,14 @@ def test_the_record_shows_what_was_sent(calls: Calls, emulator: EmulatorProcess)
     assert request["headers"]["x-api-key"] == emulator.api_key
     assert request["headers"]["content-type"] == "application/json"
     assert began - 1 < request["at"] < time.time() + 1
+
+
+def test_the_record_can_be_had_from_its_end(calls: Calls, emulator: EmulatorProcess) -> None:
+    for limit in range(1, 6):
+        calls.get("/workflows/runs", limit=limit)
+    assert [each["query"] for each in emulator.control("GET", "requests?last=2")] == ["limit=4", "limit=5"]
+    emulator.control("DELETE", "requests")
+    assert emulator.requests() == []
 
 
 def test_the_stats_count_by_route_and_status(calls: Calls, emulator: EmulatorProcess) -> None:

@@ -96,10 +96,12 @@ def test_a_cancel_can_take_its_time(calls: Calls, emulator: EmulatorProcess) -> 
 
 
 def test_a_cancel_can_come_too_late(calls: Calls, emulator: EmulatorProcess) -> None:
-    emulator.plan(seconds=0.1, queue_seconds=0, cancel_seconds=10)
+    emulator.plan(seconds=0.2, queue_seconds=0, cancel_seconds=0.3)
     job_id = calls.start(calls.deploy("find_email"))
     assert calls.post("/workflows/cancel", job_id=job_id).status_code == 200
     assert calls.wait(job_id)["overall_status"] == "completed"
+    time.sleep(0.3)
+    assert calls.live(job_id)["overall_status"] == "completed"
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "canceled", "timeout", "running", "odd"])
