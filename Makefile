@@ -37,10 +37,13 @@ INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer
 demo: $(VENV)/.installed
 	$(VENV)/bin/python -m demo
 
+# What needs servers of its own is left out of the unit tests.
+UNIT_TESTS := tests --ignore tests/e2e --ignore tests/cluster --ignore tests/example_dags
+
 test: test-unit test-e2e
 
 test-unit: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest tests --ignore tests/e2e --ignore tests/example_dags
+	$(VENV)/bin/python -m pytest $(UNIT_TESTS)
 
 test-e2e: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest tests/e2e
@@ -49,7 +52,8 @@ test-matrix: $(MATRIX:%=test-matrix-%)
 
 # The local Sixtyfour API of the example Dags runs in $(VENV), whichever Airflow is under test.
 test-matrix-%: .venvs/%/.installed $(VENV)/.installed
-	SIXTYFOUR_EMULATOR_PYTHON=$(CURDIR)/$(VENV)/bin/python .venvs/$*/bin/python -m pytest tests --ignore tests/e2e
+	SIXTYFOUR_EMULATOR_PYTHON=$(CURDIR)/$(VENV)/bin/python .venvs/$*/bin/python -m pytest $(UNIT_TESTS)
+	SIXTYFOUR_EMULATOR_PYTHON=$(CURDIR)/$(VENV)/bin/python .venvs/$*/bin/python -m pytest tests/example_dags
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .

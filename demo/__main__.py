@@ -85,7 +85,7 @@ def show_failure(rest: AirflowRest, run_id: str) -> None:
     for task in rest.task_instances(DAG_ID, run_id):
         if task["state"] == "failed":
             print(f"\nThe log of task {task['task_id']}:")
-            print("\n".join(rest.log_lines(DAG_ID, run_id, task["task_id"], task["try_number"])))
+            print(rest.log_text(DAG_ID, run_id, task["task_id"], task["try_number"]))
 
 
 def show_files(files: list[dict[str, Any]]) -> None:

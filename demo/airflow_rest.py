@@ -71,15 +71,18 @@ class AirflowRest:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self._get(path, map_index=map_index, deserialize=True)["value"]
 
-    def log_lines(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> list[str]:
-        """Return what a task's log shows in the UI: the event of each line, and its error if it has one."""
+    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> list[Json]:
+        """Return a task's log as the UI has it: each entry has an ``event``, and may have an ``error_detail``."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
-        entries = self._get(path, map_index=map_index, full_content=True)["content"]
+        return list(self._get(path, map_index=map_index, full_content=True)["content"])
+
+    def log_text(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+        """Return a task's log as text, with the type and message of each error."""
         lines = []
-        for entry in entries:
+        for entry in self.log(dag_id, run_id, task_id, try_number, map_index):
             lines.append(str(entry["event"]))
-            lines.extend(f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or ())
-        return lines
+            lines += [f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or ()]
+        return "\n".join(lines)
 
     def _get(self, path: str, **params: Any) -> Json:
         return self._json(self._http.get(path, params=params))

@@ -1,0 +1,45 @@
+"""The Dags of the end-to-end tests; a test gives the params."""
+
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_sixtyfour.operators.sixtyfour import (
+    SixtyfourDeployWorkflowOperator,
+    SixtyfourRunWorkflowOperator,
+)
+from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
+
+START = datetime(2026, 1, 1)
+POLL_INTERVAL = 2.0  # seconds
+
+with DAG("pipeline", schedule=None, start_date=START, params={"workflow_id": "", "workflow": {}, "rows": [], "to": ""}):
+    deploy = SixtyfourDeployWorkflowOperator(
+        task_id="deploy", workflow_id="{{ params.workflow_id }}", workflow="{{ params.workflow | tojson }}"
+    )
+    run = SixtyfourRunWorkflowOperator(
+        task_id="run",
+        workflow_id=deploy.output,
+        webhook_payload="{{ params.rows | tojson }}",
+        deferrable=True,
+        poll_interval=POLL_INTERVAL,
+    )
+    SixtyfourToObjectStorageOperator(task_id="land", job_id=run.output, destination="{{ params.to }}")
+
+for mode in ("sync", "deferred"):
+    with DAG(f"run_{mode}", schedule=None, start_date=START, params={"workflow_id": "", "rows": []}):
+        SixtyfourRunWorkflowOperator(
+            task_id="run",
+            workflow_id="{{ params.workflow_id }}",
+            webhook_payload="{{ params.rows | tojson }}",
+            deferrable=mode == "deferred",
+            poll_interval=POLL_INTERVAL,
+        )
+
+with DAG("mapped", schedule=None, start_date=START, params={"workflow_id": "", "to": ""}):
+    runs = SixtyfourRunWorkflowOperator.partial(
+        task_id="run", workflow_id="{{ params.workflow_id }}", deferrable=True, poll_interval=POLL_INTERVAL
+    ).expand(webhook_payload=[[{"company_name": f"Example Company {number}"}] for number in range(3)])
+    SixtyfourToObjectStorageOperator.partial(task_id="land", destination="{{ params.to }}/{{ ti.map_index }}").expand(
+        job_id=runs.output
+    )

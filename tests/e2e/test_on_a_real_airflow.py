@@ -1,0 +1,148 @@
+"""The main job on a real scheduler, triggerer and API server, with Airflow's stock settings."""
+
+import csv
+import re
+import sqlite3
+import uuid
+from pathlib import Path
+
+import pytest
+
+ROWS = [{"company_name": "Example Bakery"}, {"company_name": "Sample Logistics"}]
+LIVE_STATUS = "/workflows/runs/[^/]+/live_status"
+GATEWAY_PAGE = "<html><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+def job_ids(emulator, workflow):
+    """The runs of a workflow, oldest first."""
+    return [run["job_id"] for run in emulator.runs() if run["workflow_id"] == workflow]
+
+
+def questions(emulator, job_id):
+    """The requests for how a run is doing, oldest first."""
+    path = f"/workflows/runs/{job_id}/live_status"
+    return [request for request in emulator.requests() if request["path"] == path]
+
+
+def csv_rows(file):
+    with Path(file["path"].removeprefix("file://")).open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_deploys_runs_deferred_and_lands(start_run, emulator, editor_json, tmp_path):
+    workflow = str(uuid.uuid4())
+
+    run = start_run("pipeline", workflow_id=workflow, workflow=editor_json, rows=ROWS, to=f"file://{tmp_path}")
+
+    assert run.ended() == "success"
+    stored = emulator.api("GET", f"/workflows/{workflow}")["workflow_definition"]["blocks"]
+    assert [block["block_id"] for block in stored] == [
+        block["block_id"] for block in editor_json["workflow_definition"]["blocks"]
+    ]
+    assert job_ids(emulator, workflow) == [run.xcom("run")]
+    assert "Trigger fired event" in run.log()
+    [file] = run.xcom("land")
+    assert file["rows"] == 2
+    rows = csv_rows(file)
+    assert [row["company_name"] for row in rows] == ["Example Bakery", "Sample Logistics"]
+    assert all(row["industry"] for row in rows)
+    assert [path.name for path in tmp_path.iterdir()] == [Path(file["path"]).name]
+
+
+def test_sync_and_deferred_give_the_same_value_and_log(airflow, start_run, emulator, workflow):
+    # Runs that stand still until the test ends them: how far one gets between two questions is no part of this.
+    emulator.plan(seconds=1_000_000, queue_seconds=0, workflow_id=workflow, times=2)
+    lines = {}
+
+    runs = {mode: start_run(f"run_{mode}", workflow_id=workflow, rows=ROWS) for mode in ("sync", "deferred")}
+    airflow.wait_for("both submitted", lambda: len(job_ids(emulator, workflow)) == 2, limit=60)
+    for job_id in job_ids(emulator, workflow):
+        airflow.wait_for("asked twice", lambda job_id=job_id: len(questions(emulator, job_id)) >= 2, limit=60)
+        emulator.set_status(job_id, "completed")
+    for mode, run in runs.items():
+        assert run.ended() == "success"
+        assert run.xcom("run") == run.xcom("run", key="job_id")
+        lines[mode] = [line.replace(run.xcom("run"), "JOB") for line in run.provider_lines()]
+
+    assert sorted(run.xcom("run") for run in runs.values()) == sorted(job_ids(emulator, workflow))
+    assert lines["sync"] == lines["deferred"]
+    assert "Run JOB has completed." in lines["sync"]
+
+
+@pytest.mark.parametrize("mode", ["sync", "deferred"])
+def test_a_failed_run_says_which_block_failed_and_why(start_run, emulator, workflow, mode):
+    emulator.plan(fail_block=2, error_message="no credits at the source", workflow_id=workflow)
+
+    run = start_run(f"run_{mode}", workflow_id=workflow, rows=ROWS)
+
+    assert run.ended() == "failed"
+    [job_id] = job_ids(emulator, workflow)
+    [error] = [line for line in run.log().splitlines() if line.startswith("SixtyfourRunFailedError: ")]
+    assert job_id in error
+    assert "company_enrichment" in error
+    assert "no credits at the source" in error
+
+
+def test_mapped_runs_wait_side_by_side_and_land_apart(start_run, emulator, workflow, tmp_path):
+    emulator.plan(seconds=10, workflow_id=workflow, times=3)
+
+    run = start_run("mapped", workflow_id=workflow, to=f"file://{tmp_path}")
+    run.wait_until("deferred")
+
+    assert run.ended() == "success"
+    submitted = {each["body"]["webhook_payload"][0]["company_name"]: each["job_id"] for each in emulator.runs()}
+    for index in range(3):
+        name = f"Example Company {index}"
+        assert run.xcom("run", map_index=index) == submitted[name]
+        [file] = run.xcom("land", map_index=index)
+        assert Path(file["path"]).parent.name == str(index)
+        assert [row["company_name"] for row in csv_rows(file)] == [name]
+    assert len(job_ids(emulator, workflow)) == 3
+
+
+def test_bad_weather_while_deferred_is_waited_out(start_run, emulator, workflow):
+    emulator.plan(seconds=6, workflow_id=workflow)
+
+    run = start_run("run_deferred", workflow_id=workflow, rows=ROWS)
+    run.wait_until("deferred")
+    emulator.fault("answer", path=LIVE_STATUS, status=502, body=GATEWAY_PAGE, times=2)
+    emulator.fault("answer", path=LIVE_STATUS, status=429, headers={"Retry-After": "4"}, times=1)
+
+    assert run.ended() == "success"
+    assert job_ids(emulator, workflow) == [run.xcom("run")]
+    asked = questions(emulator, run.xcom("run"))
+    statuses = [request["status"] for request in asked]
+    assert [status for status in statuses if status != 200] == [502, 502, 429]
+    limited = statuses.index(429)
+    assert asked[limited + 1]["at"] - asked[limited]["at"] >= 4.0
+    assert "502" in run.log()
+
+
+def test_secrets_are_nowhere_to_be_read(airflow, start_run, emulator, editor_json, tmp_path):
+    workflow = str(uuid.uuid4())
+    emulator.plan(seconds=6, workflow_id=workflow)
+
+    run = start_run("pipeline", workflow_id=workflow, workflow=editor_json, rows=ROWS, to=f"file://{tmp_path}")
+    run.wait_until("deferred")
+    places = {"triggers": table_text(airflow.database, "trigger")}
+    assert run.ended() == "success"
+    places |= {f"table {name}": table_text(airflow.database, name) for name in table_names(airflow.database)}
+    places |= {str(path): path.read_text() for path in airflow.task_logs.rglob("*.log*")}
+
+    signatures = re.findall(r"X-Signature=(\w+)", " ".join(each["query"] for each in emulator.storage_requests()))
+    assert len(signatures) > 0
+    for secret in (emulator.api_key, *signatures):
+        assert [place for place, text in places.items() if secret in text] == []
+    # These were the right places to look at: all of them know the run.
+    for place in ("triggers", "table xcom", "table rendered_task_instance_fields"):
+        assert run.xcom("run") in places[place]
+
+
+def table_names(database):
+    with sqlite3.connect(database) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+
+def table_text(database, table):
+    with sqlite3.connect(database) as connection:
+        return "\n".join(str(row) for row in connection.execute(f'SELECT * FROM "{table}"'))  # noqa: S608
