@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, deadline, seconds
-from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourTimeoutError
+from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRunFailedError, SixtyfourTimeoutError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.monitor.watch import RunWatch
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
@@ -80,6 +80,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
                     context["ti"].start_date, self.timeout, seconds(self.execution_timeout, "execution_timeout")
                 ),
                 cancel_on_kill=False,
+                may_be_unknown=0.0,  # it isn't new: its id came from elsewhere, as for `poke`
             )
         self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
 
@@ -96,7 +97,12 @@ class SixtyfourRunSensor(BaseSensorOperator):
                 return PokeReturnValue(False)
             if ended is None:
                 return PokeReturnValue(False)
-            ended.raise_if_failed()
+            try:
+                ended.raise_if_failed()
+            except SixtyfourRunFailedError as error:
+                if self.soft_fail:  # Airflow itself would skip on timeouts only; deferred, a failed run skips
+                    raise AirflowSkipException(str(error)) from error
+                raise
             return PokeReturnValue(True, xcom_value=self.job_id)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
@@ -105,11 +111,9 @@ class SixtyfourRunSensor(BaseSensorOperator):
         try:
             with failing_for_good():
                 return control.conclude(event)
-        except SixtyfourTimeoutError as error:
-            if self.soft_fail:
-                raise AirflowSkipException(str(error)) from error
-            raise AirflowSensorTimeout(str(error)) from error
         except Exception as error:
-            if self.soft_fail:
+            if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error
+            if isinstance(error, SixtyfourTimeoutError):
+                raise AirflowSensorTimeout(str(error)) from error
             raise

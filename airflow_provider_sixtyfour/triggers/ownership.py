@@ -65,7 +65,7 @@ async def _state(ti: Any) -> str | None:
         GetTaskStates(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=map_index)
     )
     key = ti.task_id if map_index is None else f"{ti.task_id}_{map_index}"
-    state = answer.task_states[ti.run_id].get(key)
+    state = answer.task_states.get(ti.run_id, {}).get(key)  # no entry: the task instance is gone
     return None if state is None else str(getattr(state, "value", state))
 
 

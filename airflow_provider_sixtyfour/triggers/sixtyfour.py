@@ -40,6 +40,7 @@ class SixtyfourRunTrigger(BaseTrigger):
     :param deadline: when to give up, in seconds of the epoch; ``None`` for never.
     :param cancel_on_kill: whether a user's act on the deferred task (mark failed, mark success, clear) cancels the
         run. Airflow calls it from 3.3 on.
+    :param may_be_unknown: seconds in which a 404 means that the run is too new to be known.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         poll_interval: float,
         deadline: float | None,
         cancel_on_kill: bool = True,
+        may_be_unknown: float = NEWBORN,
     ) -> None:
         BaseTrigger.__init__(self)
         self.sixtyfour_conn_id = sixtyfour_conn_id
@@ -56,6 +58,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.may_be_unknown = may_be_unknown
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, plain JSON types all."""
@@ -67,6 +70,7 @@ class SixtyfourRunTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "deadline": self.deadline,
                 "cancel_on_kill": self.cancel_on_kill,
+                "may_be_unknown": self.may_be_unknown,
             },
         )
 
@@ -86,7 +90,7 @@ class SixtyfourRunTrigger(BaseTrigger):
             poll_interval=self.poll_interval,
             deadline=self.deadline,
             log=self.log,
-            may_be_unknown=NEWBORN,
+            may_be_unknown=self.may_be_unknown,
         )
         try:
             async with await SixtyfourHook(self.sixtyfour_conn_id).open_async_client() as client:
