@@ -137,7 +137,7 @@ def test_a_deadline_in_bad_weather_still_comes(emulator, workflow, deferrable):
     emulator.plan(seconds=1000)
     emulator.fault("answer", path=".*/live_status", times=2, status=503)
 
-    with pytest.raises(SixtyfourTimeoutError, match="no answer on it yet|running"):
+    with pytest.raises(SixtyfourTimeoutError, match=r"no answer on it yet|running"):
         task(workflow, deferrable=deferrable, timeout=0.5).run()
 
     assert emulator.statuses() == ["cancelled"]
