@@ -8,6 +8,7 @@ read back is then what was sent, and "nothing changed" can be told.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.models import BlockType, Workflow
+from airflow_provider_sixtyfour.api.payloads import plain_object
 
 _NAMESPACE = uuid.UUID("6b0f5a0e-6e4f-5c5b-9d3e-640000000064")  # of the ids made here; never to change
 
@@ -63,10 +65,11 @@ def parse(workflow: Any, workflow_id: str) -> Definition:
     if isinstance(workflow, str):
         try:
             workflow = json.loads(workflow)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SixtyfourInputError(f"The workflow is not valid JSON: {error}.") from None
     if not isinstance(workflow, Mapping):
         raise SixtyfourInputError(f"The workflow should be an object, not {type(workflow).__name__}.")
+    workflow = plain_object(workflow, "the workflow")
     if workflow.get("id") not in (None, workflow_id):
         raise SixtyfourInputError(
             f"The workflow's own id {workflow['id']!r:.60} is not the task's workflow_id {workflow_id!r}."
@@ -135,12 +138,9 @@ def changes(wanted: Definition, existing: Definition, kinds: Iterable[BlockType]
         elif old_block is None:
             lines.append(f"+ block {_title(block_id, new_block)}")
         else:
-            old_flat, new_flat = (_flat(_filled(block, defaults)) for block in (old_block, new_block))
             lines += [
-                f"~ block {_title(block_id, new_block)} {path}: "
-                f"{_shown(old_flat.get(path, _ABSENT))} -> {_shown(new_flat.get(path, _ABSENT))}"
-                for path in sorted(old_flat.keys() | new_flat.keys())
-                if old_flat.get(path, _ABSENT) != new_flat.get(path, _ABSENT)
+                f"~ block {_title(block_id, new_block)} {change}"
+                for change in _changed_values(_filled(old_block, defaults), _filled(new_block, defaults))
             ]
     names = {**existing.blocks, **wanted.blocks}
     for sign, edges in (
@@ -160,7 +160,6 @@ def _graph(
     graph: Mapping[str, Any], workflow_id: str
 ) -> tuple[dict[str, dict[str, Any]], tuple[tuple[str, str, str | None], ...]]:
     faults: list[str] = []
-    ids: dict[str, str] = {}
     blocks: dict[str, dict[str, Any]] = {}
     items, links = graph.get("blocks"), graph.get("edges", [])
     if not isinstance(items, list) or not isinstance(links, list):
@@ -173,26 +172,29 @@ def _graph(
             faults.append(f"blocks[{number}] ({item['block_name']}): specs should be an object")
             continue
         given = item.get("block_id")
-        block_id = _stable_id(str(given if given is not None else f"\x00{number}"), workflow_id)
+        block_id = _stable_id(f"\x00{number}" if given is None else str(given), workflow_id)
         if block_id in blocks:
             faults.append(f"blocks[{number}] ({item['block_name']}): the block_id {given!r:.60} is taken")
             continue
-        ids[str(given)] = block_id
         sequence = item.get("sequence_number")
+        is_number = isinstance(sequence, int) and not isinstance(sequence, bool)
         blocks[block_id] = {
-            "sequence_number": sequence if isinstance(sequence, int) else number + 1,
+            "sequence_number": sequence if is_number else number + 1,
             "block_type": str(item.get("block_type") or item["block_name"]),
             "block_name": item["block_name"],
             "specs": dict(item.get("specs", {})),
         }
     edges: set[tuple[str, str, str | None]] = set()
     for number, link in enumerate(links):
-        ends = [link.get(key) if isinstance(link, Mapping) else None for key in ("from_block_id", "to_block_id")]
-        unknown = [end for end in ends if str(end) not in ids]
-        if unknown:
-            faults.append(f"edges[{number}] names no block: {unknown[0]!r:.60}")
+        if not isinstance(link, Mapping):
+            faults.append(f"edges[{number}] is not an object with from_block_id and to_block_id")
             continue
-        begin, end = (ids[str(name)] for name in ends)
+        given_ends = [link.get(key) for key in ("from_block_id", "to_block_id")]
+        # By the id that a block gets, so that a UUID is the same one in every spelling.
+        begin, end = (None if name is None else _stable_id(str(name), workflow_id) for name in given_ends)
+        if begin not in blocks or end not in blocks:
+            faults.append(f"edges[{number}] names no block: {given_ends[0 if begin not in blocks else 1]!r:.60}")
+            continue
         condition = link.get("condition")
         edges.add((begin, end, str(condition) if condition else None))
     if faults:
@@ -246,8 +248,16 @@ def _faults_of_specs(wanted: Definition, kinds: Mapping[str, BlockType]) -> list
         try:
             validator.check_schema(dict(kind.specs_schema))
             errors = sorted(validator.iter_errors(block["specs"]), key=lambda error: error.json_path)
-        except (jsonschema.SchemaError, referencing.exceptions.Unresolvable):
-            continue  # what can't be checked here, the server checks
+        # What can't be checked here, the server checks: a schema that is none, that refers to an address or for ever
+        # to itself, with a pattern that Python doesn't know, with a number that is too large.
+        except (
+            jsonschema.SchemaError,
+            referencing.exceptions.Unresolvable,
+            RecursionError,
+            re.error,
+            ArithmeticError,
+        ):
+            continue
         faults += [f"block {title}: specs{error.json_path[1:]}: {error.message:.300}" for error in errors]
     return faults
 
@@ -271,11 +281,24 @@ def _filled(block: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]])
     return {**block, "specs": {**defaults.get(block["block_name"], {}), **block["specs"]}}
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Spread nested objects to paths, so that a diff names the one value that changed."""
-    if isinstance(value, Mapping) and value:
-        return {key: leaf for name, item in value.items() for key, leaf in _flat(item, f"{path}.{name}").items()}
-    return {path.lstrip("."): value}
+def _changed_values(old: Any, new: Any, path: str = "") -> list[str]:
+    """Walk down to the values that differ, so that a diff names the one value that changed."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return [
+            line
+            for name in sorted(old.keys() | new.keys())
+            for line in _changed_values(old.get(name, _ABSENT), new.get(name, _ABSENT), f"{path}.{name}")
+        ]
+    return [] if _is_same(old, new) else [f"{path[1:]}: {_shown(old)} -> {_shown(new)}"]
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Compare as JSON does: 1 is 1.0, but true is not 1."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(_is_same(old[key], new[key]) for key in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_is_same, old, new))
+    return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)
 
 
 def _shown(value: Any) -> str:
