@@ -7,7 +7,9 @@ The same calls, answers and policy as `client`; only the socket differs.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
@@ -18,7 +20,7 @@ import tenacity
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.protocol import Answer, read
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
-from airflow_provider_sixtyfour.api.transport import network_error
+from airflow_provider_sixtyfour.api.transport import network_error, trusting
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -32,10 +34,13 @@ class AsyncSixtyfourClient:
     Sends calls and returns what they ask for, within one event loop; an ``async with`` closes it.
 
     Uploads are the worker's business: a call with an ``upload`` is refused.
+
+    :param sleep: takes the seconds to pause between two tries.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._settings = settings
+        self._sleep = sleep
         self._renewal = asyncio.Lock()
         self._opening = asyncio.Lock()
         self._http: httpx.AsyncClient | None = None
@@ -52,7 +57,7 @@ class AsyncSixtyfourClient:
         """Send a call, again where the policy allows it; the same as `SixtyfourClient.send`."""
         if call.upload is not None:
             raise SixtyfourInputError("A file is uploaded by the blocking client only.")
-        retrying = tenacity.AsyncRetrying(sleep=asyncio.sleep, **tenacity_options(call, attempts))
+        retrying = tenacity.AsyncRetrying(sleep=self._sleep, **tenacity_options(call, attempts))
         result: T = await retrying(self._try, call)
         return result
 
@@ -118,12 +123,11 @@ class AsyncSixtyfourClient:
 
     def _connectionless(self) -> httpx.AsyncClient:
         settings = self._settings
-        verify: bool | ssl.SSLContext = True
-        if isinstance(settings.verify, str):
-            try:
-                verify = ssl.create_default_context(cafile=settings.verify)
-            except OSError as error:
-                raise SixtyfourInputError(f"The CA bundle {settings.verify!r} can't be read: {error}") from None
-        else:
-            verify = settings.verify
+        verify: bool | ssl.SSLContext = settings.verify is not False
+        bundle = settings.verify if isinstance(settings.verify, str) else ""
+        if settings.verify is True:
+            # What requests goes by, so that a triggerer trusts whom a worker trusts.
+            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or ""
+        if bundle:
+            verify = trusting(bundle)
         return httpx.AsyncClient(verify=verify, timeout=settings.timeout, follow_redirects=False)

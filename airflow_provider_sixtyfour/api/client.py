@@ -19,7 +19,7 @@ import tenacity
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.protocol import Answer, read
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
-from airflow_provider_sixtyfour.api.transport import network_error
+from airflow_provider_sixtyfour.api.transport import network_error, trusting
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call, Upload
@@ -36,6 +36,19 @@ class NoNetrc(requests.auth.AuthBase):
         return request
 
 
+class PlainSession(requests.Session):
+    """A session that keeps to what it is told: no second credential, no look at where a redirect leads."""
+
+    def __init__(self, verify: bool | str) -> None:
+        super().__init__()
+        self.auth = NoNetrc()
+        self.verify = verify
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Give none: requests would prepare the next request even if it is not to follow, and stumble over some."""
+        return None
+
+
 class SixtyfourClient:
     """
     Sends calls and returns what they ask for; safe to use from several threads.
@@ -47,9 +60,8 @@ class SixtyfourClient:
         self._settings = settings
         self._sleep = sleep
         self._renewal = threading.Lock()
-        self._session = requests.Session()
-        self._session.verify = settings.verify
-        self._session.auth = NoNetrc()
+        self._session = PlainSession(settings.verify)
+        self._bundle_is_good = False
 
     @property
     def base_url(self) -> str:
@@ -97,6 +109,9 @@ class SixtyfourClient:
 
     def _transmit(self, call: Call[Any], headers: dict[str, str]) -> Answer:
         settings = self._settings
+        if isinstance(settings.verify, str) and not self._bundle_is_good:
+            trusting(settings.verify)  # requests would take a bad one for bad weather
+            self._bundle_is_good = True
         headers = {**call.headers(), **headers}
         data: Any = call.body
         if call.form is not None:
@@ -111,6 +126,8 @@ class SixtyfourClient:
                 data=data,
                 headers=headers,
                 timeout=settings.timeout,
+                # Named here, not only by the session: else REQUESTS_CA_BUNDLE would go before the connection's word.
+                verify=settings.verify,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
@@ -121,7 +138,7 @@ class SixtyfourClient:
                 timeout=settings.timeout,
                 never_sent=isinstance(error, requests.ConnectTimeout) or _never_connected(error),
             ) from None
-        except OSError as error:  # a CA bundle that isn't there
+        except OSError as error:  # a CA bundle of the environment that isn't there
             raise SixtyfourInputError(f"Can't send a request while {call.purpose}: {error}") from None
         lower = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, lower, response.content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -112,7 +113,7 @@ class OAuthClient:
         self._clock = clock
         self._token: Token | None = None
         self._renew_at = 0.0
-        self._assertion = ""
+        self._minted: deque[str] = deque(maxlen=20)
 
     def headers(self) -> dict[str, str] | None:
         """Return the token's header while the token has time left."""
@@ -125,21 +126,22 @@ class OAuthClient:
         """Return the call that trades a fresh assertion for a token."""
         import jwt
 
-        now = int(self._clock())
         claims = {
             "iss": self._client_id,
             "sub": self._client_id,
             "aud": f"{base_url}/oauth/token",
-            "iat": now,
-            "exp": now + ASSERTION_LIFE,
+            # No `iat`: nobody asks for it, and a server whose clock is behind ours would take it for the future.
+            "exp": int(self._clock()) + ASSERTION_LIFE,
             "jti": str(uuid.uuid4()),
         }
-        self._assertion = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._key_id})
-        self._on_secret(self._assertion)
-        return calls.exchange_token(self._client_id, self._assertion)
+        assertion = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._key_id})
+        self._minted.append(assertion)
+        self._on_secret(assertion)
+        return calls.exchange_token(self._client_id, assertion)
 
     def accept(self, token: Token) -> None:
         """Keep the token until a minute before it ends (half its life, if it lives under two minutes)."""
+        self._minted.append(token.access_token)
         self._on_secret(token.access_token)
         self._token = token
         self._renew_at = self._clock() + max(token.expires_in - RENEW_BEFORE_END, token.expires_in / 2)
@@ -151,6 +153,5 @@ class OAuthClient:
         return True
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the token and the assertion that are in use."""
-        token = self._token
-        return tuple(text for text in (token.access_token if token else "", self._assertion) if text)
+        """Return the last tokens and assertions; a token that was replaced may still be good."""
+        return tuple(self._minted)
