@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 Schema = dict[str, Any]
 
@@ -39,10 +39,15 @@ class Kind:
 
     @cached_property
     def _validator(self) -> Draft202012Validator:
+        from jsonschema import Draft202012Validator
+
         return Draft202012Validator(self.schema)
 
     def fault_in(self, specs: Mapping[str, Any]) -> str | None:
         """Return what is wrong with these specs, in words, or None."""
+        # Imported late, here and above: with its formats it would take half of the emulator's start.
+        from jsonschema.exceptions import best_match
+
         error = best_match(self._validator.iter_errors(dict(specs)))
         if error is None:
             return None

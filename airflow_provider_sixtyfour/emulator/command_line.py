@@ -115,7 +115,9 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--port", type=_port, default=_DEFAULTS.port, help="0: a free one (%(default)s)")
     group.add_argument("--storage-port", type=_port, help="serve downloads from a port of their own; 0: a free one")
     group.add_argument("--data-dir", type=Path, help="keep files here (default: a temporary directory)")
-    group.add_argument("--latency", type=_seconds, default=_DEFAULTS.latency, help="added to every answer, in s")
+    group.add_argument(
+        "--latency", type=_seconds, default=_DEFAULTS.latency, help="added to every answer of the API, in s"
+    )
     group.add_argument("--verbose", action="store_true", help="write a line for each request to stderr")
     group.add_argument("--stop-with-stdin", action="store_true", help="stop when stdin closes: with the parent")
 

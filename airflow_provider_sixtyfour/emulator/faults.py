@@ -34,7 +34,7 @@ class FaultBody(BaseModel):
     query: str | None = None  # a regular expression to be found in the query
     where: Where = "api"
     when: Literal["before", "after"] = "before"  # after: the request is processed first
-    times: int | None = Field(default=None, ge=1)  # 1 without `seconds`, else no limit
+    times: int | None = Field(default=None, ge=1)  # null: for ever; left out: once, or for ever in the `seconds`
     seconds: float | None = Field(default=None, gt=0)  # how long from now
     skip: int = Field(default=0, ge=0)  # how many to let through first
     status: int = Field(default=503, ge=200, le=599)
@@ -42,6 +42,11 @@ class FaultBody(BaseModel):
     body: Any = None  # text as it is, anything else as JSON
     delay: float = Field(default=0, ge=0)
     cut_after: int = Field(default=0, ge=0)  # bytes of the body
+
+    @property
+    def limit(self) -> int | None:
+        """How often it fires at most; None: without limit."""
+        return 1 if "times" not in self.model_fields_set and self.seconds is None else self.times
 
     @field_validator("path", "query")
     @classmethod
@@ -76,8 +81,7 @@ class Fault:
             return False
         if body.query and not re.search(body.query, scope["query_string"].decode("latin-1")):
             return False
-        limit = body.times or (None if body.seconds else 1)
-        if limit is not None and self.fired >= limit:
+        if body.limit is not None and self.fired >= body.limit:
             return False
         if body.seconds and now > self.added_at + body.seconds:
             return False

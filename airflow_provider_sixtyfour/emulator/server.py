@@ -61,7 +61,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Do nothing: uvicorn would raise the signal again at its end, and the exit code would tell of it."""
+        """Do nothing: the process has handlers of its own, which stop all of its servers at once."""
         yield
 
 

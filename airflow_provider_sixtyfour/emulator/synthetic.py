@@ -2,16 +2,17 @@
 Result files of any size that exist nowhere.
 
 Invariant: any part of a file can be made on its own, so neither memory nor disk grows with it; the same size always
-gives the same bytes. The file is a CSV of rows of 64 bytes, the last of them padded to the size asked for.
+gives the same bytes. The file is a CSV of rows of 512 bytes, the last of them padded to the size asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-_WIDTH = 64  # bytes of a row, line end included
+_WIDTH = 512  # bytes of a row, line end included
 _COLUMNS = "id,email,note"
-_CHUNK_ROWS = 4096
+_CHUNK_ROWS = 512
+_PADDING = "x" * _WIDTH
 
 
 def row_count(size: int) -> int:
@@ -51,4 +52,4 @@ def _line(number: int) -> str:
     if number == 0:
         return _COLUMNS + "_" * (_WIDTH - 1 - len(_COLUMNS)) + "\n"
     text = f"{number},lead-{number}@example.com,"
-    return text + "x" * (_WIDTH - 1 - len(text)) + "\n"
+    return text + _PADDING[len(text) + 1 :] + "\n"

@@ -49,13 +49,20 @@ def test_the_first_requests_can_be_let_through(calls: Calls, emulator: EmulatorP
 def test_a_fault_can_last_for_a_time(calls: Calls, emulator: EmulatorProcess) -> None:
     emulator.fault("answer", seconds=0.3)
     began = time.monotonic()
-    statuses = []
-    while time.monotonic() - began < 0.5:
+    statuses = [calls.get("/workflows").status_code]
+    while statuses[-1] == 503:
+        assert time.monotonic() - began < 5
         statuses.append(calls.get("/workflows").status_code)
         time.sleep(0.01)
-    assert sorted(statuses, reverse=True) == statuses
-    assert statuses.count(503) > 3
-    assert statuses[-1] == 200
+    assert time.monotonic() - began >= 0.3
+    assert emulator.faults()[0]["fired"] == len(statuses) - 1 > 1
+
+
+def test_a_fault_can_last_until_it_is_cancelled(calls: Calls, emulator: EmulatorProcess) -> None:
+    emulator.fault("answer", times=None)
+    assert {calls.get("/workflows").status_code for _ in range(5)} == {503}
+    emulator.control("DELETE", "faults")
+    assert calls.get("/workflows").status_code == 200
 
 
 def test_faults_act_in_the_order_of_their_arrival(calls: Calls, emulator: EmulatorProcess) -> None:
@@ -115,7 +122,7 @@ def test_an_answer_can_be_late(calls: Calls, emulator: EmulatorProcess, when: st
     emulator.fault("delay", path="/workflows", delay=0.3, when=when)
     began = time.monotonic()
     assert calls.get("/workflows").status_code == 200
-    assert 0.3 <= time.monotonic() - began < 1
+    assert 0.3 <= time.monotonic() - began < 5
 
 
 def test_a_late_answer_does_not_hold_up_the_others(calls: Calls, emulator: EmulatorProcess) -> None:
@@ -124,7 +131,7 @@ def test_a_late_answer_does_not_hold_up_the_others(calls: Calls, emulator: Emula
         calls.http.get("/workflows", timeout=0.2)
     began = time.monotonic()
     assert calls.get("/workflows").status_code == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("cut_after", [0, 1, 5_000, 100_000])
@@ -236,14 +243,14 @@ def test_an_outage_refuses_connections_and_ends_by_itself() -> None:
     with EmulatorProcess("--run-seconds", "0", "--queue-seconds", "0") as emulator:
         calls = Calls(emulator)
         job_id = calls.start(calls.deploy("find_email"))
-        emulator.outage(1)
+        emulator.outage(2)
         with pytest.raises(httpx.TransportError):
             calls.live(job_id)
         with pytest.raises(httpx.ConnectError):
             calls.live(job_id)
         [file_origin] = {emulator.storage_url}
         assert calls.download(f"{file_origin}/x").status_code == 403, "the storage stays up"
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 10
         while True:
             try:
                 live = calls.live(job_id)

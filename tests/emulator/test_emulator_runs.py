@@ -241,4 +241,4 @@ def test_a_thousand_runs_at_once_are_cheap(calls: Calls, emulator: EmulatorProce
     listed = calls.get("/workflows/runs", status="active", workflow_id=workflow_id, limit=500).json()
     assert len(listed) == 500
     assert {calls.live(job_id)["overall_status"] for job_id in jobs[::100]} == {"running"}
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5

@@ -129,14 +129,14 @@ def test_a_real_file_can_be_resumed_too(calls: Calls, emulator: EmulatorProcess)
     assert head + rest == whole
 
 
-@pytest.mark.parametrize("size", [1, 128, 129, 1_000, 300_000, 524_289])
+@pytest.mark.parametrize("size", [1, 1_024, 1_025, 5_000, 300_000, 524_289])
 def test_a_synthetic_file_has_the_size_asked_for_and_the_rows_it_claims(
     calls: Calls, emulator: EmulatorProcess, size: int
 ) -> None:
     emulator.plan(seconds=0, queue_seconds=0, synthetic_bytes=size)
     [file] = calls.files(calls.start(calls.deploy("find_email")))
     content = calls.download(file["download_url"]).content
-    assert len(content) == file["file_size"] == max(size, 128)
+    assert len(content) == file["file_size"] == max(size, 1024)
     lines = content.decode().splitlines()
     assert len(lines) == file["row_count"] + 1
     assert [line.split(",")[0] for line in lines[1:]] == [str(number) for number in range(1, len(lines))]
@@ -164,8 +164,8 @@ def memory(pid: int) -> int:
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Calls]:
-    """An emulator whose storage is on the API's port, with links of a second, without ranges and ETags."""
-    options = ("--run-seconds", "0", "--queue-seconds", "0", "--link-seconds", "1", "--no-ranges", "--no-etags")
+    """An emulator whose storage is on the API's port, with links of two seconds, without ranges and ETags."""
+    options = ("--run-seconds", "0", "--queue-seconds", "0", "--link-seconds", "2", "--no-ranges", "--no-etags")
     with EmulatorProcess(*options, separate_storage=False) as process:
         made = Calls(process)
         yield made
@@ -174,9 +174,9 @@ def plain() -> Iterator[Calls]:
 
 def test_a_link_expires(plain: Calls) -> None:
     [file] = plain.files(plain.start(plain.deploy("find_email")))
-    assert file["download_expires_in_seconds"] == 1
+    assert file["download_expires_in_seconds"] == 2
     assert plain.download(file["download_url"]).status_code == 200
-    time.sleep(1.05)
+    time.sleep(2.05)
     answer = plain.download(file["download_url"])
     assert (answer.status_code, answer.json()["error"]) == (403, "AccessDenied")
     assert "expired" in answer.json()["message"]

@@ -86,6 +86,7 @@ def hook(url: str, **specs: Any) -> tuple[str, dict[str, Any]]:
 
 def test_a_completed_run_is_delivered_and_signed(sender: Calls, receiver: Receiver) -> None:
     workflow_id = sender.deploy("find_email", hook(receiver.url))
+    sender.emulator.plan(seconds=0.5, queue_seconds=0)
     job_id = sender.start(workflow_id)
     assert receiver.got == []
     [attempt] = attempts(sender, job_id)
@@ -118,8 +119,10 @@ def test_a_run_that_did_not_complete_is_not_delivered(sender: Calls, receiver: R
 
 def test_a_cancelled_run_is_not_delivered(sender: Calls, receiver: Receiver) -> None:
     workflow_id = sender.deploy(hook(receiver.url))
+    sender.emulator.plan(seconds=0.5, queue_seconds=0)
     job_id = sender.start(workflow_id)
-    sender.post("/workflows/cancel", job_id=job_id)
+    assert sender.post("/workflows/cancel", job_id=job_id).status_code == 200
+    time.sleep(0.5)
     attempts(sender, sender.start(workflow_id))
     assert [json.loads(body)["job_id"] == job_id for _, body in receiver.got] == [False]
 
