@@ -29,7 +29,7 @@ START_LIMIT = 240.0  # seconds; two cores that others use too
 FLEET = 2  # workers, and triggerers
 SLOTS = 10  # tasks at once on one worker
 DEAD_AFTER = 15  # seconds without a heartbeat after which a task counts as dead
-STALE_AFTER = 12  # seconds without a heartbeat after which a triggerer's triggers move
+STALE_AFTER = 20  # seconds without a heartbeat after which a triggerer's triggers move
 
 SETTINGS = {
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
@@ -69,11 +69,10 @@ class Cluster:
 
     def start_triggerer(self) -> str:
         """Start a triggerer and return its name, once it takes triggers."""
-        before = self.rest.living_triggerers()
         name = self.triggerers.start_one()
-        eventually("a new triggerer is alive", lambda: self.rest.living_triggerers() - before, START_LIMIT)
-        [job] = self.rest.living_triggerers() - before
-        self.triggerers.labels[name] = job
+        known = set(self.triggerers.labels.values())
+        eventually("a new triggerer is alive", lambda: self.rest.triggerers() - known, START_LIMIT)
+        [self.triggerers.labels[name]] = self.rest.triggerers() - known
         return name
 
     def lose_everything(self) -> None:

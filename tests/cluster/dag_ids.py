@@ -34,6 +34,8 @@ def dying(instant: str) -> str:
 
 
 FIFTY = "fifty"
+SHORT_MAPPED = "short_mapped"  # `SHORT_RUNS` deferred tasks without retries
+SHORT_RUNS = 8
 EXECUTION_TIMEOUT = 25  # seconds
 INSTANTS = ("before_the_request", "after_the_answer")
 
@@ -42,4 +44,5 @@ DAG_IDS = (
     *(make(mode) for make in (keeping, limited, once) for mode in MODES),
     *(dying(instant) for instant in INSTANTS),
     FIFTY,
+    SHORT_MAPPED,
 )

@@ -28,9 +28,9 @@ class UserRest(AirflowRest):
         """Return a task instance with its state, its tries, its process and its trigger."""
         return self._get(self._path(dag_id, run_id, task_id, map_index))
 
-    def living_triggerers(self) -> set[int]:
-        """Return the job ids of the triggerers whose heartbeat is fresh."""
-        jobs = self._get("/api/v2/jobs", job_type="TriggererJob", job_state="running", is_alive=True, limit=100)
+    def triggerers(self) -> set[int]:
+        """Return the job ids of the triggerers that have not said that they have ended."""
+        jobs = self._get("/api/v2/jobs", job_type="TriggererJob", job_state="running", limit=100)
         return {int(job["id"]) for job in jobs["jobs"]}
 
     @staticmethod

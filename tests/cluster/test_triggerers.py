@@ -29,11 +29,12 @@ def assert_went_on(case: Case) -> None:
     assert case.wait_for_end() == "success", case.explain()
     assert case.statuses() == ["completed"], case.explain()
     assert case.task()["try_number"] == 1
-    assert case.requests("POST", "/workflows/cancel") == []
+    # Of two triggerers that hold a trigger, one may see the other's end of it: then the run has ended too.
+    assert [each for each in case.requests("POST", "/workflows/cancel") if each["status"] == 200] == []
 
 
 def test_a_killed_triggerers_runs_go_on(cluster: Cluster) -> None:
-    cases = waiting(cluster, 60.0)
+    cases = waiting(cluster, 45.0)
     lost = cases[0].triggerer()
     cluster.triggerers.kill(cluster.triggerers.labelled(lost))
     moved = [case for case in cases if case.triggerer() == lost]
@@ -45,9 +46,9 @@ def test_a_killed_triggerers_runs_go_on(cluster: Cluster) -> None:
 
 
 def test_runs_go_on_and_deadlines_hold_when_all_triggerers_are_restarted(cluster: Cluster) -> None:
-    timeout = 75.0
+    timeout = 60.0
     limited = Case(cluster, once("deferred"), 600.0, timeout=timeout).start()
-    cases = waiting(cluster, 75.0)
+    cases = waiting(cluster, 60.0)
     limited.wait_until_watched()
     for name in list(cluster.triggerers.names):
         cluster.triggerers.terminate(name)
@@ -62,7 +63,7 @@ def test_runs_go_on_and_deadlines_hold_when_all_triggerers_are_restarted(cluster
 
 
 def test_a_run_goes_on_when_its_trigger_moves_while_its_first_triggerer_lives(cluster: Cluster) -> None:
-    cases = waiting(cluster, 120.0)
+    cases = waiting(cluster, 80.0)
     stolen_from = cases[0].triggerer()
     stolen = [case for case in cases if case.triggerer() == stolen_from]
     name = cluster.triggerers.labelled(stolen_from)

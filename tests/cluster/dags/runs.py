@@ -108,3 +108,4 @@ for mode in dag_ids.MODES:
 for instant in dag_ids.INSTANTS:
     make(dag_ids.dying(instant), "deferred", operator=DyingOperator, dies_at=DYING[instant])
 make(dag_ids.FIFTY, "deferred", shape="mapped", runs=RUNS, retries=8, poll_interval=5.0)
+make(dag_ids.SHORT_MAPPED, "deferred", shape="mapped", runs=dag_ids.SHORT_RUNS, retries=0)
