@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def object_storage_path(value: object, name: str) -> ObjectStoragePath:
     """
-    Return the path that a parameter names, reaching for nothing yet.
+    Return the path that a parameter names, with the client of its store.
 
     :param value: a URL such as ``s3://conn_id@bucket/prefix/`` or ``file:///data/``, or an ``ObjectStoragePath``.
     :param name: the parameter, for a message.
@@ -38,12 +38,14 @@ def object_storage_path(value: object, name: str) -> ObjectStoragePath:
             f"not {str(value)[:120]!r}."
         )
     try:
-        return ObjectStoragePath(str(value))
+        path = ObjectStoragePath(str(value))
+        path.fs  # noqa: B018 - that no package serves a scheme is found here only; before anything is sent
     except (ValueError, ImportError) as error:
         raise SixtyfourInputError(
             f"{name} {str(value)[:120]!r} can't be reached: {error}. Is the extra for its store installed "
             "(s3, gcs, azure)?"
         ) from None
+    return path
 
 
 @contextmanager
