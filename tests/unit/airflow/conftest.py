@@ -9,12 +9,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from airflow_provider_sixtyfour.triggers import sixtyfour as trigger_module
 from tests.emulator_process import EmulatorProcess
+
+try:
+    from airflow.sdk.io import attach
+except ImportError:  # Airflow 2
+    from airflow.io.store import attach
 
 CLIENT_ID, KEY_ID = "client-1", "key-1"
 ROWS = [{"name": "Alex Example", "company_name": "Example Bakery"}, {"name": "Sam Sample", "company_name": "Sample"}]
@@ -269,3 +275,12 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 def folder(tmp_path: Path) -> Path:
     """Where files are landed."""
     return tmp_path / "landed"
+
+
+@pytest.fixture
+def memory_store() -> Iterator[Any]:
+    """A store that is no disk, under ``memory://``."""
+    store = fsspec.filesystem("memory")
+    attach("memory", fs=store)
+    yield store
+    store.rm("/", recursive=True)

@@ -1,0 +1,149 @@
+"""Input files go up as they are, streamed, and come back as a handle that a run can use."""
+
+import json
+import re
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+
+from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
+from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
+from tests.unit.airflow.standins import Task
+from tests.unit.airflow.test_transfer_results import peak_megabytes
+
+pytestmark = pytest.mark.usefixtures("no_pauses")
+CONTENT = {
+    "csv": "name\nAlex Example\nSam Sample\n",
+    "json": '[{"name": "Alex Example"}, {"name": "Sam Sample"}]',
+    "jsonl": '{"name": "Alex Example"}\n{"name": "Sam Sample"}\n',
+    "ndjson": '{"name": "Alex Example"}\n{"name": "Sam Sample"}\n',
+}
+
+
+def upload(source, **more):
+    return Task(lambda: ObjectStorageToSixtyfourOperator(task_id="upload", source=source, **more)).run()
+
+
+def uploads(emulator):
+    return emulator.asked("POST", "/storage/csv/upload")
+
+
+@pytest.mark.parametrize("name", ["leads.csv", "leads.json", "leads.jsonl", "leads.ndjson", "LEADS.CSV", "a b é.csv"])
+def test_a_file_goes_up_and_a_run_reads_it(emulator, tmp_path, name, logs):
+    path = tmp_path / name
+    path.write_text(CONTENT[path.suffix.lower().lstrip(".")])
+    workflow = emulator.store_workflow(source="read_csv")
+
+    handle = upload(f"file://{path}")
+    Task(
+        lambda: SixtyfourRunWorkflowOperator(
+            task_id="run", workflow_id=workflow, resource_handle_id=handle, poll_interval=0.02
+        )
+    ).run()
+
+    [run] = emulator.runs()
+    assert (run["rows"], run["status"]) == (2, "completed")
+    assert len(uploads(emulator)) == 1
+    assert f"({path.stat().st_size} bytes) as {handle}" in " ".join(logs.texts())
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "file://{folder}/leads.xlsx",
+            "The API takes files that end in .csv, .json, .jsonl, .ndjson, not 'leads.xlsx'",
+        ),
+        ("file://{folder}/leads", "not 'leads'"),
+        ("file://{folder}/missing.csv", "There is no file"),
+        ("file://{folder}/empty.csv", "is empty"),
+        ("file://{folder}/folder.csv", "is a folder, not a file"),
+        ("{folder}/leads.csv", "source should be a URL with a scheme"),
+        ("", "source should be a URL with a scheme"),
+        ("nosuch://bucket/leads.csv", "source 'nosuch://bucket/leads.csv' can't be reached"),
+        ("ftp://127.0.0.1/leads.csv", "Is the extra for its store installed (s3, gcs, azure)?"),
+    ],
+)
+def test_a_source_that_cannot_be_right_fails_for_good_and_sends_nothing(emulator, tmp_path, source, said):
+    for name in ("leads.xlsx", "leads", "leads.csv"):
+        (tmp_path / name).write_text("name\nAlex Example\n")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "folder.csv").mkdir()
+
+    with pytest.raises(AirflowFailException, match=re.escape(said)):
+        upload(source.format(folder=tmp_path))
+
+    assert emulator.requests() == []
+
+
+def test_a_store_that_is_no_disk_and_a_template(emulator, memory_store):
+    memory_store.pipe("/bucket/in/leads.csv", CONTENT["csv"].encode())
+    one = Task(
+        lambda: ObjectStorageToSixtyfourOperator(
+            task_id="upload", source="memory://bucket/{{ params.folder }}/leads.csv"
+        ),
+        params={"folder": "in"},
+    )
+
+    assert one.run()
+    assert upload(ObjectStoragePath("memory://bucket/in/leads.csv"))
+    with pytest.raises(AirflowFailException, match="There is no file"):
+        upload("memory://bucket/in/missing.csv")
+
+
+def test_an_upload_in_bad_weather_is_sent_again_from_its_beginning(emulator, tmp_path):
+    path = tmp_path / "leads.csv"
+    path.write_text(CONTENT["csv"])
+    emulator.fault("reset", path="/storage/csv/upload", times=2)
+    emulator.fault("answer", path="/storage/csv/upload", status=503)
+    workflow = emulator.store_workflow(source="read_csv")
+
+    handle = upload(f"file://{path}")
+
+    assert len(uploads(emulator)) == 4
+    emulator.api("POST", f"/workflows/run?workflow_id={workflow}", {"specs_override": {"resource_handle_id": handle}})
+    assert emulator.runs()[0]["rows"] == 2
+
+
+def test_a_file_that_the_api_refuses_fails_for_good_after_one_request(emulator, tmp_path):
+    (tmp_path / "leads.json").write_text("{broken")
+
+    with pytest.raises(AirflowFailException, match=r"answered 400 while uploading leads\.json: .*not JSON"):
+        upload(f"file://{tmp_path}/leads.json")
+
+    assert len(uploads(emulator)) == 1
+
+
+def test_a_name_that_breaks_out_of_its_header_is_sent_as_a_name(emulator, tmp_path):
+    path = tmp_path / 'x"; filename="y.csv'
+    path.write_text(CONTENT["csv"])
+
+    assert upload(f"file://{path}")
+
+
+def test_memory_does_not_grow_with_the_file(emulator, tmp_path):
+    path = tmp_path / "leads.ndjson"
+    row = json.dumps({"text": "x" * 1_000_000}) + "\n"
+    with path.open("w") as file:
+        file.writelines(row for _ in range(301))
+    assert path.stat().st_size > 300_000_000
+
+    used = peak_megabytes(
+        f"""
+from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator as Upload
+assert Upload(task_id="upload", source="file://{path}").execute({{}})
+""",
+        warm_up="""
+from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
+from airflow_provider_sixtyfour.api import calls
+SixtyfourHook().client.send(calls.list_workflows())
+import httpx, airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+ObjectStoragePath("file:///tmp").exists()
+""",
+    )
+
+    assert used < 60
+    [sent] = uploads(emulator)
+    assert int(sent["headers"]["content-length"]) > 300_000_000
+    assert "transfer-encoding" not in sent["headers"]
