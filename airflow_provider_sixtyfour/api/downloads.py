@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from airflow_provider_sixtyfour.api.client import NoNetrc
+from airflow_provider_sixtyfour.api.client import PlainSession
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.protocol import retry_after
 from airflow_provider_sixtyfour.api.retry import pause
@@ -26,8 +26,10 @@ from airflow_provider_sixtyfour.api.transport import network_error
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.settings import Settings
 
-CHUNK = 1024 * 1024  # bytes
+# Bytes. As much as this of what has arrived is lost when a connection breaks: urllib3 gives whole chunks only.
+CHUNK = 64 * 1024
 FRUITLESS_TRIES = 6  # in a row that bring not one byte
+_PORTS = {"http": 80, "https": 443}
 _EXPIRED = {401, 403, 404, 410}  # what storage hosts answer to a link that is no longer good
 
 
@@ -56,9 +58,7 @@ class Download:
         self._settings = settings
         self._on_secret = on_secret
         self._sleep = sleep
-        self._session = requests.Session()
-        self._session.auth = NoNetrc()
-        self._session.verify = settings.verify
+        self._session = PlainSession(settings.verify)
 
     def close(self) -> None:
         """Close the connections."""
@@ -76,9 +76,8 @@ class Download:
         """
         state = _State(target)
         link: Link | None = None
-        fruitless = 0
+        fruitless = furthest = 0
         while True:
-            before = state.position
             error: Exception
             try:
                 if link is None or time.monotonic() >= link.ends_at:
@@ -88,7 +87,9 @@ class Download:
                 error, link = SixtyfourUnavailableError("its link is no longer good"), None
             except SixtyfourUnavailableError as unavailable:
                 error = unavailable
-            fruitless = fruitless + 1 if state.position <= before else 1
+            # Further than ever: a host without ranges that breaks off here and there would else go on for ever.
+            fruitless = 1 if state.position > furthest else fruitless + 1
+            furthest = max(furthest, state.position)
             if fruitless >= FRUITLESS_TRIES:
                 of = f" of {state.total}" if state.total is not None else ""
                 raise SixtyfourTransferError(
@@ -105,9 +106,20 @@ class Download:
     def _attempt(self, name: str, link: Link, state: _State) -> bool:
         """Fetch what is missing; return whether the file is whole, False if the link is not good."""
         purpose = f"fetching result file {name!r}"
-        host = urlsplit(link.url).hostname or "?"
         try:
-            with self._open(link.url, state) as response:
+            request = self._session.prepare_request(requests.Request("GET", link.url))
+            origin = _origin(request.url or "")
+            host = origin[1]
+        except (requests.RequestException, ValueError):
+            raise SixtyfourUnavailableError(f"The API gives no http(s) link while {purpose}.") from None
+        for secret in {text for url in (link.url, request.url or "") for text in (url, url.partition("?")[2])} - {""}:
+            self._on_secret(secret)
+        request.headers.update({"Accept-Encoding": "identity", **state.resuming()})
+        # The origin of what is sent, not of what the API wrote: of a URL with a backslash in it, parsers see two.
+        if origin == _origin(self._settings.base_url):
+            request.headers.update(self._settings.credential.headers() or {})
+        try:
+            with self._send(request) as response:
                 if response.status_code in _EXPIRED:
                     return False
                 if response.status_code == 416 and state.total == state.position:
@@ -129,13 +141,7 @@ class Download:
             raise SixtyfourUnavailableError(f"{host} stopped early while {purpose}.")
         return True
 
-    def _open(self, url: str, state: _State) -> requests.Response:
-        headers = {"Accept-Encoding": "identity", **state.resuming()}
-        if _origin(url) == _origin(self._settings.base_url):
-            headers |= self._settings.credential.headers() or {}
-        request = self._session.prepare_request(requests.Request("GET", url, headers=headers))
-        for secret in {url, request.url or "", urlsplit(url).query, urlsplit(request.url or "").query} - {""}:
-            self._on_secret(secret)
+    def _send(self, request: requests.PreparedRequest) -> requests.Response:
         settings = self._session.merge_environment_settings(request.url, {}, True, self._settings.verify, None)
         return self._session.send(request, timeout=self._settings.timeout, allow_redirects=False, **settings)
 
@@ -159,10 +165,12 @@ class _State:
         """Take in the head of an answer: go on, or start over where the host sends the whole."""
         encoded = response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity")
         goes_on = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if response.status_code == 206 and goes_on and int(goes_on[1]) == self.position and not encoded:
-            self.total = int(goes_on[2]) if goes_on[2] != "*" else self.total
-            return
         if response.status_code == 206:
+            total = int(goes_on[2]) if goes_on and goes_on[2] != "*" else self.total
+            is_next = goes_on is not None and int(goes_on[1]) == self.position and not encoded
+            if is_next and self.total in (None, total):
+                self.total = total
+                return
             self._validator = None  # this host's ranges can't be trusted: from the start, without them
             raise SixtyfourUnavailableError("The host sent another part than was asked for.")
         self._target.seek(0)
@@ -191,6 +199,14 @@ class _State:
         self.position += len(chunk)
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def _origin(url: str) -> tuple[str, str, int]:
+    """
+    Return scheme, host and port.
+
+    :raises ValueError: if the URL is none of http or https.
+    """
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("no http(s) URL")
+    parts.hostname.encode("idna")  # an empty or endless label fails here, not in the middle of a request
+    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]

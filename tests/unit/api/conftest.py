@@ -122,10 +122,16 @@ def sender(open_sender: Callable[[Settings], Sender], key_settings: Settings) ->
 @pytest.fixture(scope="session")
 def workflow_id(emulator_process: EmulatorProcess) -> str:
     """A workflow that takes rows and finds e-mail addresses."""
-    return deploy(emulator_process, "webhook", "find_email")
+    return store(emulator_process, "webhook", "find_email")
 
 
-def deploy(emulator: EmulatorProcess, *names: str) -> str:
+@pytest.fixture
+def deploy(emulator: EmulatorProcess) -> Callable[..., str]:
+    """Store a chain of blocks, given by their names, and return the workflow's id."""
+    return lambda *names: store(emulator, *names)
+
+
+def store(emulator: EmulatorProcess, *names: str) -> str:
     """Store a chain of blocks and return the workflow's id."""
     ids = [str(uuid.uuid4()) for _ in names]
     blocks = [

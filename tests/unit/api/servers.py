@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 
 @dataclass
@@ -35,7 +35,13 @@ Respond = Callable[[Request], Reply]
 class Server:
     """``with Server(lambda request: Reply(body=b"{}")) as server: ...``; `requests` is what it was asked."""
 
-    def __init__(self, respond: Respond, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        respond: Respond,
+        *,
+        tls: ssl.SSLContext | None = None,
+        read_body: Callable[[BinaryIO, int], bytes] = lambda stream, length: stream.read(length),
+    ) -> None:
         self.requests: list[Request] = []
         self._tls = tls
         outer = self
@@ -46,7 +52,10 @@ class Server:
             def do_GET(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
                 request = Request(
-                    self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(length)
+                    self.command,
+                    self.path,
+                    {k.lower(): v for k, v in self.headers.items()},
+                    read_body(self.rfile, length),
                 )
                 outer.requests.append(request)
                 self._answer(respond(request))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+from airflow_provider_sixtyfour.api.cancelling import ATTEMPTS, CONFIRMATIONS, cancel, cancel_async
+from airflow_provider_sixtyfour.api.client import SixtyfourClient
+from airflow_provider_sixtyfour.api.credentials import ApiKey
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourRefusedError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.api.verdicts import Verdict
+from tests.emulator_process import EmulatorProcess
+from tests.unit.api.conftest import plain_settings
+from tests.unit.api.servers import closed_port
+
+CANCEL = "/workflows/cancel"
+
+
+class Canceller:
+    """Cancels with either client; none of its pauses is really slept."""
+
+    def __init__(self, kind: str, settings: Settings) -> None:
+        self.slept: list[float] = []
+        self.settings = settings
+        self.is_async = kind == "async"
+
+    def __call__(self, job_id: str) -> Verdict | None:
+        if not self.is_async:
+            return cancel(SixtyfourClient(self.settings, sleep=lambda _: None), job_id, sleep=self.slept.append)
+        asyncio.run(self._cancel(job_id))
+        return None
+
+    async def _cancel(self, job_id: str) -> None:
+        async with AsyncSixtyfourClient(self.settings, sleep=lambda _: asyncio.sleep(0)) as client:
+            await cancel_async(client, job_id)
+
+
+@pytest.fixture(params=["sync", "async"])
+def canceller(request: pytest.FixtureRequest, key_settings: Settings) -> Canceller:
+    return Canceller(request.param, key_settings)
+
+
+@pytest.fixture
+def run(emulator: EmulatorProcess, key_settings: Settings, submission: Callable[..., calls.Call[Any]]):
+    """Start a run as planned and return its id."""
+
+    def start(**plan: Any) -> str:
+        emulator.plan(**plan)
+        job_id = SixtyfourClient(key_settings).send(submission()).job_id
+        emulator.control("DELETE", "requests")
+        return str(job_id)
+
+    return start
+
+
+def status(emulator: EmulatorProcess, job_id: str) -> str:
+    [found] = [run["status"] for run in emulator.runs() if run["job_id"] == job_id]
+    return str(found)
+
+
+def asked(emulator: EmulatorProcess) -> list[str]:
+    return [request["path"].rpartition("/")[2] for request in emulator.requests()]
+
+
+def test_a_run_is_cancelled(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
+    job_id = run(seconds=600)
+    ended = canceller(job_id)
+    assert status(emulator, job_id) == "cancelled"
+    assert asked(emulator) == (["cancel"] if canceller.is_async else ["cancel", "live_status"])
+    if ended:
+        assert (ended.job_id, ended.status) == (job_id, "cancelled")
+
+
+@pytest.mark.parametrize("ended_as", ["completed", "failed"])
+def test_a_run_that_has_just_ended_is_no_error(
+    canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str], ended_as: str
+):
+    job_id = run(seconds=0, queue_seconds=0, status=ended_as)
+    ended = canceller(job_id)
+    assert emulator.requests()[0]["status"] == 400
+    assert status(emulator, job_id) == ended_as
+    if not canceller.is_async:
+        assert ended is not None
+        assert ended.status == ended_as
+
+
+def test_a_run_that_is_gone_is_no_error(canceller: Canceller, emulator: EmulatorProcess):
+    assert canceller("0b6f7c58-59a4-4b8e-8f43-0b7c7e7d2c11") is None
+    assert asked(emulator)[0] == "cancel"
+    assert len(asked(emulator)) <= 2
+
+
+@pytest.mark.parametrize("code", [401, 403, 422])
+def test_a_refusal_to_cancel_is_told(
+    canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str], code: int
+):
+    job_id = run(seconds=600)
+    emulator.fault("answer", path=CANCEL, status=code, body={"detail": "No"}, times=10)
+    with pytest.raises(SixtyfourRefusedError, match=f"answered {code} while cancelling run {job_id}: No"):
+        canceller(job_id)
+    assert asked(emulator) == ["cancel"]
+
+
+def test_bad_weather_is_waited_out(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
+    job_id = run(seconds=600)
+    emulator.fault("answer", path=CANCEL, status=502, body="<html>")
+    emulator.fault("reset", path=CANCEL)
+    emulator.fault("drop", path=CANCEL, when="after")
+    canceller(job_id)
+    # The third had worked: the fourth is answered by 400, which is as good.
+    assert asked(emulator)[:4] == ["cancel"] * 4
+    assert status(emulator, job_id) == "cancelled"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_api_that_can_not_be_reached(kind: str):
+    canceller = Canceller(kind, plain_settings(f"http://127.0.0.1:{closed_port()}", ApiKey("k")))
+    with pytest.raises(SixtyfourUnavailableError, match=r"while cancelling run j: connection refused"):
+        canceller("j")
+
+
+def test_the_tries_are_few(canceller: Canceller, emulator: EmulatorProcess):
+    emulator.fault("answer", status=503, times=100)
+    with pytest.raises(SixtyfourUnavailableError):
+        canceller("j")
+    assert asked(emulator) == ["cancel"] * ATTEMPTS
+
+
+def test_a_run_that_winds_down_is_asked_after_for_some_seconds(
+    key_settings: Settings, emulator: EmulatorProcess, run: Callable[..., str]
+):
+    canceller = Canceller("sync", key_settings)
+    job_id = run(seconds=600, cancel_seconds=300)
+    assert canceller(job_id) is None
+    assert asked(emulator) == ["cancel", *["live_status"] * CONFIRMATIONS]
+    assert canceller.slept == [1.0] * (CONFIRMATIONS - 1)
+
+
+def test_what_is_no_id_is_refused_before_anything_is_sent(canceller: Canceller, emulator: EmulatorProcess):
+    with pytest.raises(SixtyfourInputError):
+        canceller("None")
+    assert emulator.requests() == []
