@@ -1,9 +1,11 @@
-"""Airflow's home for this test session: a new folder under the clone, gone afterwards."""
+"""What all tests share: Airflow's home, a new folder under the clone and gone afterwards; and Hypothesis' patience."""
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
+
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 (ROOT / ".airflow").mkdir(exist_ok=True)
@@ -18,6 +20,10 @@ os.environ |= {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
 }
+
+if not os.environ.get("CI"):  # there, Hypothesis' own profile says the same
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")  # a busy machine is no fault of the code's
 
 
 def pytest_unconfigure() -> None:
