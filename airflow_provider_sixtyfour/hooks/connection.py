@@ -31,7 +31,9 @@ def read_settings(
     return settings.Settings(
         credential=_credential(connection, extra, on_secret),
         base_url=settings.base_url(connection.host, scheme=connection.schema, port=connection.port),
-        timeout=settings.timeout(extra.get("timeout") or settings.DEFAULT_TIMEOUT),
+        timeout=settings.timeout(
+            extra["timeout"] if extra.get("timeout") not in (None, "") else settings.DEFAULT_TIMEOUT
+        ),
         verify=settings.verify(extra["verify"]) if extra.get("verify") not in (None, "") else True,
     )
 
