@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import uuid
@@ -201,8 +202,6 @@ def logs() -> Iterator[Logs]:
 
 def _structlog_into(found: Logs) -> Any:
     """Capture what operators and triggers log from Airflow 3.1 on, where it doesn't pass through ``logging``."""
-    import contextlib
-
     try:
         import structlog
     except ImportError:  # Airflow 2
@@ -243,7 +242,8 @@ def page_server() -> Iterator[Callable[..., str]]:
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(BrokenPipeError):  # whoever asked had no patience
+                    self.wfile.write(body)
 
             do_POST = do_GET
 
