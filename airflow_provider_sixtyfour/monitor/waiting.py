@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api import calls
@@ -45,7 +45,13 @@ def wait(
         return ended
 
 
-async def wait_async(client: AsyncSixtyfourClient, job_id: str, watch: RunWatch) -> Verdict:
+async def wait_async(
+    client: AsyncSixtyfourClient,
+    job_id: str,
+    watch: RunWatch,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Verdict:
     """Wait until the run has ended, without blocking the event loop; else the same as `wait`."""
     question = calls.live_status(job_id)
     while True:
@@ -56,7 +62,7 @@ async def wait_async(client: AsyncSixtyfourClient, job_id: str, watch: RunWatch)
         else:
             if ended is not None:
                 break
-        await asyncio.sleep(watch.pause())
+        await sleep(watch.pause())
     if _is_told(ended):
         return ended
     try:

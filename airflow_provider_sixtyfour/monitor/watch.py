@@ -19,7 +19,7 @@ from airflow_provider_sixtyfour.api.errors import (
 )
 from airflow_provider_sixtyfour.api.models import LiveStatus
 from airflow_provider_sixtyfour.api.retry import pause
-from airflow_provider_sixtyfour.api.verdicts import Verdict, describe_progress, is_known, verdict
+from airflow_provider_sixtyfour.api.verdicts import Verdict, canonical, describe_progress, is_known, verdict
 from airflow_provider_sixtyfour.monitor.log import Log
 
 # Seconds in which a run that was just started may be unknown to `live_status`: what accepts a run and what
@@ -55,7 +55,7 @@ class RunWatch:
         self._clock = clock
         self._unknown_until = clock() + may_be_unknown
         self._progress = "no answer on it yet"
-        self._odd_status: str | None = None
+        self._odd_statuses: set[str] = set()
         self._failures = 0
         self._next_pause = poll_interval
 
@@ -70,9 +70,9 @@ class RunWatch:
         if progress != self._progress:
             self._log.info("Run %s: %s", self._job_id, progress)
             self._progress = progress
-        if not is_known(live.status) and live.status != self._odd_status:
+        if not is_known(live.status) and canonical(live.status) not in self._odd_statuses:
             self._log.warning("Run %s has the status %r, unknown here: taken as going.", self._job_id, live.status)
-            self._odd_status = live.status
+            self._odd_statuses.add(canonical(live.status))
         return verdict(self._job_id, live)
 
     def failed(self, error: SixtyfourError) -> None:
@@ -89,7 +89,9 @@ class RunWatch:
             self._log.warning("%s Waiting on; the run is not affected.", error)
         # A run that is about to be known is asked for soon, at 1, 2, 4 … seconds.
         self._next_pause = pause(error, self._failures)
-        if not newborn:
+        if newborn:
+            self._next_pause = min(self._next_pause, self._unknown_until - self._clock())
+        else:
             self._next_pause = max(self._next_pause, self._poll_interval)
 
     def pause(self) -> float:

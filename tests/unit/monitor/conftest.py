@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from airflow_provider_sixtyfour.api.calls import Call
+from airflow_provider_sixtyfour.api.verdicts import Verdict
+from airflow_provider_sixtyfour.monitor.waiting import wait, wait_async
+from airflow_provider_sixtyfour.monitor.watch import RunWatch
+
+hypothesis_settings.register_profile("monitor", deadline=None, database=None, max_examples=60)
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _hypothesis_profile() -> Iterator[None]:
+    before = hypothesis_settings.get_current_profile_name()
+    hypothesis_settings.load_profile("monitor")
+    yield
+    hypothesis_settings.load_profile(before)
+
+
+class Lines:
+    """A log that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, event: str, *args: Any) -> None:
+        self.lines.append(event % args)
+
+    def warning(self, event: str, *args: Any) -> None:
+        self.lines.append("WARNING " + event % args)
+
+    def error(self, event: str, *args: Any) -> None:
+        self.lines.append("ERROR " + event % args)
+
+
+class World:
+    """
+    Time, an API and a log: each question takes the next answer, each pause moves the clock.
+
+    An answer is a value to return or an exception to raise; the last one is given again and again.
+    """
+
+    def __init__(self, *answers: Any, rows: Any = (), is_async: bool = False) -> None:
+        self.now = 1000.0
+        self.log = Lines()
+        self.asked_at: list[float] = []
+        self.story_calls: list[tuple[Call[Any], int]] = []
+        self.is_async = is_async
+        self._answers = list(answers)
+        self._rows = rows
+
+    def watch(self, **options: Any) -> RunWatch:
+        options = {"poll_interval": 10.0, "deadline": None, **options}
+        return RunWatch("job", log=self.log, clock=lambda: self.now, **options)
+
+    def wait(self, **options: Any) -> Verdict:
+        watch = self.watch(**options)
+        if not self.is_async:
+            return wait(self, "job", watch, sleep=self._sleep)  # type: ignore[arg-type]
+        return asyncio.run(wait_async(_AsyncFace(self), "job", watch, sleep=self._sleep_async))  # type: ignore[arg-type]
+
+    def send(self, call: Call[Any], *, attempts: int) -> Any:
+        if "live_status" not in call.path:
+            self.story_calls.append((call, attempts))
+            return self._given(self._rows)
+        assert attempts == 1, "a wait has its own patience"
+        self.asked_at.append(self.now)
+        assert len(self.asked_at) < 10_000, "no end in sight"
+        return self._given(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
+
+    @staticmethod
+    def _given(answer: Any) -> Any:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _sleep(self, seconds: float) -> None:
+        assert seconds > 0, "a busy loop"
+        self.now += seconds
+
+    async def _sleep_async(self, seconds: float) -> None:
+        self._sleep(seconds)
+
+
+class _AsyncFace:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def send(self, call: Call[Any], *, attempts: int) -> Any:
+        return self._world.send(call, attempts=attempts)
+
+
+@pytest.fixture(params=["sync", "async"])
+def world(request: pytest.FixtureRequest) -> Callable[..., World]:
+    return lambda *answers, **options: World(*answers, is_async=request.param == "async", **options)

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
+    SixtyfourInputError,
+    SixtyfourNotFoundError,
+    SixtyfourRefusedError,
+    SixtyfourTimeoutError,
+    SixtyfourUnavailableError,
+)
+from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
+from airflow_provider_sixtyfour.api.verdicts import Verdict
+from airflow_provider_sixtyfour.monitor.watch import NEWBORN
+from tests.unit.monitor.conftest import World
+
+MakeWorld = Callable[..., World]
+
+
+def live(status: str, percent: float = 0.0, *blocks: dict[str, Any]) -> LiveStatus:
+    return LiveStatus.read(
+        {"overall_status": status, "overall_progress_percentage": percent, "workflow_id": "w", "blocks": list(blocks)}
+    )
+
+
+def bad(text: str = "No answer from the API.", **options: Any) -> SixtyfourUnavailableError:
+    return SixtyfourUnavailableError(text, **options)
+
+
+NOT_FOUND = SixtyfourNotFoundError("No such run.", status=404)
+QUEUED, RUNNING, DONE = live("queued"), live("running", 50), live("completed", 100)
+BLOCK = {"block_name": "find_email", "sequence_number": 2, "status": "failed", "error_message": "no credits"}
+
+
+def test_it_asks_at_the_poll_interval_and_logs_what_changed(world: MakeWorld):
+    blocks = [{"block_name": "b", "sequence_number": 1, "status": "running", "processed_count": 3, "total_count": 9}]
+    here = world(QUEUED, QUEUED, live("running", 30, *blocks), live("running", 30, *blocks), live("running", 60), DONE)
+    assert here.wait() == Verdict("job", "completed", "w")
+    assert here.asked_at == [1000.0 + 10 * n for n in range(6)]
+    assert here.log.lines == [
+        "Run job: queued 0 %",
+        "Run job: running 30 %, block 'b' (1), 3 of 9 rows",
+        "Run job: running 60 %",
+        "Run job: completed 100 %",
+    ]
+    assert here.story_calls == []
+
+
+def test_a_run_that_has_ended_is_not_waited_for(world: MakeWorld):
+    here = world(DONE)
+    here.wait(poll_interval=3600)
+    assert here.now == 1000.0
+
+
+def test_bad_weather_gets_one_warning_and_one_all_clear(world: MakeWorld):
+    here = world(RUNNING, bad("Sixtyfour answered 502."), bad("Reset."), bad(), RUNNING, bad("Again."), DONE)
+    here.wait()
+    assert here.log.lines == [
+        "Run job: running 50 %",
+        "WARNING Sixtyfour answered 502. Waiting on; the run is not affected.",
+        "Sixtyfour answers again after 3 failed attempts.",
+        "WARNING Again. Waiting on; the run is not affected.",
+        "Sixtyfour answers again after 1 failed attempts.",
+        "Run job: completed 100 %",
+    ]
+
+
+def test_bad_weather_is_waited_out_however_long(world: MakeWorld):
+    here = world(*[bad()] * 500, DONE)
+    assert here.wait().status == "completed"
+    pauses = [later - earlier for earlier, later in zip(here.asked_at, here.asked_at[1:], strict=False)]
+    assert all(10.0 <= pause <= 60.0 for pause in pauses)
+    assert len(set(pauses)) > 100  # many waiters don't come back at once
+
+
+def test_retry_after_is_waited_for_and_a_slow_poller_stays_slow(world: MakeWorld):
+    here = world(bad(retry_after=45.0, status=429), bad(retry_after=10.0**9), DONE)
+    here.wait()
+    first, second = (b - a for a, b in zip(here.asked_at, here.asked_at[1:], strict=False))
+    assert 45 <= first <= 46
+    assert 300 <= second <= 301
+    slow = world(bad(), bad(retry_after=1.0), DONE)
+    slow.wait(poll_interval=600.0)
+    assert slow.asked_at == [1000.0, 1600.0, 2200.0]
+
+
+def test_after_bad_weather_the_pace_is_the_usual_one(world: MakeWorld):
+    here = world(*[bad()] * 20, RUNNING, RUNNING, DONE)
+    here.wait()
+    assert here.asked_at[-1] - here.asked_at[-3] == pytest.approx(20.0)
+
+
+def test_a_newborn_run_may_be_unknown(world: MakeWorld):
+    here = world(NOT_FOUND, NOT_FOUND, NOT_FOUND, RUNNING, DONE)
+    here.wait(may_be_unknown=NEWBORN)
+    # It is asked for soon, not at the poll interval.
+    assert here.asked_at[3] - 1000.0 <= 1.5 + 2.5 + 4.5
+    assert here.log.lines[0] == "WARNING No such run. Waiting on; the run is not affected."
+    assert here.log.lines[1] == "Sixtyfour answers again after 3 failed attempts."
+
+
+def test_a_run_that_stays_unknown_is_none(world: MakeWorld):
+    here = world(NOT_FOUND)
+    with pytest.raises(SixtyfourNotFoundError, match="No such run"):
+        here.wait(may_be_unknown=NEWBORN)
+    assert here.now == pytest.approx(1000.0 + NEWBORN)
+
+
+def test_a_run_that_was_known_and_is_gone_is_told_at_once(world: MakeWorld):
+    here = world(RUNNING, NOT_FOUND)
+    with pytest.raises(SixtyfourNotFoundError):
+        here.wait(may_be_unknown=NEWBORN, poll_interval=1.0)
+    assert len(here.asked_at) == 2
+
+
+def test_a_run_that_is_not_new_is_not_waited_for(world: MakeWorld):
+    here = world(NOT_FOUND)
+    with pytest.raises(SixtyfourNotFoundError):
+        here.wait()
+    assert len(here.asked_at) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(SixtyfourRefusedError("No.", status=status) for status in (400, 401, 402, 403, 409, 422)),
+        SixtyfourInputError("No."),
+    ],
+    ids=repr,
+)
+def test_a_refusal_ends_the_wait_after_one_request(world: MakeWorld, error: SixtyfourError):
+    here = world(error)
+    with pytest.raises(type(error)) as caught:
+        here.wait(may_be_unknown=NEWBORN)
+    assert caught.value is error
+    assert len(here.asked_at) == 1
+    assert here.log.lines == []
+
+
+def test_a_bug_is_not_taken_for_weather(world: MakeWorld):
+    here = world(ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        here.wait()
+    assert len(here.asked_at) == 1
+
+
+def test_the_deadline_is_kept_to_the_instant(world: MakeWorld):
+    here = world(RUNNING)
+    with pytest.raises(SixtyfourTimeoutError) as caught:
+        here.wait(deadline=1025.0)
+    assert here.now == 1025.0
+    assert here.asked_at == [1000.0, 1010.0, 1020.0, 1025.0]  # the last question is put at the deadline itself
+    assert str(caught.value) == "Run job had not ended by the task's deadline: running 50 %."
+
+
+def test_a_run_that_ends_at_the_deadline_has_ended(world: MakeWorld):
+    here = world(RUNNING, RUNNING, RUNNING, DONE)
+    assert here.wait(deadline=1025.0).status == "completed"
+
+
+def test_a_deadline_that_has_passed_asks_once(world: MakeWorld):
+    here = world(RUNNING)
+    with pytest.raises(SixtyfourTimeoutError):
+        here.wait(deadline=10.0)
+    assert (len(here.asked_at), here.now) == (1, 1000.0)
+    assert world(DONE).wait(deadline=10.0).status == "completed"
+
+
+def test_no_weather_outlasts_the_deadline(world: MakeWorld):
+    here = world(bad(retry_after=300.0))
+    with pytest.raises(SixtyfourTimeoutError, match=r"had not ended by the task's deadline: no answer on it yet\."):
+        here.wait(deadline=1060.0)
+    assert here.now == 1060.0
+
+
+@pytest.mark.parametrize("status", ["paused", "Paused", "succeeded"])
+def test_an_unknown_status_is_going_and_told_once(world: MakeWorld, status: str):
+    here = world(RUNNING, live(status), live(status, 10), RUNNING, live(status.upper(), 20), DONE)
+    assert here.wait().status == "completed"
+    warnings = [line for line in here.log.lines if line.startswith("WARNING")]
+    assert warnings == [f"WARNING Run job has the status {status!r}, unknown here: taken as going."]
+
+
+def test_two_unknown_statuses_in_turn_are_told_once_each(world: MakeWorld):
+    here = world(*[live("paused"), live("held")] * 5, DONE)
+    here.wait()
+    assert sum(line.startswith("WARNING") for line in here.log.lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"),
+    [
+        *(("failed", "failed"), ("Failed", "failed"), ("timeout", "timeout")),
+        *(("cancelled", "cancelled"), ("canceled", "cancelled")),
+    ],
+)
+def test_every_end_is_an_end(world: MakeWorld, status: str, ended: str):
+    here = world(RUNNING, live(status, 50, BLOCK))
+    assert here.wait() == Verdict("job", ended, "w", "'find_email' (2)", "no credits")
+    assert here.story_calls == []  # the block has told
+
+
+def row(job_id: str, **fields: Any) -> ListedRun:
+    [found] = ListedRun.read_all([{"job_id": job_id, "status": "failed", **fields}])
+    return found
+
+
+def test_a_reason_that_no_block_tells_is_looked_up(world: MakeWorld):
+    rows = (row("another", error_message="not this"), row("job", status_reason="limit", error_message="too many rows"))
+    here = world(live("failed"), rows=rows)
+    assert here.wait() == Verdict("job", "failed", "w", None, "limit - too many rows")
+    [(call, attempts)] = here.story_calls
+    assert (call.path, dict(call.query)["workflow_id"], attempts) == ("/workflows/runs", "w", 2)
+
+
+@pytest.mark.parametrize("rows", [(), (row("another", error_message="x"),), bad(), SixtyfourRefusedError("No.")])
+def test_the_verdict_stands_if_its_reason_can_not_be_had(world: MakeWorld, rows: Any):
+    assert world(live("failed"), rows=rows).wait() == Verdict("job", "failed", "w")
+
+
+weather = st.sampled_from([bad(), bad(retry_after=5.0), bad(status=502), bad(may_have_worked=False)])
+going = st.builds(live, st.sampled_from(["queued", "running", "Running", "paused", "new"]), st.floats(0, 100))
+ends = st.sampled_from(["completed", "failed", "cancelled", "canceled", "timeout", "COMPLETED", "Failed"])
+histories = st.lists(weather | going | st.just(NOT_FOUND), max_size=40)
+MEANT = {"canceled": "cancelled", "COMPLETED": "completed", "Failed": "failed"}
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@given(history=histories, end=ends, newborn=st.booleans(), seconds=st.none() | st.floats(0.001, 2000))
+def test_any_history_ends_as_it_should(
+    is_async: bool, history: list[Any], end: str, newborn: bool, seconds: float | None
+):
+    here = World(*history, live(end, 100, BLOCK), is_async=is_async)
+    deadline = None if seconds is None else 1000.0 + seconds
+    try:
+        outcome: Any = here.wait(deadline=deadline, may_be_unknown=NEWBORN if newborn else 0.0).status
+    except SixtyfourTimeoutError:
+        outcome = "deadline"
+    except SixtyfourNotFoundError:
+        outcome = "unknown"
+    asked = history[: len(here.asked_at)]
+    if outcome == "deadline":
+        assert deadline is not None
+        assert here.now == pytest.approx(deadline)
+    elif outcome == "unknown":
+        assert asked[-1] is NOT_FOUND
+        was_known = any(isinstance(answer, LiveStatus) for answer in asked)
+        assert was_known or not newborn or here.now >= 1000.0 + NEWBORN
+    else:
+        assert outcome == MEANT.get(end, end)
+        assert len(here.asked_at) == len(history) + 1
+    assert deadline is None or here.now <= deadline + 1e-6
+    # One warning when the weather turns bad, one line when it has turned good.
+    is_bad = [isinstance(answer, Exception) for answer in asked]
+    if outcome == "unknown":
+        is_bad.pop()  # that one ended the wait
+    turns = sum(now and not before for before, now in zip([False, *is_bad], is_bad, strict=False))
+    assert sum("Waiting on" in line for line in here.log.lines) == turns
+    assert all(one != other for one, other in zip(here.log.lines, here.log.lines[1:], strict=False))

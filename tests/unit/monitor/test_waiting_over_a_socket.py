@@ -1,0 +1,147 @@
+"""The two waits with the real clients, against the emulator: what the decisions need is really sent and read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+from airflow_provider_sixtyfour.api.client import SixtyfourClient
+from airflow_provider_sixtyfour.api.credentials import ApiKey
+from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourTimeoutError
+from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.api.verdicts import Verdict
+from airflow_provider_sixtyfour.monitor.waiting import wait, wait_async
+from airflow_provider_sixtyfour.monitor.watch import RunWatch
+from tests.emulator_process import EmulatorProcess
+from tests.unit.monitor.conftest import Lines
+
+GRAPH = {
+    "blocks": [
+        {"block_id": "a", "sequence_number": 1, "block_type": "i", "block_name": "webhook", "specs": {}},
+        {"block_id": "b", "sequence_number": 2, "block_type": "e", "block_name": "find_email", "specs": {}},
+    ],
+    "edges": [{"from_block_id": "a", "to_block_id": "b"}],
+}
+
+
+@pytest.fixture(scope="module")
+def emulator_process() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess("--run-seconds", "0", "--queue-seconds", "0", "--requests-per-minute", "0") as process:
+        yield process
+
+
+@pytest.fixture
+def emulator(emulator_process: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> EmulatorProcess:
+    monkeypatch.setenv("NO_PROXY", "*")
+    emulator_process.clear()
+    return emulator_process
+
+
+@pytest.fixture
+def start(emulator: EmulatorProcess) -> Callable[..., str]:
+    """Start a run as planned and return its id."""
+
+    def build(**plan: Any) -> str:
+        body = {"workflow_name": "w", "workflow_description": "", "workflow_definition": GRAPH}
+        workflow_id = emulator.api("POST", "/workflows/create_workflow", body)["id"]
+        emulator.plan(**plan)
+        rows = {"webhook_payload": [{"name": "Ada"}]}
+        job_id = emulator.api("POST", f"/workflows/run?workflow_id={workflow_id}", rows)["job_id"]
+        emulator.control("DELETE", "requests")
+        return str(job_id)
+
+    return build
+
+
+class Waiter:
+    """Waits in either way; a pause lasts a hundredth of what it should, and the clock runs as if it had not."""
+
+    def __init__(self, emulator: EmulatorProcess, *, is_async: bool) -> None:
+        self.log = Lines()
+        self.slept = 0.0
+        self._settings = Settings(
+            credential=ApiKey(emulator.api_key), base_url=emulator.url, timeout=10.0, verify=False
+        )
+        self._is_async = is_async
+
+    def clock(self) -> float:
+        return 1000.0 + self.slept
+
+    def __call__(self, job_id: str, **options: Any) -> Verdict:
+        watch = RunWatch(job_id, log=self.log, clock=self.clock, **{"poll_interval": 10.0, "deadline": None, **options})
+        if self._is_async:
+            return asyncio.run(self._wait(job_id, watch))
+        return wait(SixtyfourClient(self._settings), job_id, watch, sleep=self._sleep)
+
+    async def _wait(self, job_id: str, watch: RunWatch) -> Verdict:
+        async with AsyncSixtyfourClient(self._settings) as client:
+            return await wait_async(client, job_id, watch, sleep=self._sleep_async)
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        time.sleep(seconds / 100)
+
+    async def _sleep_async(self, seconds: float) -> None:
+        self.slept += seconds
+        await asyncio.sleep(seconds / 100)
+
+
+@pytest.fixture(params=["sync", "async"])
+def waiter(request: pytest.FixtureRequest, emulator: EmulatorProcess) -> Waiter:
+    return Waiter(emulator, is_async=request.param == "async")
+
+
+def test_a_run_is_waited_for_through_all_weather(waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]):
+    job_id = start(seconds=0.3, hide_for_seconds=0.05)
+    path = r"/workflows/runs/.*/live_status"
+    emulator.fault("answer", path=path, status=502, body="<html><title>502 Bad Gateway</title></html>", skip=1)
+    emulator.fault("reset", path=path, skip=1)
+    emulator.fault("answer", path=path, status=429, headers={"Retry-After": "3"}, skip=1)
+    emulator.fault("answer", path=path, status=200, body="<html>Hello</html>", skip=1)
+    ended = waiter(job_id, may_be_unknown=30.0)
+    assert (ended.job_id, ended.status) == (job_id, "completed")
+    assert waiter.log.lines[-1] == f"Run {job_id}: completed 100 %"
+    assert sum("Waiting on" in line for line in waiter.log.lines) == sum(
+        "answers again" in line for line in waiter.log.lines
+    )
+    assert {request["path"] for request in emulator.requests()} == {f"/workflows/runs/{job_id}/live_status"}
+
+
+def test_a_failed_run_is_told_with_its_block(waiter: Waiter, start: Callable[..., str]):
+    ended = waiter(start(seconds=0, fail_block=2, error_message="no mailbox"))
+    assert (ended.status, ended.block, ended.message) == ("failed", "'find_email' (2)", "no mailbox")
+
+
+@pytest.mark.parametrize("status", ["cancelled", "canceled", "timeout"])
+def test_an_end_that_no_block_explains_is_looked_up(
+    waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str], status: str
+):
+    job_id = start(seconds=600, queue_seconds=600)
+    emulator.set_status(job_id, status, "stopped by hand")
+    ended = waiter(job_id)
+    assert ended.status == status.replace("canceled", "cancelled")
+    assert ended.message is not None
+    assert "stopped by hand" in ended.message
+    assert [request["path"].rpartition("/")[2] for request in emulator.requests()] == ["live_status", "runs"]
+
+
+def test_a_refusal_ends_the_wait(waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]):
+    job_id = start(seconds=600)
+    emulator.fault("answer", status=403, body={"detail": "Not yours"}, times=10)
+    with pytest.raises(SixtyfourRefusedError, match=r"answered 403 while asking how run .* is doing: Not yours"):
+        waiter(job_id)
+    assert len(emulator.requests()) == 1
+
+
+def test_the_deadline(waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]):
+    job_id = start(seconds=600)
+    with pytest.raises(SixtyfourTimeoutError, match="had not ended by the task's deadline: running 0 %"):
+        waiter(job_id, deadline=1025.0)
+    assert waiter.slept == 25.0
+    assert len(emulator.requests()) == 4
+    assert [run["status"] for run in emulator.runs() if run["job_id"] == job_id] == ["running"]
