@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_sixtyfour.emulator.command_line import main
 from tests.emulator.calls import Calls
 from tests.emulator_process import EmulatorProcess
 
@@ -18,25 +19,21 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "airflow_provider_sixtyfour.emulator"]
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the emulator where it is to end by itself."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return what the command line says to arguments that it can't use."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    return said.err
 
 
-def start(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str], str]:
+def start(environment: dict[str, str], *arguments: str) -> tuple[subprocess.Popen[str], str]:
     """Start the emulator and return it with its first line."""
     process = subprocess.Popen(
         [*COMMAND, "--port", "0", *arguments],
         cwd=ROOT,
-        env=os.environ | environment,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -47,7 +44,7 @@ def start(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str], s
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_cleanly_and_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
-    process, line = start("--api-key", "some-key", TMPDIR=str(tmp_path))
+    process, line = start(os.environ | {"TMPDIR": str(tmp_path)}, "--api-key", "some-key")
     assert line.startswith("Sixtyfour emulator listening on http://127.0.0.1:")
     assert line.endswith(" (API key: the one given with --api-key)\n")
     assert "some-key" not in line
@@ -118,27 +115,30 @@ def test_files_stay_in_a_directory_that_the_user_chose(tmp_path: Path) -> None:
     assert kept == ["results", "uploads"]
 
 
-def test_the_key_can_come_from_the_environment_and_has_a_default() -> None:
-    for environment, key, hint in (
-        ({"SIXTYFOUR_EMULATOR_API_KEY": "from-outside"}, "from-outside", "the one in SIXTYFOUR_EMULATOR_API_KEY"),
-        ({}, "emulator", "emulator"),
-    ):
-        process, line = start(**environment)
-        try:
-            assert line.endswith(f"(API key: {hint})\n")
-            port = int(line.split(" (")[0].rpartition(":")[2])
-            with socket.create_connection(("127.0.0.1", port)) as connection:
-                request = f"GET /workflows HTTP/1.1\r\nHost: x\r\nx-api-key: {key}\r\n\r\n"
-                connection.sendall(request.encode())
-                assert connection.recv(12) == b"HTTP/1.1 200"
-        finally:
-            process.terminate()
-            process.communicate(timeout=10)
+def test_without_a_key_it_takes_one_that_everybody_knows() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "SIXTYFOUR_EMULATOR_API_KEY"}
+    process, line = start(environment)
+    try:
+        assert line.endswith("(API key: emulator)\n")
+        port = int(line.split(" (")[0].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"GET /workflows HTTP/1.1\r\nHost: x\r\nx-api-key: emulator\r\n\r\n")
+            assert connection.recv(12) == b"HTTP/1.1 200"
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = run("--port", str(taken.getsockname()[1]))
+        ended = subprocess.run(
+            [*COMMAND, "--port", str(taken.getsockname()[1])],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 1
@@ -159,23 +159,23 @@ def test_a_port_that_is_taken_is_said_in_one_line() -> None:
         ["--nonsense"],
     ],
 )
-def test_an_option_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
-    ended = run(*arguments)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "error: " in ended.stderr
+def test_an_option_that_makes_no_sense_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert "error: " in refused(capsys, *arguments)
 
 
 @pytest.mark.parametrize("kind", ["PRIVATE", "PUBLIC"])
-def test_what_is_no_public_key_is_not_taken_for_one(tmp_path: Path, kind: str) -> None:
+def test_what_is_no_public_key_is_not_taken_for_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
+) -> None:
     pem = tmp_path / "key.pem"
     pem.write_text(f"-----BEGIN {kind} KEY-----\nAAAA\n-----END {kind} KEY-----\n", encoding="ascii")
-    ended = run("--oauth-client", f"a:b:{pem}")
-    assert ended.returncode == 2
-    assert "is not a public RSA key" in ended.stderr
+    assert "is not a public RSA key" in refused(capsys, "--oauth-client", f"a:b:{pem}")
 
 
-def test_the_help_tells_of_every_option_and_of_the_control_api() -> None:
-    shown = run("--help").stdout
+def test_the_help_tells_of_every_option_and_of_the_control_api(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
     for word in ("--storage-port", "--fail-rate", "--oauth-client", "/_emulator/faults", "/_emulator/plans"):
         assert word in shown
 
@@ -191,7 +191,7 @@ def test_it_needs_no_airflow_and_nothing_else_of_the_provider() -> None:
 
 
 def test_requests_are_written_to_stderr_where_that_is_asked_for() -> None:
-    process, line = start("--verbose")
+    process, line = start(dict(os.environ), "--verbose")
     port = int(line.split(" (")[0].rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET /workflows HTTP/1.1\r\nHost: x\r\n\r\n")
