@@ -123,39 +123,39 @@ class EmulatorProcess:
 
     def requests(self) -> list[dict[str, Any]]:
         """Return what the API was asked, oldest first."""
-        return self.control("GET", "requests")
+        return self._listed("requests")
 
     def storage_requests(self) -> list[dict[str, Any]]:
         """Return what the storage was asked, oldest first."""
-        return self.control("GET", "storage-requests")
+        return self._listed("storage-requests")
 
     def runs(self) -> list[dict[str, Any]]:
         """Return all runs, oldest first."""
-        return self.control("GET", "runs")
+        return self._listed("runs")
 
     def stats(self) -> dict[str, Any]:
         """Return counts of requests, connections, runs and credits."""
-        return self.control("GET", "stats")
+        return self._described("GET", "stats")
 
     def deliveries(self) -> list[dict[str, Any]]:
         """Return the outgoing webhooks, oldest first."""
-        return self.control("GET", "deliveries")
+        return self._listed("deliveries")
 
     def fault(self, action: str, **order: Any) -> dict[str, Any]:
         """Order a fault: ``fault("answer", path="/workflows/run", status=502, body="<html>", when="after")``."""
-        return self.control("POST", "faults", {"action": action, **order})
+        return self._described("POST", "faults", {"action": action, **order})
 
     def faults(self) -> list[dict[str, Any]]:
         """Return the faults, each with the number of times that it ``fired``."""
-        return self.control("GET", "faults")
+        return self._listed("faults")
 
     def plan(self, **plan: Any) -> dict[str, Any]:
         """Say how the next run goes: ``plan(seconds=1, fail_block=2, error_message="no credits at the source")``."""
-        return self.control("POST", "plans", plan)
+        return self._described("POST", "plans", plan)
 
     def set_status(self, job_id: str, status: str, error_message: str | None = None) -> dict[str, Any]:
         """Force a run's status from now on."""
-        return self.control("PATCH", f"runs/{job_id}", {"status": status, "error_message": error_message})
+        return self._described("PATCH", f"runs/{job_id}", {"status": status, "error_message": error_message})
 
     def clear(self) -> None:
         """Forget requests, faults, plans and the rate limit's count; workflows and runs stay."""
@@ -169,6 +169,14 @@ class EmulatorProcess:
     def api(self, method: str, path: str, body: object = None, **headers: str) -> Any:
         """Call the API with the key and return its answer; an ``urllib.error.HTTPError`` for a refusal."""
         return self._call(method, path, body, {"x-api-key": self.api_key, **headers})
+
+    def _listed(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.control("GET", path)
+        return found
+
+    def _described(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        found: dict[str, Any] = self.control(method, path, body)
+        return found
 
     def _call(self, method: str, path: str, body: object, headers: dict[str, str]) -> Any:
         data = None if body is None else json.dumps(body).encode()

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.emulator.calls import ROWS, Calls
+from tests.emulator.calls import ROWS, Calls, definition
 from tests.emulator.conftest import RUN_SECONDS
 from tests.emulator_process import EmulatorProcess
 
@@ -16,7 +16,8 @@ def test_a_run_is_queued_then_runs_then_completes(calls: Calls, emulator: Emulat
     emulator.plan(queue_seconds=0.3, seconds=0.3)
     answer = calls.submit(calls.deploy("find_email", "find_phone")).json()
     assert (answer["status"], answer["already_started"]) == ("queued", False)
-    seen, percent = [], [0.0]
+    seen: list[str] = []
+    percent = [0.0]
     while not seen or seen[-1] != "completed":
         live = calls.live(answer["job_id"])
         if live["overall_status"] not in seen:
@@ -226,8 +227,8 @@ def test_an_unknown_format_is_a_422(calls: Calls) -> None:
 def test_a_run_keeps_the_graph_that_it_was_started_with(calls: Calls) -> None:
     workflow_id = calls.deploy("find_email")
     job_id = calls.start(workflow_id)
-    body = {"workflow_definition": {"blocks": [], "edges": []}}
-    assert calls.post("/workflows/update_workflow", body, workflow_id=workflow_id).status_code == 400
+    other = {"workflow_definition": definition("find_email", "find_phone")}
+    assert calls.post("/workflows/update_workflow", other, workflow_id=workflow_id).status_code == 200
     calls.post("/workflows/delete_workflow", workflow_id=workflow_id)
     assert calls.live(job_id)["total_blocks"] == 2
 
