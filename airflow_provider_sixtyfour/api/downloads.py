@@ -130,6 +130,7 @@ class Download:
                         status=response.status_code,
                         retry_after=retry_after({key.lower(): value for key, value in response.headers.items()}),
                     )
+                response.raw.enforce_content_length = True  # urllib3's default from 2.0 on; else a gzip may end early
                 state.begin(response)
                 for chunk in response.iter_content(CHUNK):
                     state.write(chunk)

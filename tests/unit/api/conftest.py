@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey, Credential, OAuthClient
@@ -19,19 +17,6 @@ from tests.emulator_process import EmulatorProcess
 from tests.unit.api.senders import SENDERS, Sender
 
 CLIENT_ID, KEY_ID = "client-64", "key-1"
-
-# Two cores that others use too: no deadline for one example, and no storing of failures.
-hypothesis_settings.register_profile(
-    "api", deadline=None, database=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
-)
-
-
-@pytest.fixture(autouse=True, scope="package")
-def _hypothesis_profile() -> Iterator[None]:
-    before = hypothesis_settings.get_current_profile_name()
-    hypothesis_settings.load_profile("api")
-    yield
-    hypothesis_settings.load_profile(before)
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from tests.unit.api.properties import searched
 
 GOOD = ["a", "0b6f7c58-59a4-4b8e-8f43-0b7c7e7d2c11", "run_1", "a.b", "A~B:C@D", "x" * 200, "..a", "nullable"]
 BAD = [
@@ -50,6 +51,7 @@ def test_a_template_that_rendered_to_nothing_gets_a_hint(value: Any):
         calls.result_files,
     ],
 )
+@searched
 @given(st.sampled_from([value for value in BAD if value is not None]) | st.text().map(lambda text: text + "/"))
 def test_no_call_is_built_with_a_bad_id(build: Any, value: Any):
     with pytest.raises(SixtyfourInputError):

@@ -16,6 +16,7 @@ from airflow_provider_sixtyfour.api.definitions import Definition, changes, chec
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.models import BlockType, Workflow
 from airflow_provider_sixtyfour.api.settings import Settings
+from tests.unit.api.properties import searched
 from tests.unit.api.servers import Reply, Server
 
 WORKFLOW_ID = "0b6f7c58-59a4-4b8e-8f43-0b7c7e7d2c11"
@@ -237,6 +238,7 @@ odd_workflows = st.fixed_dictionaries(
 )
 
 
+@searched
 @given(odd_workflows | odd_graphs | odd)
 def test_any_input_is_read_or_refused_in_words(given_workflow: Any):
     with contextlib.suppress(SixtyfourInputError):
@@ -258,6 +260,7 @@ def _name(wanted: Definition) -> list[str]:
     return lines
 
 
+@searched
 @given(st.dictionaries(st.sampled_from(["id", "name", "workflow_definition"]), odd_graphs | odd, max_size=3))
 def test_any_stored_workflow_can_be_compared(data: dict[str, Any]):
     existing = stored(Workflow.read({**data, "id": WORKFLOW_ID}))

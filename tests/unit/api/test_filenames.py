@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.filenames import safe_names
 from airflow_provider_sixtyfour.api.models import ResultFile
+from tests.unit.api.properties import searched
 
 
 def file(name: str, block_number: int | None = None) -> ResultFile:
@@ -20,6 +21,7 @@ long_names = st.sampled_from(["a", "ü", "😀", "."]).flatmap(lambda char: st.i
 names = st.lists(st.tuples(hostile | long_names, st.none() | st.integers(0, 2**70)), max_size=12)
 
 
+@searched
 @given(names, st.sampled_from(["csv", "json", "ndjson"]))
 @example([("a", 10**18)] * 30, "ndjson")
 @example([("x" * 300, n) for n in range(30)], "csv")

@@ -21,6 +21,7 @@ from airflow_provider_sixtyfour.api.models import (
     Workflow,
     read_handle,
 )
+from tests.unit.api.properties import searched
 
 READERS: dict[str, Callable[[Any], object]] = {
     "workflow": Workflow.read,
@@ -48,6 +49,7 @@ json_values = st.recursive(
 objects = st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=8)
 
 
+@searched
 @given(reader=st.sampled_from(list(READERS.values())), value=json_values | objects | st.lists(objects, max_size=3))
 def test_any_json_is_read_or_malformed(reader: Callable[[Any], object], value: Any):
     with contextlib.suppress(MalformedAnswer):

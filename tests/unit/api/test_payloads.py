@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_sixtyfour.api.calls import json_body
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.payloads import check_fit, check_formats, check_rows, digest, run_body
+from tests.unit.api.properties import searched
 
 # Whole JSON: what `json` can write and read back as it was.
 json_values = st.recursive(
@@ -26,6 +27,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=6,
 )
+
 rows = st.lists(st.dictionaries(st.text(), json_values, max_size=5), min_size=1, max_size=5)
 anything = st.recursive(
     json_values | st.binary() | st.floats() | st.decimals() | st.dates() | st.complex_numbers() | st.just("\ud800"),
@@ -39,12 +41,14 @@ anything = st.recursive(
 )
 
 
+@searched
 @given(rows)
 def test_rows_of_json_are_sent_as_they_are(payload: list[dict[str, Any]]):
     assert check_rows(payload) == payload
     assert json.loads(json_body(check_rows(payload))) == json.loads(json.dumps(payload))
 
 
+@searched
 @given(anything | st.lists(anything))
 def test_whatever_is_let_through_can_be_sent(payload: Any):
     try:
@@ -242,6 +246,7 @@ def test_input_has_to_fit_the_first_block(source: str | None, body: dict[str, An
             check_fit(body, source, "w")
 
 
+@searched
 @given(st.dictionaries(st.text(), json_values, max_size=6), st.randoms())
 def test_equal_work_has_equal_digests(row: dict[str, Any], random: Any):
     shuffled = list(row.items())

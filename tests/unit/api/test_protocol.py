@@ -17,6 +17,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.api.protocol import Answer, read, retry_after
+from tests.unit.api.properties import searched
 
 CALL = calls.live_status("job-1")
 DOING = "while asking how run job-1 is doing"
@@ -216,6 +217,7 @@ def test_nothing_of_a_token_answer_is_shown(body: bytes):
     assert "getting an access token for OAuth client client" in str(caught.value)
 
 
+@searched
 @given(
     call=st.sampled_from(CALLS),
     status=st.integers(100, 599) | st.sampled_from([200, 201, 204, 301, 404, 429]),
@@ -242,6 +244,7 @@ shaped = st.dictionaries(
 )
 
 
+@searched
 @given(
     call=st.sampled_from(CALLS),
     status=st.sampled_from([200, 400, 404, 500]),
@@ -304,6 +307,7 @@ def test_no_retry_after():
     assert retry_after({}) is None
 
 
+@searched
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d{1,5} [A-Z][a-z]{2} \d{1,6} \d\d:\d\d:\d\d [+-]?\w{0,6}"))
 def test_any_retry_after_is_no_crash(value: str):
     seconds = retry_after({"retry-after": value}, NOW)

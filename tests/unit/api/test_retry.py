@@ -15,6 +15,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, may_repeat, pause
+from tests.unit.api.properties import searched
 
 REPEATABLE: dict[str, calls.Call[Any]] = {
     "list workflows": calls.list_workflows(),
@@ -62,6 +63,7 @@ def test_retry_after_is_waited_for_and_capped(asked: float, least: float):
         assert least <= pause(SixtyfourUnavailableError("x", retry_after=asked), attempt) <= least + 1
 
 
+@searched
 @given(st.integers(1, 10**7))
 def test_a_pause_is_never_longer_than_a_minute_nor_nothing(attempt: int):
     assert 0.5 <= pause(SixtyfourUnavailableError("x"), attempt) <= 60

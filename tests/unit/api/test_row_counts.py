@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.row_counts import row_count
+from tests.unit.api.properties import searched
 
 cells = st.text(max_size=6) | st.text(alphabet="a\",\n\r'; \t\ufeff\\é😀\u2028\x85", max_size=8)
 tables = st.lists(st.lists(cells, min_size=0, max_size=4), max_size=6)
@@ -31,6 +32,7 @@ def count(format: str, content: bytes, at: list[int]) -> int | None:
     return counter.rows()
 
 
+@searched
 @given(tables, st.sampled_from(["\r\n", "\n"]), st.sampled_from(["utf-8", "utf-8-sig"]), st.booleans(), cuts)
 @example([["a"], ["b\r\nc"]], "\r\n", "utf-8", True, [1, 5, 6, 7, 8])
 @example([["a"], [""], ["x"]], "\n", "utf-8", False, [])
@@ -67,6 +69,7 @@ def test_rows_of_csv(content: bytes, rows: int):
         assert count("csv", content, list(range(0, len(content), step))) == rows
 
 
+@searched
 @given(st.lists(st.dictionaries(st.text(max_size=4), json_values, max_size=3), max_size=6), st.booleans(), cuts)
 def test_rows_of_ndjson_are_its_lines(rows: list[Any], is_ascii: bool, at: list[int]):
     lines = [json.dumps(row, ensure_ascii=is_ascii) for row in rows]
@@ -75,6 +78,7 @@ def test_rows_of_ndjson_are_its_lines(rows: list[Any], is_ascii: bool, at: list[
         assert count("ndjson", content, at) == len(rows)
 
 
+@searched
 @given(json_values | st.lists(json_values, max_size=6), st.sampled_from([None, 2]), st.booleans(), st.booleans(), cuts)
 @example(["\\", '"', "\\\\", '\\"', ""], None, True, False, list(range(60)))
 @example([[]], None, True, True, [0, 1, 2, 3])

@@ -11,6 +11,7 @@ from urllib3.util import parse_url
 from airflow_provider_sixtyfour.api.credentials import ApiKey
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.settings import LIVE_URL, Settings, base_url, timeout, verify
+from tests.unit.api.properties import searched
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,7 @@ def test_a_port_that_is_none_is_refused(port: int):
         base_url("api.example", port=port)
 
 
+@searched
 @given(st.text(max_size=30) | st.from_regex(r"https?://[\w.:@\\/?#%\[\] -]{0,30}", fullmatch=True))
 def test_what_is_taken_names_the_same_host_to_every_parser(host: str):
     try:

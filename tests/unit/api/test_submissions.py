@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.submissions import Action, Record, decide, derived_key
+from tests.unit.api.properties import searched
 
 STARTED = Record("key", "digest", 2, "job")
 LOST = Record("key", "digest", 2)
@@ -35,6 +36,7 @@ def test_what_a_try_does(record: Record | None, max_tries: int, digest: str, sta
     assert decide(record, max_tries=max_tries, digest=digest, status=status) is action
 
 
+@searched
 @given(st.text(), st.text(), st.integers(), st.none() | st.text())
 def test_a_record_is_read_as_it_was_written(key: str, digest: str, max_tries: int, job_id: str | None):
     record = Record(key, digest, max_tries, job_id)

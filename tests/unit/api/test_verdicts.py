@@ -17,6 +17,7 @@ from airflow_provider_sixtyfour.api.verdicts import (
     verdict,
     with_reason,
 )
+from tests.unit.api.properties import searched
 
 
 def live(status: str, *blocks: dict[str, Any], **more: Any) -> LiveStatus:
@@ -54,6 +55,7 @@ def test_a_status_ends_a_run_or_it_goes_on(status: str, ended: str | None):
         assert (found.job_id, found.workflow_id) == ("j", "w")
 
 
+@searched
 @given(st.text())
 def test_only_the_statuses_that_a_page_names_are_known(status: str):
     known = {"queued", "running", "completed", "failed", "cancelled", "canceled", "timeout"}
@@ -156,6 +158,7 @@ def test_a_message_stays_small_enough_for_airflows_database():
 texts = st.none() | st.text()
 
 
+@searched
 @given(st.text(), st.text(), texts, texts, texts, st.dictionaries(st.text(min_size=20), st.integers()))
 def test_a_verdict_survives_its_journey(
     job_id: str, status: str, workflow_id: str | None, name: str | None, message: str | None, later: dict[str, Any]

@@ -1,26 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import settings as hypothesis_settings
 
 from airflow_provider_sixtyfour.api.calls import Call
 from airflow_provider_sixtyfour.api.verdicts import Verdict
 from airflow_provider_sixtyfour.monitor.waiting import wait, wait_async
 from airflow_provider_sixtyfour.monitor.watch import RunWatch
-
-hypothesis_settings.register_profile("monitor", deadline=None, database=None, max_examples=60)
-
-
-@pytest.fixture(autouse=True, scope="package")
-def _hypothesis_profile() -> Iterator[None]:
-    before = hypothesis_settings.get_current_profile_name()
-    hypothesis_settings.load_profile("monitor")
-    yield
-    hypothesis_settings.load_profile(before)
 
 
 class Lines:

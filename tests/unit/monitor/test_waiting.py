@@ -18,6 +18,7 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
 from airflow_provider_sixtyfour.api.verdicts import Verdict
 from airflow_provider_sixtyfour.monitor.watch import NEWBORN
+from tests.unit.api.properties import searched
 from tests.unit.monitor.conftest import World
 
 MakeWorld = Callable[..., World]
@@ -232,6 +233,7 @@ MEANT = {"canceled": "cancelled", "COMPLETED": "completed", "Failed": "failed"}
 
 
 @pytest.mark.parametrize("is_async", [False, True])
+@searched
 @given(history=histories, end=ends, newborn=st.booleans(), seconds=st.none() | st.floats(0.001, 2000))
 def test_any_history_ends_as_it_should(
     is_async: bool, history: list[Any], end: str, newborn: bool, seconds: float | None
