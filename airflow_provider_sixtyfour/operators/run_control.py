@@ -42,8 +42,8 @@ class RunControl:
         self._log = log
         self._job_id: str | None = None
         self._submission: Call[Any] | None = None
-        self._is_starting = False
         self._is_killed = False
+        self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
 
     @property
@@ -65,15 +65,12 @@ class RunControl:
     @contextmanager
     def starting(self) -> Iterator[None]:
         """Mark the time in which the run's id is on its way to `started`."""
-        self._is_starting = True
         try:
             yield
         except BaseException:
-            self._is_starting = False
             if self._is_killed:  # by a handler that raises, as Airflow 2's does: no later step will stop the run
                 self.kill()
             raise
-        self._is_starting = False
 
     def started(self, job_id: str) -> None:
         """Note the run."""
@@ -83,17 +80,19 @@ class RunControl:
         """
         Cancel the run, once. Also one whose id is not known yet.
 
-        While a submission is on the stack its answer is still to come: then `stop_if_killed` cancels. Where an
-        exception has cut the submission off (a timeout), its key tells which run it was.
+        Its key tells which run a submission has started whose answer is still to come, or never will (a timeout).
+        There is no time to wait for the answer: Airflow kills the process 5 s after the signal that led here.
         """
         self._is_killed = True
-        if not self._cancels or self._is_starting or self._spare is None:
+        if not self._cancels or self._spare is None:
             return
-        if self._job_id is None and self._submission is not None:
-            self._job_id = recover(self._spare, self._submission)
-        if self._job_id is not None:
-            self._cancel(self._spare, self._job_id)
+        job_id, submission = self._job_id, self._submission
         self._job_id = self._submission = None
+        if job_id is None and submission is not None:
+            job_id = recover(self._spare, submission)
+        if job_id is not None and job_id != self._stopped:
+            self._stopped = job_id
+            self._cancel(self._spare, job_id)
 
     def stop_if_killed(self) -> None:
         """

@@ -15,6 +15,7 @@ from tests.cluster.dag_ids import MODES, SHAPES, keeping, usual
 pytestmark = pytest.mark.together("a user acts")
 PROMPT = 10.0  # seconds from the act to the end of the run
 LONG = 45.0  # seconds of a run that is going when the user acts
+ANSWER_DELAY = 40.0  # seconds; more than Airflow gives a task to end
 
 
 def watched(cluster: Cluster, mode: str, shape: str) -> tuple[Case, int]:
@@ -70,3 +71,17 @@ def test_a_run_is_kept_where_the_dag_says_so(cluster: Cluster, mode: str) -> Non
     assert case.state() == "failed"
     assert case.statuses() == ["completed"]
     assert case.requests("POST", "/workflows/cancel") == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_marking_a_task_cancels_a_run_whose_id_is_still_on_its_way(cluster: Cluster, mode: str) -> None:
+    case = Case(cluster, usual(mode), 2 * LONG)
+    case.emulator.fault(
+        "delay", method="POST", path="/workflows/run", query=case.workflow_id, when="after", delay=ANSWER_DELAY
+    )
+    case.start().wait_for_runs(1)
+    [run] = case.runs()
+    took = case.seconds_until_ended(run["job_id"], since=case.mark("failed"))
+    assert took < PROMPT, case.explain()
+    assert case.statuses() == ["cancelled"], case.explain()
+    assert case.state() == "failed"
