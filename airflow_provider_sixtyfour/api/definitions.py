@@ -92,7 +92,7 @@ def parse(workflow: Any, workflow_id: str) -> Definition:
 def stored(workflow: Workflow) -> Definition:
     """Read a workflow as the API gives it back; one that has no readable graph compares as empty."""
     try:
-        blocks, edges = _graph(workflow.definition or {}, workflow.id)
+        blocks, edges = _graph(plain_object(workflow.definition or {}, "the stored workflow"), workflow.id)
     except SixtyfourInputError:
         blocks, edges = {}, ()
     return Definition(workflow.name, workflow.description, blocks, edges)
