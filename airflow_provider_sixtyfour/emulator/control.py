@@ -3,19 +3,19 @@ The control API under ``/_emulator/``, by which tests look behind the scenes and
 
 Invariant: it answers to this machine only, asks for no credential, is never recorded, limited or hit by a fault.
 
-========================================  =================================================================
-``GET, DELETE /_emulator/requests``       what the API was asked, oldest first (``?last=9``: no more); forget it
-``GET, DELETE /_emulator/storage-requests``  what the storage was asked; forget it
-``GET /_emulator/stats``                  counts by route and status, connections, runs by status, credits
-``GET /_emulator/runs[?bodies=false]``    all runs, oldest first, with the body that was submitted
-``PATCH /_emulator/runs/{job_id}``        ``{"status": ..., "error_message": ...}`` from now on
-``POST, GET, DELETE /_emulator/faults``   order a fault (see :mod:`.faults`); list; cancel all
-``POST, GET, DELETE /_emulator/plans``    queue a plan for the next runs (see :mod:`.plans`); list; cancel all
-``POST /_emulator/outage``                ``{"seconds": ...}``: break all connections and listen again after that
-``GET /_emulator/deliveries``             the outgoing webhooks, and what came of them
-``DELETE /_emulator/tokens``              make all access tokens worthless
-``DELETE /_emulator/rate-limit``          give every credential a fresh minute
-========================================  =================================================================
+===========================================  ======================================================================
+``GET, DELETE /_emulator/requests``          what the API was asked, oldest first (``?last=9``: no more); forget it
+``GET, DELETE /_emulator/storage-requests``  the same of the storage
+``GET /_emulator/stats``                     counts by route and status, connections, runs by status, credits
+``GET /_emulator/runs``                      all runs, oldest first, with their bodies (``?bodies=false``: without)
+``PATCH /_emulator/runs/{job_id}``           ``{"status": ..., "error_message": ...}`` from now on
+``POST, GET, DELETE /_emulator/faults``      order a fault (see :mod:`.faults`); list; cancel all
+``POST, GET, DELETE /_emulator/plans``       queue a plan for the next runs (see :mod:`.plans`); list; cancel all
+``POST /_emulator/outage``                   ``{"seconds": ...}``: break all connections, listen again after that
+``GET /_emulator/deliveries``                the outgoing webhooks, and what came of them
+``DELETE /_emulator/tokens``                 make all access tokens worthless
+``DELETE /_emulator/rate-limit``             give every credential a fresh minute
+===========================================  ======================================================================
 """
 
 from __future__ import annotations
