@@ -1,0 +1,76 @@
+"""What the asynchronous client owes to the event loop that it shares with all other triggers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+from airflow_provider_sixtyfour.api.settings import Settings
+from tests.emulator_process import EmulatorProcess
+
+MakeSettings = Callable[..., Settings]
+
+
+async def test_the_loop_runs_on_while_a_request_waits(emulator: EmulatorProcess, key_settings: Settings):
+    emulator.fault("delay", path="/workflows", delay=0.5)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    async with AsyncSixtyfourClient(key_settings) as client:
+        ticking = asyncio.create_task(tick())
+        await client.send(calls.list_workflows())
+        ticking.cancel()
+    assert ticks > 5
+
+
+async def test_waiting_requests_wait_together(emulator: EmulatorProcess, key_settings: Settings):
+    emulator.fault("delay", path="/workflows", delay=0.5, times=20)
+    loop = asyncio.get_running_loop()
+    async with AsyncSixtyfourClient(key_settings) as client:
+        await client.send(calls.list_blocks())
+        began = loop.time()
+        await asyncio.gather(*(client.send(calls.list_workflows()) for _ in range(20)))
+    assert loop.time() - began < 5  # one after the other they would take ten
+
+
+async def test_secrets_are_told_off_the_loop(emulator: EmulatorProcess, oauth_settings: MakeSettings):
+    # Airflow's `mask_secret` asks the supervisor, which must not be done on the triggerer's loop.
+    told_in: list[int] = []
+    settings = oauth_settings(on_secret=lambda _: told_in.append(threading.get_ident()))
+    async with AsyncSixtyfourClient(settings) as client:
+        await client.send(calls.list_workflows())
+    assert len(told_in) == 2
+    assert threading.get_ident() not in told_in
+
+
+async def test_a_trigger_that_is_cancelled_while_it_gets_a_token_is_in_nobodys_way(
+    emulator: EmulatorProcess, oauth_settings: MakeSettings
+):
+    emulator.fault("delay", path="/oauth/token", delay=30)
+    async with AsyncSixtyfourClient(oauth_settings()) as client:
+        stuck = asyncio.create_task(client.send(calls.list_workflows()))
+        waiting = asyncio.create_task(client.send(calls.list_workflows()))
+        while not emulator.requests():  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.01)
+        stuck.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await stuck
+        await asyncio.wait_for(waiting, 20)
+    assert [request["path"] for request in emulator.requests()] == ["/oauth/token", "/oauth/token", "/workflows"]
+
+
+async def test_a_client_can_be_closed_unused_and_twice(key_settings: Settings):
+    client = AsyncSixtyfourClient(key_settings)
+    await client.close()
+    await client.send(calls.list_workflows())
+    await client.close()
+    await client.close()
