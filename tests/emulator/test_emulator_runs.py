@@ -233,11 +233,11 @@ def test_a_run_keeps_the_graph_that_it_was_started_with(calls: Calls) -> None:
     assert calls.live(job_id)["total_blocks"] == 2
 
 
-def test_a_thousand_runs_at_once_are_cheap(calls: Calls, emulator: EmulatorProcess) -> None:
-    emulator.plan(times=1000, seconds=1000, queue_seconds=0)
+def test_many_runs_at_once_are_cheap(calls: Calls, emulator: EmulatorProcess) -> None:
+    emulator.plan(times=600, seconds=1000, queue_seconds=0)
     workflow_id = calls.deploy("lead_enrichment", "find_email")
     with ThreadPoolExecutor(4) as pool:
-        jobs = list(pool.map(lambda _: calls.start(workflow_id), range(1000)))
+        jobs = list(pool.map(lambda _: calls.start(workflow_id), range(600)))
     began = time.monotonic()
     listed = calls.get("/workflows/runs", status="active", workflow_id=workflow_id, limit=500).json()
     assert len(listed) == 500

@@ -144,7 +144,7 @@ def test_a_synthetic_file_has_the_size_asked_for_and_the_rows_it_claims(
 
 
 def test_a_synthetic_file_is_not_held_in_memory(calls: Calls, emulator: EmulatorProcess) -> None:
-    size = 100 << 20
+    size = 64 << 20
     emulator.plan(seconds=0, queue_seconds=0, synthetic_bytes=size)
     [file] = calls.files(calls.start(calls.deploy("find_email")))
     before, count, digest = memory(emulator.pid), 0, hashlib.sha256()
