@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WEATHERS = ("down", "broken", "busy")  # each with an API of its own, so that nobody else is disturbed
 EMULATOR = ("--run-seconds", "1", "--queue-seconds", "0.1", "--requests-per-minute", "0")
 AT_ONCE = 40  # tests of a group
+PAUSE = 0.7  # seconds between the starts of two: a task takes that much of a processor to start
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,6 +53,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
                 parameters = item.callspec.params if hasattr(item, "callspec") else {}
                 arguments: dict[str, Any] = {"cluster": pyfuncitem.funcargs["cluster"], **parameters}
                 going[item.nodeid] = executor.submit(item.obj, **arguments)
+                time.sleep(PAUSE)
     going[pyfuncitem.nodeid].result()
     return True
 

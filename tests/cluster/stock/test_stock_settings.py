@@ -69,7 +69,7 @@ def stocks(services: Services, folder: Path) -> Iterator[dict[str, Stock]]:
             environment = {
                 "PYTHONPATH": str(ROOT),
                 "AIRFLOW_CONN_SIXTYFOUR_DEFAULT": emulator.connection_json(),
-                "AIRFLOW__CORE__PARALLELISM": "16",
+                "AIRFLOW__CORE__PARALLELISM": "6",  # each; a stock 32 is for more than two cores
             }
             if database == "postgresql":
                 environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = services.database("stock")
