@@ -52,9 +52,11 @@ test-e2e: $(VENV)/.installed
 test-matrix: $(VENV)/.installed
 	$(MAKE) --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(MATRIX:%=test-matrix-%)
 
-# What depends on Airflow. The local Sixtyfour API runs in $(VENV), whichever Airflow is under test.
+# What depends on Airflow. The local Sixtyfour API runs in $(VENV), whichever Airflow is under test. Exported, not put
+# before the command: so there is no shell between this make and pytest, and who stops the one stops the other.
+test-matrix-%: export SIXTYFOUR_EMULATOR_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test-matrix-%: .venvs/%/.installed $(VENV)/.installed
-	SIXTYFOUR_EMULATOR_PYTHON=$(CURDIR)/$(VENV)/bin/python .venvs/$*/bin/python -m pytest --quiet tests/unit tests/example_dags
+	.venvs/$*/bin/python -m pytest --quiet tests/unit tests/example_dags
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
