@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import requests
@@ -22,6 +22,8 @@ from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
 from airflow_provider_sixtyfour.api.transport import network_error, trusting
 
 if TYPE_CHECKING:
+    import httpx
+
     from airflow_provider_sixtyfour.api.calls import Call, Upload
     from airflow_provider_sixtyfour.api.settings import Settings
 
@@ -160,10 +162,10 @@ class _Multipart(Iterable[bytes]):
         request = httpx.Request("POST", "http://multipart", files={"file": (upload.filename, upload.stream)})
         self.content_type = request.headers["Content-Type"]
         self._length = int(request.headers["Content-Length"])
-        self._stream = request.stream
+        self._stream = cast("httpx.SyncByteStream", request.stream)
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)  # type: ignore[arg-type]
+        return iter(self._stream)

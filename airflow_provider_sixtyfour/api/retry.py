@@ -8,6 +8,7 @@ get better. Both clients run it through tenacity; the wait for a run asks it for
 from __future__ import annotations
 
 import logging
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
 
 log = logging.getLogger(__name__)
+_dice = SystemRandom()  # also differs in processes that were forked from one
 
-ATTEMPTS = 8  # with the pauses below: about two minutes, twice the window of the API's rate limit
+ATTEMPTS = 10  # with the pauses below: two minutes on average, twice the window of the API's rate limit
 LONGEST_PAUSE = 60.0  # seconds; the vendor's advice on a 429
 LONGEST_RETRY_AFTER = 300.0  # seconds; a server that asks for more is asked again all the same
 
@@ -40,17 +42,11 @@ def pause(error: BaseException | None, attempt: int) -> float:
 
     :param attempt: how many times in a row it has failed, from 1.
     """
-    import tenacity
-
     asked = error.retry_after if isinstance(error, SixtyfourUnavailableError) else None
-    wait: Any
     if asked is not None:
-        wait = tenacity.wait_fixed(min(asked, LONGEST_RETRY_AFTER)) + tenacity.wait_random(0, 1)
-    else:
-        wait = tenacity.wait_random_exponential(multiplier=1, max=LONGEST_PAUSE - 0.5) + tenacity.wait_fixed(0.5)
-    state = tenacity.RetryCallState(None, None, (), {})  # type: ignore[arg-type]
-    state.attempt_number = attempt
-    return float(wait(state))
+        return min(asked, LONGEST_RETRY_AFTER) + _dice.uniform(0, 1)
+    # From the seventh failure on the bound is what counts; the exponent itself must not grow for ever.
+    return 0.5 + _dice.uniform(0, min(2.0 ** min(attempt - 1, 10), LONGEST_PAUSE - 0.5))
 
 
 def tenacity_options(call: Call[Any], attempts: int) -> dict[str, Any]:

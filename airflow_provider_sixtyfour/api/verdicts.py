@@ -61,7 +61,13 @@ class Verdict:
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Verdict:
         """Read what `as_event` wrote, also when a later version wrote more."""
-        return cls(**{name: event.get(name) for name in cls.__slots__})  # type: ignore[arg-type]
+        return cls(
+            job_id=event["job_id"],
+            status=event["status"],
+            workflow_id=event.get("workflow_id"),
+            block=event.get("block"),
+            message=event.get("message"),
+        )
 
     def raise_if_failed(self) -> None:
         """

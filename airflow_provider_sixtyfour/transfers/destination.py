@@ -39,7 +39,7 @@ def object_storage_path(value: object, name: str) -> ObjectStoragePath:
         )
     try:
         path = ObjectStoragePath(str(value))
-        path.fs  # noqa: B018 - that no package serves a scheme is found here only; before anything is sent
+        _ = path.fs  # that no package serves a scheme is found here only; before anything is sent
     except (ValueError, ImportError) as error:
         raise SixtyfourInputError(
             f"{name} {str(value)[:120]!r} can't be reached: {error}. Is the extra for its store installed "
