@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -119,14 +120,26 @@ def closed_port() -> int:
 
 
 class Silent:
-    """A server that takes connections and never answers."""
+    """A server that takes connections and doesn't answer; who has waited for 15 s sees it hang up."""
 
     def __enter__(self) -> Silent:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._taken: list[socket.socket] = []
+        self._watchdog = threading.Timer(15, self._hang_up)
+        self._watchdog.daemon = True
+        self._watchdog.start()
         return self
+
+    def _hang_up(self) -> None:
+        self._socket.settimeout(0)
+        with contextlib.suppress(OSError):
+            while True:
+                self._taken.append(self._socket.accept()[0])
+                self._taken[-1].close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._watchdog.cancel()
         self._socket.close()

@@ -49,7 +49,12 @@ HOSTILE = [
         "https://a\x00b",
         "https://a\tb c",
     ),
-    *("https://evil.example\\@api.example", "https://evil.example\\.api.example", "https://api.example\\x"),
+    *(
+        "https://evil.example\\@api.example",
+        "https://evil.example\\.api.example",
+        "https://api.example\\x",
+        "https://api.example/a\\b",
+    ),
     *("https://a..b", "https://.", "https://" + "a" * 64 + ".example", "https://*", "https://api.example:99999"),
     *("https://api.example:0", "https://api.example:x", "https://[::1", "https://[x]", "https://%41pi.example"),
     *("https://api.example,evil.example", "/", "\ud800"),
