@@ -26,12 +26,13 @@ def eventually(
     """
     began = time.monotonic()
     while True:
+        refusal = ""
         try:
             if check():
                 return time.monotonic() - began
-        except httpx.TransportError:  # Airflow's API server is busy or not up yet
-            pass
+        except (httpx.TransportError, RuntimeError) as error:  # Airflow is busy or not up yet, or its database is
+            refusal = f" ({error})"
         on_each_look()
         if time.monotonic() - began > limit:
-            raise AssertionError(f"{what}: not within {limit:.0f} s. {explain()}")
+            raise AssertionError(f"{what}: not within {limit:.0f} s{refusal}. {explain()}")
         time.sleep(PAUSE)

@@ -44,12 +44,16 @@ class Stock:
         """Start Dag runs, the nth with workflow runs of ``seconds``, from the nth on."""
         rest = self.airflow.rest
         eventually(f"Dag {dag_id} is read", lambda: rest.has_dag(dag_id), READ_LIMIT)
-        rest.unpause(dag_id)
+        eventually("it is unpaused", lambda: rest.unpause(dag_id) is None, READ_LIMIT)
         for number in range(count):
             workflow = deploy(self.emulator)
             for each in seconds[number % len(seconds) :] + seconds[: number % len(seconds)]:
                 self.emulator.plan(workflow_id=workflow, seconds=each)
-            self._dag_runs.append((dag_id, rest.trigger(dag_id, {"workflow_id": workflow})))
+            eventually("a Dag run is started", lambda workflow=workflow: self._trigger(dag_id, workflow), READ_LIMIT)
+
+    def _trigger(self, dag_id: str, workflow: str) -> bool:
+        self._dag_runs.append((dag_id, self.airflow.rest.trigger(dag_id, {"workflow_id": workflow})))
+        return True
 
     def states(self) -> Counter[str]:
         """Return how many tasks are in which state."""
