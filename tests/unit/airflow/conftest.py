@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from airflow.providers.common.compat.sdk import redact
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -142,6 +144,14 @@ def workflow(emulator: Emulator) -> str:
 def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let triggers fire at once; the test of that pause sets it again."""
     monkeypatch.setattr(trigger_module, "SETTLING", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_masked_yet() -> None:
+    """Forget the secrets of earlier tests: Airflow's masker compiles all it knows anew for each that it is told."""
+    masker = sys.modules[redact.__module__]._secrets_masker()
+    masker.patterns.clear()
+    masker.replacer = None
 
 
 @pytest.fixture

@@ -44,7 +44,11 @@ def test_its_connection_form_is_what_the_schema_of_metadata_files_asks_for():
 
 
 def test_every_key_is_one_that_airflow_knows():
-    assert set(INFO) <= set(schema("provider_info.schema.json")["properties"])
+    known = set(schema("provider_info.schema.json")["properties"])
+    if "operators" not in known:
+        pytest.skip("this Airflow's schema leaves out what it doesn't read itself")
+
+    assert set(INFO) <= known
 
 
 def test_the_package_is_the_installed_one():
@@ -124,7 +128,7 @@ def test_airflow_finds_the_link(manager):
 
 
 def reads_forms_from_metadata():
-    return hasattr(ProvidersManager, "_add_customized_fields") or hasattr(ProvidersManager, "_load_ui_metadata")
+    return hasattr(ProvidersManager, "_to_api_format")
 
 
 def test_airflow_reads_the_form_of_the_connection(manager):

@@ -52,7 +52,7 @@ def test_sync_and_deferred_log_the_same_lines(emulator, workflow, logs):
         helper.start()
         job_id = task(workflow, deferrable=deferrable).run()
         helper.join()
-        told.append([text.replace(job_id, "JOB") for text in logs.texts() if "outside of the Task Runner" not in text])
+        told.append([text.replace(job_id, "JOB") for text in logs.texts() if "cannot be called outside" not in text])
 
     sync, deferred = told
     assert sync == deferred
@@ -71,7 +71,7 @@ def test_progress_is_told_when_it_changes_and_not_at_each_question(emulator, wor
     task(workflow, poll_interval=0.02).run()
 
     progress = [text.partition(": ")[2] for text in logs.texts() if re.match(r"Run \S+: ", text)]
-    assert len(emulator.questions()) > len(progress) + 10
+    assert len(emulator.questions()) > len(progress)
     assert progress.count("queued 0 %") == 1
     assert progress == list(dict.fromkeys(progress))
     assert any(

@@ -6,6 +6,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.retry import ATTEMPTS
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from tests.unit.airflow.conftest import ROWS
 from tests.unit.airflow.standins import StateStore, Task
@@ -107,7 +108,7 @@ def test_an_api_that_stays_away_at_the_submission_leaves_the_rest_to_airflow(emu
         one.run()
 
     assert not isinstance(lost.value, AirflowFailException)
-    assert len(emulator.submissions()) == 8
+    assert len(emulator.submissions()) == ATTEMPTS
     emulator.clear()
     assert one.retry() == emulator.runs()[0]["job_id"]
     assert len(emulator.runs()) == 1

@@ -4,8 +4,14 @@ import threading
 import time
 from datetime import timedelta
 
+import airflow
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError
 from airflow_provider_sixtyfour.sensors.sixtyfour import SixtyfourRunSensor
@@ -133,6 +139,7 @@ def test_bad_weather_is_no_answer(emulator, workflow, deferrable, no_pauses):
     assert sensor(job_id, deferrable=deferrable).run() == job_id
 
 
+@pytest.mark.skipif(airflow.__version__.startswith("2."), reason="Airflow 2 asks its database for earlier pokes")
 def test_reschedule_mode_asks_once_each_time(emulator, workflow):
     emulator.plan(seconds=1000)
     job_id = emulator.start_run(workflow)
@@ -171,8 +178,8 @@ def test_its_poke_interval_is_the_poll_interval():
 
 @pytest.mark.parametrize("poll_interval", [0, -1, float("nan"), "x"])
 def test_a_poll_interval_that_is_none_is_refused(emulator, poll_interval):
-    """On construction by Airflow, else when it runs; nothing is asked."""
-    with pytest.raises((AirflowFailException, ValueError)):
+    """On construction by Airflow (a ValueError, or its own in Airflow 2), else when it runs; nothing is asked."""
+    with pytest.raises((AirflowException, ValueError)):
         sensor("j", poll_interval=poll_interval, deferrable=True).run()
 
     assert emulator.requests() == []
