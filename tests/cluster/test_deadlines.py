@@ -46,7 +46,11 @@ def test_an_execution_timeout_cancels_the_run(cluster: Cluster, mode: str) -> No
 def test_a_run_is_kept_at_the_deadline_where_the_dag_says_so(cluster: Cluster, mode: str) -> None:
     case = Case(cluster, f"keeping_{mode}", LONG, timeout=TIMEOUT)
     began = time.time()
-    case.start().wait_for("the first try has failed", lambda: case.task()["try_number"] > 1 or case.state() == "failed")
+    case.start().wait_for(
+        "the first try has failed",
+        lambda: case.task()["try_number"] > 1 or case.state() == "failed",
+        END_LIMIT,
+    )
     assert time.time() - began > TIMEOUT
     assert case.statuses() == ["running"], case.explain()
     case.mark("failed")
