@@ -27,7 +27,7 @@ def safe_names(files: Sequence[ResultFile], extension: str) -> list[str]:
     for file in files:
         stem = _stem(file.filename, extension) or "results"
         if stem.casefold() + extension in taken and file.block_number is not None:
-            stem = f"{stem}-block-{str(file.block_number)[:20]}"
+            stem = f"{stem}-block-{file.block_number}"
         unique, number = stem, 2
         while unique.casefold() + extension in taken:
             unique, number = f"{stem}-{number}", number + 1
