@@ -11,7 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import SixtyfourNotFoundError, SixtyfourRefusedError
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourNotFoundError,
+    SixtyfourRefusedError,
+    SixtyfourUnavailableError,
+)
 from airflow_provider_sixtyfour.api.verdicts import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ _NOTHING_LEFT = {400, 404, 409}
 
 def cancel(client: SixtyfourClient, job_id: str, *, sleep: Callable[[float], None] = time.sleep) -> Verdict | None:
     """
-    Cancel a run and return how it ended; ``None`` if it still winds down after some seconds, or is gone.
+    Cancel a run and return how it ended; ``None`` if that can't be told: it winds down, is gone, or nobody answers.
 
     :raises SixtyfourRefusedError: if the API won't cancel it (401, 403).
     :raises SixtyfourUnavailableError: if the API can't be reached.
@@ -38,8 +42,8 @@ def cancel(client: SixtyfourClient, job_id: str, *, sleep: Callable[[float], Non
     for number in range(CONFIRMATIONS):
         try:
             ended = verdict(job_id, client.send(calls.live_status(job_id), attempts=ATTEMPTS))
-        except SixtyfourNotFoundError:
-            return None
+        except (SixtyfourNotFoundError, SixtyfourUnavailableError):
+            return None  # the cancellation itself was accepted
         if ended is not None:
             return ended
         if number < CONFIRMATIONS - 1:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_sixtyfour.api import calls, definitions, payloads
+from airflow_provider_sixtyfour.api import calls, payloads
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, deadline, seconds
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourDifferenceError,
@@ -22,13 +22,12 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, Sixty
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import read_json_file
-from airflow_provider_sixtyfour.operators.run_control import RunControl
-from airflow_provider_sixtyfour.operators.submission import Submission
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sixtyfour.api.models import BlockType
+    from airflow_provider_sixtyfour.operators.run_control import RunControl
 
 
 class SixtyfourRunWorkflowOperator(BaseOperator):
@@ -108,6 +107,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
+        from airflow_provider_sixtyfour.operators.submission import Submission
+
         with failing_for_good():
             body, formats, poll_interval = self._checked_input(context)
             ends_at = deadline(
@@ -159,6 +160,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     @cached_property
     def _control(self) -> RunControl:
+        from airflow_provider_sixtyfour.operators.run_control import RunControl
+
         return RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=self.cancel_on_kill, log=self.log)
 
     def _checked_input(self, context: Context) -> tuple[dict[str, Any], tuple[str, ...], float]:
@@ -170,6 +173,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def _source_block(self) -> str | None:
         """Return the kind of the workflow's first block, where the credential may read the workflow."""
+        from airflow_provider_sixtyfour.api import definitions
+
         try:
             return definitions.source_block(self._control.client.send(calls.get_workflow(self.workflow_id)))
         except SixtyfourRefusedError as error:
@@ -217,6 +222,8 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Compare, and save if something differs."""
+        from airflow_provider_sixtyfour.api import definitions
+
         with failing_for_good():
             calls.identifier(self.workflow_id, "workflow_id")
             wanted = definitions.parse(read_json_file(self, self.workflow, context, "workflow"), self.workflow_id)

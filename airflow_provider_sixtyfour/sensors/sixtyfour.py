@@ -17,12 +17,12 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, deadline, seconds
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRunFailedError, SixtyfourTimeoutError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
-from airflow_provider_sixtyfour.monitor.watch import RunWatch
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.run_control import RunControl
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_sixtyfour.monitor.watch import RunWatch
 
 
 class SixtyfourRunSensor(BaseSensorOperator):
@@ -86,6 +86,8 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask once; a failure that patience mends counts as "not yet"."""
+        from airflow_provider_sixtyfour.monitor.watch import RunWatch
+
         with failing_for_good():
             if self._watch is None:
                 self._watch = RunWatch(self.job_id, poll_interval=self.poll_interval, deadline=None, log=self.log)
@@ -107,6 +109,8 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
+        from airflow_provider_sixtyfour.operators.run_control import RunControl
+
         control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
         try:
             with failing_for_good():

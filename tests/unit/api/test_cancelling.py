@@ -145,3 +145,12 @@ def test_what_is_no_id_is_refused_before_anything_is_sent(canceller: Canceller, 
     with pytest.raises(SixtyfourInputError):
         canceller("None")
     assert emulator.requests() == []
+
+
+def test_a_cancellation_that_was_accepted_is_no_failure_when_its_end_can_not_be_asked_for(
+    key_settings: Settings, emulator: EmulatorProcess, run: Callable[..., str]
+):
+    job_id = run(seconds=600)
+    emulator.fault("answer", path=".*/live_status", status=503, times=100)
+    assert Canceller("sync", key_settings)(job_id) is None
+    assert [each["status"] for each in emulator.runs() if each["job_id"] == job_id] == ["cancelled"]
