@@ -2,6 +2,7 @@
 #   make demo         an Airflow and a local Sixtyfour API; runs a workflow, lands its files in ./demo-output/
 #   make test         unit tests, then end-to-end tests on a real Airflow
 #   make test-matrix  unit tests and example Dags on each Airflow of MATRIX
+#   make test-cluster durability and the cancel matrix, on PostgreSQL, Celery and Redis
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
 # All that these make lies under the clone; `make clean` removes it.
@@ -18,6 +19,9 @@ MATRIX := 2.11.2 3.0.6 3.1.8 3.2.2 3.3.2
 # These two break with what came out later.
 NEWEST_3.0.6 := 2025-09-15
 NEWEST_3.2.2 := 2026-06-01
+# The environment of the cluster tests, and the Debian packages that they start servers of.
+CLUSTER := .venvs/cluster
+CLUSTER_PACKAGES := postgresql redis-server
 # Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
 NEWER_ANYWAY := apache-airflow-providers-common-compat
 
@@ -31,7 +35,7 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo test test-unit test-e2e test-matrix lint bench clean
+.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages lint bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -57,6 +61,15 @@ test-matrix: $(VENV)/.installed
 test-matrix-%: export SIXTYFOUR_EMULATOR_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test-matrix-%: .venvs/%/.installed $(VENV)/.installed
 	.venvs/$*/bin/python -m pytest --quiet tests/unit tests/example_dags
+
+test-cluster: $(CLUSTER)/.installed cluster-packages
+	$(CLUSTER)/bin/python -m pytest tests/cluster
+
+# The tests start servers of their own; whatever Debian's packages may have started is left alone.
+cluster-packages:
+	@test -n "$$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" && command -v redis-server >/dev/null || \
+	{ test "$$(id -u)" = 0 || { echo "test-cluster needs the packages $(CLUSTER_PACKAGES): install them, as root"; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(CLUSTER_PACKAGES); }
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
@@ -87,4 +100,10 @@ $(VENV)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python .venvs/$*
 	$(INSTALL) --python .venvs/$*/bin/python --exclude-newer $(or $(NEWEST_$*),$(NEWEST)) \
 	  "apache-airflow==$*" --editable . --group dev
+	touch $@
+
+$(CLUSTER)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
+	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(CLUSTER)
+	$(INSTALL) --python $(CLUSTER)/bin/python --exclude-newer $(NEWEST) \
+	  "apache-airflow[celery,postgres]==$(lastword $(MATRIX))" --editable ".[emulator]" --group dev
 	touch $@
