@@ -28,9 +28,9 @@ from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import Six
         # What a run enriches; type other rows into the trigger form.
         "rows": Param(
             [
-                {"name": "Alex Example", "company": "Example Bakery"},
-                {"name": "Sam Sample", "company": "Sample Logistics"},
-                {"name": "Toni Test", "company": "Test Instruments"},
+                {"name": "Lead One", "company": "Example Bakery"},
+                {"name": "Lead Two", "company": "Sample Logistics"},
+                {"name": "Lead Three", "company": "Test Instruments"},
             ],
             type="array",
             items={"type": "object"},

@@ -27,8 +27,8 @@ def example_sixtyfour_taskflow():
     def extract() -> list[dict[str, str]]:
         """Stand in for a query: return rows that JSON can hold."""
         return [
-            {"name": "Alex Example", "company": "Example Bakery"},
-            {"name": "Sam Sample", "company": "Sample Logistics"},
+            {"name": "Lead One", "company": "Example Bakery"},
+            {"name": "Lead Two", "company": "Sample Logistics"},
         ]
 
     run = SixtyfourRunWorkflowOperator(

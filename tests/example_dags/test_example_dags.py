@@ -44,7 +44,7 @@ def test_taskflow_loads_what_the_extract_gave(run_example, store_workflow, desti
     assert submitted["body"]["webhook_payload"] == run.result("extract")
     [file] = landed(destination)
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [row["name"] for row in rows] == ["Alex Example", "Sam Sample"]
+    assert [row["name"] for row in rows] == ["Lead One", "Lead Two"]
     assert run.result("load") == 2
 
 
@@ -64,7 +64,7 @@ def test_mapped_batches_land_each_in_its_own_folder(run_example, store_workflow,
 
 def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, store_workflow, destination, tmp_path):
     source = tmp_path / "leads.csv"
-    source.write_text("name,company_name\nAlex Example,Example Bakery\nSam Sample,Sample Logistics\n")
+    source.write_text("name,company_name\nLead One,Example Bakery\nLead Two,Sample Logistics\n")
     workflow = store_workflow(source="read_csv")
 
     run = run_example(
@@ -75,7 +75,7 @@ def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, stor
     [submitted] = run.runs
     assert submitted["body"]["specs_override"]["resource_handle_id"] == run.result("upload")
     [file] = landed(destination)
-    assert [row["name"] for row in csv_rows(file)] == ["Alex Example", "Sam Sample"]
+    assert [row["name"] for row in csv_rows(file)] == ["Lead One", "Lead Two"]
 
 
 def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destination):
@@ -98,5 +98,5 @@ def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destin
     assert len(files) == 2  # one in the folder of each Dag run
     for file in files:
         rows = csv_rows(file)
-        assert [row["name"] for row in rows] == ["Alex Example", "Sam Sample", "Toni Test"]
+        assert [row["name"] for row in rows] == ["Lead One", "Lead Two", "Lead Three"]
         assert all(row["title"] and row["email"] for row in rows)

@@ -26,7 +26,7 @@ except ImportError:  # Airflow 2
     from airflow.io.store import attach
 
 CLIENT_ID, KEY_ID = "client-1", "key-1"
-ROWS = [{"name": "Alex Example", "company_name": "Example Bakery"}, {"name": "Sam Sample", "company_name": "Sample"}]
+ROWS = [{"name": "Lead One", "company_name": "Example Bakery"}, {"name": "Lead Two", "company_name": "Sample"}]
 
 
 @dataclass(frozen=True)

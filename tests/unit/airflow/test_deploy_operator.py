@@ -278,7 +278,7 @@ def test_what_was_deployed_can_be_run(emulator, workflow_id):
     deploy(workflow_id, wanted())
     Task(
         lambda: SixtyfourRunWorkflowOperator(
-            task_id="run", workflow_id=workflow_id, webhook_payload=[{"name": "Alex Example"}], poll_interval=0.02
+            task_id="run", workflow_id=workflow_id, webhook_payload=[{"name": "Lead One"}], poll_interval=0.02
         )
     ).run()
 

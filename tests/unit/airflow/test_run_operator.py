@@ -215,7 +215,7 @@ def uploaded(emulator):
     answer = requests.post(
         f"{emulator.url}/storage/csv/upload",
         headers={"x-api-key": emulator.api_key},
-        files={"file": ("leads.csv", b"name\nAlex Example\n")},
+        files={"file": ("leads.csv", b"name\nLead One\n")},
         timeout=10,
     )
     return answer.json()["handle_id"]

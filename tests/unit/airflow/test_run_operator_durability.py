@@ -188,7 +188,7 @@ def test_a_retry_with_other_rows_starts_other_work_and_stops_the_outdated_run(em
     rows = [dict(row) for row in ROWS]
     one = task(webhook_payload=rows, deferrable=True)
     one.defer()
-    rows.append({"name": "Toni Test"})
+    rows.append({"name": "Lead Three"})
 
     value = one.retry()
 
@@ -201,7 +201,7 @@ def test_a_retry_with_other_rows_leaves_a_completed_run_alone(emulator, task):
     rows = [dict(row) for row in ROWS]
     one = task(webhook_payload=rows)
     one.run()
-    rows.append({"name": "Toni Test"})
+    rows.append({"name": "Lead Three"})
 
     one.retry()
 
@@ -213,7 +213,7 @@ def test_an_outdated_run_that_cannot_be_stopped_does_not_stop_the_task(emulator,
     rows = [dict(row) for row in ROWS]
     one = task(webhook_payload=rows, deferrable=True)
     one.defer()
-    rows.append({"name": "Toni Test"})
+    rows.append({"name": "Lead Three"})
     emulator.fault("answer", path="/workflows/cancel", status=403, body={"detail": "no"})
 
     value = one.retry()

@@ -92,7 +92,7 @@ WORKFLOW = "9a4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d66"
 
 def whole_flow(emulator, folder, source):
     """Deploy, upload, run in both modes, wait, land, cancel; return all that Airflow would keep of it."""
-    source.write_text("name\nAlex Example\n")
+    source.write_text("name\nLead One\n")
     kept = []
 
     def task(kind, **arguments):

@@ -67,7 +67,7 @@ def test_the_final_file_lands_and_is_described(emulator, made, land, folder, for
         "block_number": 3,
         "filename": f"find_email_3_{made[:8]}.{format}",
     }
-    assert [row["name"] for row in rows_of(landed["path"], format)] == ["Alex Example", "Sam Sample"]
+    assert [row["name"] for row in rows_of(landed["path"], format)] == ["Lead One", "Lead Two"]
     assert all(row["email"] for row in rows_of(landed["path"], format))
     assert everything_below(folder) == [f"find_email_3_{made[:8]}.{format}"]
 

@@ -13,10 +13,10 @@ from tests.unit.airflow.test_transfer_results import peak_megabytes
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 CONTENT = {
-    "csv": "name\nAlex Example\nSam Sample\n",
-    "json": '[{"name": "Alex Example"}, {"name": "Sam Sample"}]',
-    "jsonl": '{"name": "Alex Example"}\n{"name": "Sam Sample"}\n',
-    "ndjson": '{"name": "Alex Example"}\n{"name": "Sam Sample"}\n',
+    "csv": "name\nLead One\nLead Two\n",
+    "json": '[{"name": "Lead One"}, {"name": "Lead Two"}]',
+    "jsonl": '{"name": "Lead One"}\n{"name": "Lead Two"}\n',
+    "ndjson": '{"name": "Lead One"}\n{"name": "Lead Two"}\n',
 }
 
 
@@ -66,7 +66,7 @@ def test_a_file_goes_up_and_a_run_reads_it(emulator, tmp_path, name, logs):
 )
 def test_a_source_that_cannot_be_right_fails_for_good_and_sends_nothing(emulator, tmp_path, source, said):
     for name in ("leads.xlsx", "leads", "leads.csv"):
-        (tmp_path / name).write_text("name\nAlex Example\n")
+        (tmp_path / name).write_text("name\nLead One\n")
     (tmp_path / "empty.csv").touch()
     (tmp_path / "folder.csv").mkdir()
 
