@@ -124,6 +124,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 body=body,
                 result_formats=formats,
                 log=self.log,
+                cancels=self.cancel_on_kill,
                 announce=self._control.submitting,
             )
             with self._control.starting():

@@ -39,6 +39,7 @@ class Submission:
     """
     One try's submission.
 
+    :param cancels: whether to cancel a run that an earlier try has left going and that no longer answers the request.
     :param announce: is told each ``Idempotency-Key`` before it is sent, so that a task that is killed while the
         answer is on its way can ask for the run again.
     """
@@ -51,6 +52,7 @@ class Submission:
         body: Mapping[str, Any],
         result_formats: Sequence[str],
         log: Log,
+        cancels: bool = True,
         announce: Callable[[calls.Call[Any]], None] = lambda _: None,
     ) -> None:
         self._client = client
@@ -58,6 +60,7 @@ class Submission:
         self._body = body
         self._formats = result_formats
         self._log = log
+        self._cancels = cancels
         self._announce = announce
         self._digest = payloads.digest(workflow_id, body, result_formats)
 
@@ -88,8 +91,9 @@ class Submission:
                 store.set(RECORD_KEY, record.started(job_id).as_json())
                 return job_id
             # The lost run has failed since: this try is the retry that replaces it.
-        elif record and record.max_tries == max_tries and record.digest != self._digest:
-            self._stop_outdated(record.job_id, status)
+        elif record:
+            reason = "The task was cleared" if record.max_tries != max_tries else "The input has changed"
+            self._stop_outdated(record.job_id, status, reason)
         record = Record(_fresh_key(), self._digest, max_tries)
         store.set(RECORD_KEY, record.as_json())
         # Whatever `already_started` says: nobody else knows a fresh key, so it can only be this very request.
@@ -126,11 +130,18 @@ class Submission:
                 continue
         return None
 
-    def _stop_outdated(self, job_id: str | None, status: str | None) -> None:
-        """Stop the run of a request that this try no longer makes; nobody would wait for it."""
+    def _stop_outdated(self, job_id: str | None, status: str | None, reason: str) -> None:
+        """
+        Stop the run of a request that this try no longer makes; nobody would wait for it.
+
+        A clear has usually stopped it already, but not while no triggerer was up to hear of the clear.
+        """
         if job_id is None or status is None or status == COMPLETED or status in FAILED:
             return
-        self._log.warning("The input has changed since run %s was started: cancelling it.", job_id)
+        if not self._cancels:
+            self._log.warning("%s since run %s was started; it goes on, as cancel_on_kill is off.", reason, job_id)
+            return
+        self._log.warning("%s since run %s was started: cancelling it.", reason, job_id)
         try:
             cancel(self._client, job_id)
         except SixtyfourError as error:

@@ -183,6 +183,30 @@ def test_a_clear_does_not_adopt_the_run_that_is_being_stopped(emulator, task):
     assert ids(emulator) == [dying, value]
 
 
+def test_a_clear_that_reached_nobody_is_made_good_for_by_the_next_try(emulator, task, logs):
+    emulator.plan(seconds=1000)
+    one = task(deferrable=True)
+    one.defer()
+
+    value = one.clear()
+
+    assert emulator.statuses() == ["cancelled", "completed"]
+    assert ids(emulator)[1] == value
+    assert "The task was cleared since run" in logs
+
+
+def test_an_outdated_run_is_left_going_where_the_dag_says_so(emulator, task, logs):
+    emulator.plan(seconds=1000)
+    one = task(deferrable=True, cancel_on_kill=False)
+    one.defer()
+
+    one.clear()
+
+    assert emulator.statuses() == ["running", "completed"]
+    assert emulator.cancels() == []
+    assert "it goes on, as cancel_on_kill is off" in logs
+
+
 def test_a_retry_with_other_rows_starts_other_work_and_stops_the_outdated_run(emulator, task, logs):
     emulator.plan(seconds=1000)
     rows = [dict(row) for row in ROWS]
