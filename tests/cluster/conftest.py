@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from demo.processes import Processes
-from tests.cluster.cluster import Cluster, start_cluster
+from tests.cluster.case import Case
+from tests.cluster.cluster import FLEET, Cluster, start_cluster
+from tests.cluster.dag_ids import MODES, usual
 from tests.cluster.fleet import Replaceable
 from tests.cluster.services import Services, require_installed, start_services
 from tests.emulator_process import EmulatorProcess
@@ -87,4 +89,13 @@ def cluster(services: Services, folder: Path) -> Iterator[Cluster]:
         for weather in WEATHERS:
             emulators[f"sixtyfour_{weather}"] = stack.enter_context(EmulatorProcess(*EMULATOR))
         processes = stack.enter_context(Replaceable(folder / "airflow" / "processes"))
-        yield start_cluster(processes, services, folder / "airflow", emulators)
+        running = start_cluster(processes, services, folder / "airflow", emulators)
+        warm_up(running)
+        yield running
+
+
+def warm_up(cluster: Cluster) -> None:
+    """Run a few tasks: the first ones in a process load what takes half a minute on a busy machine."""
+    cases = [Case(cluster, usual(mode), 10.0).start() for mode in MODES for _ in range(FLEET)]
+    for case in cases:
+        assert case.wait_for_end() == "success", case.explain()

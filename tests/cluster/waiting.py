@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 
-PAUSE = 0.3  # seconds between two looks
+PAUSE = 1.5  # seconds between two looks; many wait at once, and Airflow's API server has one process
 
 
 def eventually(
