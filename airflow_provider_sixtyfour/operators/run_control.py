@@ -8,8 +8,7 @@ errors and the same cancellation.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.cancelling import cancel
@@ -59,18 +58,13 @@ class RunControl:
         return self._hook.client
 
     def submitting(self, call: Call[Any]) -> None:
-        """Note the request that is about to start a run."""
-        self._submission = call
+        """
+        Note the request that is about to start a run.
 
-    @contextmanager
-    def starting(self) -> Iterator[None]:
-        """Mark the time in which the run's id is on its way to `started`."""
-        try:
-            yield
-        except BaseException:
-            if self._is_killed:  # by a handler that raises, as Airflow 2's does: no later step will stop the run
-                self.kill()
-            raise
+        :raises SixtyfourError: if the task was killed: nothing more is started for it.
+        """
+        self.stop_if_killed()
+        self._submission = call
 
     def started(self, job_id: str) -> None:
         """Note the run."""
@@ -102,7 +96,7 @@ class RunControl:
         """
         if self._is_killed:
             self.kill()
-            raise SixtyfourError("The task was stopped while its run was going.")
+            raise SixtyfourError("The task was stopped before its run had ended.")
 
     def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> str:
         """Wait on this worker until the run has ended, and conclude."""

@@ -127,9 +127,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 cancels=self.cancel_on_kill,
                 announce=self._control.submitting,
             )
-            with self._control.starting():
-                job_id = submission.start_or_adopt(context) if self.durable else submission.start()
-                self._control.started(job_id)
+            job_id = submission.start_or_adopt(context) if self.durable else submission.start()
+            self._control.started(job_id)
             link = run_url(client.base_url, self.workflow_id, job_id)
             context["ti"].xcom_push(key="job_id", value=job_id)
             context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=link)
