@@ -60,7 +60,7 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Workflow:
     """A stored workflow; ``definition`` (``blocks`` and ``edges``) is ``None`` in lists."""
 
@@ -88,7 +88,7 @@ class Workflow:
         return tuple(map(cls.read, _list(value, "the list of workflows")))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlockType:
     """A kind of block that a workflow may use, with the JSON Schema of its ``specs``."""
 
@@ -104,7 +104,7 @@ class BlockType:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StartedRun:
     """
     The answer to a submission.
@@ -122,7 +122,7 @@ class StartedRun:
         return cls(_required(data, "job_id", "a started run"), data.get("already_started") is True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlockProgress:
     """How far one block of a run is; ``processed`` and ``total`` count rows."""
 
@@ -147,7 +147,7 @@ class BlockProgress:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LiveStatus:
     """A run as its ``live_status`` tells it; ``percent`` is 0 to 100."""
 
@@ -171,7 +171,7 @@ class LiveStatus:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ListedRun:
     """A row of the list of runs; ``metrics`` are the API's own (rows in and out, costs)."""
 
@@ -200,7 +200,7 @@ class ListedRun:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResultFile:
     """
     One result file of a run.
@@ -241,7 +241,7 @@ class ResultFile:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Token:
     """An OAuth access token, kept out of ``repr``; ``expires_in`` is in seconds."""
 

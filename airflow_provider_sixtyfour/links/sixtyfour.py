@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_sixtyfour.api.settings import LIVE_URL
 
@@ -39,5 +39,7 @@ class SixtyfourRunLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address that the task pushed, or nothing before it has."""
+        from airflow.providers.common.compat.sdk import XCom
+
         link: Any = XCom.get_value(key=self.xcom_key, ti_key=ti_key)
         return link if isinstance(link, str) else ""

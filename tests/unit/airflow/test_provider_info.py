@@ -9,7 +9,7 @@ from pathlib import Path
 import airflow
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator
+from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, BaseOperatorLink, BaseSensorOperator, XCom
 from airflow.providers_manager import ProvidersManager
 from airflow.triggers.base import BaseTrigger
 
@@ -206,7 +206,7 @@ def test_the_link_of_a_run_at_the_live_service_and_elsewhere():
 
 @pytest.mark.parametrize(("pushed", "shown"), [("http://127.0.0.1/x", "http://127.0.0.1/x"), (None, ""), (7, "")])
 def test_the_link_is_what_the_task_has_pushed(monkeypatch, pushed, shown):
-    real = links.XCom.get_value
+    real = XCom.get_value
     asked = []
 
     def get_value(**arguments):
@@ -214,7 +214,7 @@ def test_the_link_is_what_the_task_has_pushed(monkeypatch, pushed, shown):
         asked.append(arguments)
         return pushed
 
-    monkeypatch.setattr(links.XCom, "get_value", get_value)
+    monkeypatch.setattr(XCom, "get_value", get_value)
     [link] = SixtyfourRunWorkflowOperator.operator_extra_links
 
     assert link.get_link(None, ti_key="the key") == shown
