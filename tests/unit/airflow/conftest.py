@@ -59,14 +59,22 @@ class Emulator:
 
     def __init__(self, process: EmulatorProcess) -> None:
         self._process = process
-        self._runs_before = len(process.runs())
+        self._runs_before = len(self._all_runs())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._process, name)
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return the runs that this test has started, oldest first."""
-        return self._process.runs()[self._runs_before :]
+        """Return the runs that this test has started, oldest first, without what they were started with."""
+        return self._all_runs()[self._runs_before :]
+
+    def bodies(self) -> list[Any]:
+        """Return what each of them was started with."""
+        return [run["body"] for run in self._process.runs()[self._runs_before :]]
+
+    def _all_runs(self) -> list[dict[str, Any]]:
+        runs: list[dict[str, Any]] = self._process.control("GET", "runs?bodies=false")
+        return runs
 
     def statuses(self) -> list[str]:
         """Return the status of each of them."""

@@ -28,7 +28,7 @@ def test_a_run_is_started_once_with_the_rows_and_its_id_returned(emulator, workf
 
     [run] = emulator.runs()
     assert (value, run["status"]) == (run["job_id"], "completed")
-    assert run["body"] == {"webhook_payload": ROWS}
+    assert emulator.bodies()[0] == {"webhook_payload": ROWS}
     assert run["formats"] == ["csv", "json", "ndjson"]
     [submission] = emulator.submissions()
     assert submission["idempotency_key"]
@@ -206,7 +206,7 @@ def test_a_run_over_an_uploaded_file(emulator):
 
     [run] = emulator.runs()
     assert (value, run["rows"]) == (run["job_id"], 1)
-    assert run["body"] == {"specs_override": {"resource_handle_id": handle}}
+    assert emulator.bodies()[0] == {"specs_override": {"resource_handle_id": handle}}
 
 
 def uploaded(emulator):
@@ -224,7 +224,7 @@ def uploaded(emulator):
 def test_other_specs_for_one_run(emulator, workflow):
     task(workflow, webhook_payload=ROWS[0], specs_override={"dataframe_type": "COMPANY"}).run()
 
-    assert emulator.runs()[0]["body"] == {
+    assert emulator.bodies()[0] == {
         "webhook_payload": ROWS[0],
         "specs_override": {"dataframe_type": "COMPANY"},
     }
@@ -256,7 +256,7 @@ def test_every_templated_field_is_rendered(emulator, workflow, monkeypatch):
 
     [run] = emulator.runs()
     assert run["workflow_id"] == workflow
-    assert run["body"] == {
+    assert emulator.bodies()[0] == {
         "webhook_payload": [{"name": "scheduled__2026-11-01", "deep": {"list": ["run"]}}],
         "specs_override": {"dataframe_type": "RUN"},
     }
@@ -298,7 +298,7 @@ HARMLESS = [
 def test_rows_of_an_upstream_task_are_sent_as_they_are(emulator, workflow):
     task(workflow, webhook_payload=Upstream(HARMLESS)).run()
 
-    assert emulator.runs()[0]["body"]["webhook_payload"] == HARMLESS
+    assert emulator.bodies()[0]["webhook_payload"] == HARMLESS
 
 
 def test_text_that_ends_like_a_file_name_inside_rows_is_not_read_as_one(emulator, workflow):
@@ -306,7 +306,7 @@ def test_text_that_ends_like_a_file_name_inside_rows_is_not_read_as_one(emulator
 
     task(workflow, webhook_payload=rows).run()
 
-    assert emulator.runs()[0]["body"]["webhook_payload"] == rows
+    assert emulator.bodies()[0]["webhook_payload"] == rows
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ def test_rows_in_a_file_beside_the_dag_are_rendered_and_sent(emulator, workflow,
         )
     ).run()
 
-    assert emulator.runs()[0]["body"]["webhook_payload"] == expected[name]
+    assert emulator.bodies()[0]["webhook_payload"] == expected[name]
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_a_file_that_cannot_be_read_fails_for_good_and_starts_nothing(emulator, 
 def test_rows_as_json_text(emulator, workflow):
     task(workflow, webhook_payload=json.dumps(ROWS)).run()
 
-    assert emulator.runs()[0]["body"]["webhook_payload"] == ROWS
+    assert emulator.bodies()[0]["webhook_payload"] == ROWS
 
 
 def test_no_operator_names_a_template_extension():

@@ -43,13 +43,12 @@ def test_bad_weather_during_the_wait_is_waited_out(emulator, workflow, weather, 
     assert "Sixtyfour answers again after 4 failed attempts." in logs
 
 
-@BOTH_MODES
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("weather", WEATHER)
-def test_bad_weather_at_the_submission_makes_one_run(emulator, workflow, weather, when, deferrable, no_pauses):
+def test_bad_weather_at_the_submission_makes_one_run(emulator, workflow, weather, when, no_pauses):
     emulator.fault(method="POST", path="/workflows/run", when=when, times=2, **WEATHER[weather])
 
-    value = task(workflow, deferrable=deferrable).run()
+    value = task(workflow).run()
 
     assert (value, len(emulator.runs())) == (emulator.runs()[0]["job_id"], 1)
     sent = emulator.submissions()
@@ -57,8 +56,7 @@ def test_bad_weather_at_the_submission_makes_one_run(emulator, workflow, weather
     assert len({one["idempotency_key"] for one in sent}) == 1
 
 
-@BOTH_MODES
-@pytest.mark.parametrize("call", ["submission", "question"])
+@pytest.mark.parametrize(("call", "deferrable"), [("submission", False), ("question", False), ("question", True)])
 def test_retry_after_is_waited_for(emulator, workflow, deferrable, call):
     where = {"submission": {"path": "/workflows/run"}, "question": {"path": ".*/live_status"}}[call]
     emulator.fault("answer", status=429, headers={"Retry-After": "1"}, body={"detail": "slow down"}, **where)
