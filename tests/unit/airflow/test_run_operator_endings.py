@@ -208,11 +208,13 @@ def test_a_kill_during_the_wait_cancels_once(emulator, workflow, at_signal, styl
     one = task(workflow, poll_interval=30)
     operator = one.operator()
     at_signal(emulator.questions, kill(operator, style))
+    began = time.monotonic()
 
     with pytest.raises((SixtyfourError, Terminated)) as end:
         one.go(operator)
 
     assert isinstance(end.value, Terminated if style == "raises" else SixtyfourError)
+    assert time.monotonic() - began < 5  # not at the next question, half a minute later
     assert (emulator.statuses(), len(emulator.cancels())) == (["cancelled"], 1)
 
 
