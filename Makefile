@@ -5,6 +5,7 @@
 #   make test-cluster durability and the cancel matrix, on PostgreSQL, Celery and Redis
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
+#   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
 # All that these make lies under the clone; `make clean` removes it.
 
 PYTHON := $(shell for each in python3.11 python3; do $$each -c '' 2>/dev/null && { echo $$each; break; }; done)
@@ -22,6 +23,10 @@ NEWEST_3.2.2 := 2026-06-01
 # The environment of the cluster tests, and the Debian packages that they start servers of.
 CLUSTER := .venvs/cluster
 CLUSTER_PACKAGES := postgresql redis-server
+# The environment of the waiting benchmark, and the provider that it measures beside this one.
+BENCH := .venvs/bench
+BENCH_PEER := apache-airflow-providers-dbt-cloud==4.11.1
+WAITING :=
 # Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
 NEWER_ANYWAY := apache-airflow-providers-common-compat
 
@@ -35,7 +40,7 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages lint bench clean
+.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages lint bench bench-waiting clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -79,6 +84,9 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/import_cost.py
 
+bench-waiting: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks.waiting $(WAITING)
+
 clean:
 	rm -rf .venv .venvs .cache .airflow .tmp demo-output
 
@@ -106,4 +114,10 @@ $(CLUSTER)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(CLUSTER)
 	$(INSTALL) --python $(CLUSTER)/bin/python --exclude-newer $(NEWEST) \
 	  "apache-airflow[celery,postgres]==$(lastword $(MATRIX))" --editable ".[emulator]" --group dev
+	touch $@
+
+$(BENCH)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
+	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(BENCH)
+	$(INSTALL) --python $(BENCH)/bin/python --exclude-newer $(NEWEST) \
+	  "apache-airflow==$(lastword $(MATRIX))" "$(BENCH_PEER)" --editable ".[emulator]"
 	touch $@

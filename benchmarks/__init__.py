@@ -1,0 +1,1 @@
+"""What this provider costs, measured: each module here that has a `main` prints one table."""
