@@ -1,8 +1,8 @@
 """
-Fetches one result file through its signed link into a local file: whole, or an error.
+Fetches one result file through its signed link, piece by piece and in order: whole, or an error.
 
-Constant memory. A broken connection goes on where it stopped (``Range``, ``If-Range``), or from the start where
-the host has no ranges; a link that has expired is asked for anew. The number of tries that bring nothing is
+Constant memory, no disk. A broken connection goes on where it stopped (``Range``, ``If-Range``), or from the start
+where the host has no ranges; a link that has expired is asked for anew. The number of tries that bring nothing is
 bounded. A signed link is a secret: it is masked before use and named in no message.
 """
 
@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -41,9 +41,19 @@ class Link:
     ends_at: float
 
 
+class Target(Protocol):
+    """Where a file goes: its pieces from the first to the last, or from the first on again."""
+
+    def write(self, piece: bytes, /) -> object:
+        """Take in the next piece. What it raises ends the download: asking the host again wouldn't help."""
+
+    def start_over(self) -> None:
+        """Forget all that was written: the host sends the file from its beginning."""
+
+
 class Download:
     """
-    Downloads files over one session.
+    Downloads files, one at a time, over one session.
 
     :param on_secret: is told the secret part of each link before it is used.
     """
@@ -53,7 +63,7 @@ class Download:
         settings: Settings,
         *,
         on_secret: Callable[[str], object],
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._settings = settings
         self._on_secret = on_secret
@@ -64,13 +74,12 @@ class Download:
         """Close the connections."""
         self._session.close()
 
-    def fetch(self, name: str, new_link: Callable[[], Link], target: BinaryIO, *, size: int | None) -> int:
+    def fetch(self, name: str, new_link: Callable[[], Link], target: Target, *, size: int | None) -> int:
         """
-        Fetch a file into ``target``, which is left at its end, and return the number of bytes.
+        Fetch a file into ``target`` and return the number of bytes.
 
         :param name: of the file, for messages.
         :param new_link: asks the API for a link.
-        :param target: an empty local file, seekable.
         :param size: bytes, where the API told; what the host says itself counts for more.
         :raises SixtyfourTransferError: telling how far it came, when the tries are used up.
         """
@@ -150,7 +159,7 @@ class Download:
 class _State:
     """How much of a file is there, and what the host said of the whole."""
 
-    def __init__(self, target: BinaryIO) -> None:
+    def __init__(self, target: Target) -> None:
         self._target = target
         self._validator: str | None = None
         self.position = 0
@@ -174,8 +183,8 @@ class _State:
                 return
             self._validator = None  # this host's ranges can't be trusted: from the start, without them
             raise SixtyfourUnavailableError("The host sent another part than was asked for.")
-        self._target.seek(0)
-        self._target.truncate()
+        if self.position:
+            self._target.start_over()
         self.position = 0
         length = response.headers.get("Content-Length", "")
         # Of an encoded body the length says nothing about the file, and a part can't be asked for.
@@ -185,18 +194,8 @@ class _State:
         self._validator = None if encoded else strong
 
     def write(self, chunk: bytes) -> None:
-        """
-        Keep a piece.
-
-        :raises SixtyfourTransferError: if the local disk won't; asking the host again wouldn't help.
-        """
-        try:
-            self._target.write(chunk)
-        except OSError as error:
-            raise SixtyfourTransferError(
-                f"Can't write to the local disk ({error.strerror}), {self.position} bytes into the file. It needs room "
-                "for a whole result file while it is fetched; TMPDIR names the folder."
-            ) from None
+        """Pass a piece on."""
+        self._target.write(chunk)
         self.position += len(chunk)
 
 

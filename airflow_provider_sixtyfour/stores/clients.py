@@ -1,0 +1,51 @@
+"""What is used of the stores' clients: those of ``fsspec``, which has no type hints."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+
+class Store(Protocol):
+    """Any store that ``fsspec`` knows."""
+
+    protocol: str | Sequence[str]
+
+    def put_file(self, local: str, path: str, /) -> object:
+        """Upload a local file."""
+
+    def invalidate_cache(self) -> object:
+        """Forget what was listed."""
+
+
+class ObjectStore(Store, Protocol):
+    """A store of objects in buckets (containers)."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def split_path(self, path: str) -> tuple[str, str, str | None]:
+        """Return bucket, key and version."""
+
+
+class S3(ObjectStore, Protocol):
+    """``s3fs.S3FileSystem``."""
+
+    def call_s3(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Call a method of botocore's client, with what the connection says and s3fs' own retries."""
+
+
+class Azure(ObjectStore, Protocol):
+    """``adlfs.AzureBlobFileSystem``."""
+
+    service_client: Any  # azure.storage.blob.aio.BlobServiceClient, at home in `loop`
+
+
+class Gcs(ObjectStore, Protocol):
+    """``gcsfs.GCSFileSystem``."""
+
+    def pipe_file(self, path: str, data: bytes, **options: Any) -> object:
+        """Upload an object in one request."""
+
+    def open(self, path: str, mode: str, **options: Any) -> Any:
+        """Return a file object that holds a resumable upload."""

@@ -1,0 +1,80 @@
+"""
+Publishing on a file system: a hidden temporary file beside the destination, then a rename.
+
+Invariant: the file under the destination's name is always a whole one, also after a power failure; a temporary file
+that no living process writes goes when the same destination is written again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import secrets
+from hashlib import blake2b
+
+
+class OnDisk:
+    """
+    A file on its way to a path of a local (or mounted) file system.
+
+    :param path: absolute.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._folder, name = os.path.split(path)
+        os.makedirs(self._folder, exist_ok=True)
+        # Hidden, so that a reader that lists the folder doesn't take it for a result. Told by a digest of the name: the
+        # name itself may be as long as the file system allows.
+        self._prefix = f".sixtyfour-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}-"
+        self._remove_leftovers()
+        self._file = self._create()
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece."""
+        view = memoryview(piece)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def start_over(self) -> None:
+        """Empty the temporary file."""
+        self._file.seek(0)
+        self._file.truncate()
+
+    def commit(self) -> None:
+        """Bring the file to disk, then to its name."""
+        os.fsync(self._file.fileno())
+        os.replace(self._file.name, self._path)
+        self._file.close()
+        with contextlib.suppress(OSError):  # where a folder can't be opened for that, the rename is safe without
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        self._file.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._file.name)
+
+    def _create(self) -> io.FileIO:
+        """Return a new temporary file, locked."""
+        while True:
+            file = io.FileIO(os.path.join(self._folder, f"{self._prefix}{secrets.token_hex(8)}.part"), "xb")
+            with contextlib.suppress(OSError):  # some network file systems know no locks: nothing is removed there
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if os.path.exists(file.name):
+                return file
+            file.close()  # between its creation and its lock, another process took it for a leftover
+
+    def _remove_leftovers(self) -> None:
+        """Remove the temporary files of processes that are gone: nobody holds a lock on them."""
+        for entry in list(os.scandir(self._folder)):
+            if entry.name.startswith(self._prefix):
+                with contextlib.suppress(OSError), open(entry.path, "rb") as left:
+                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(entry.path)

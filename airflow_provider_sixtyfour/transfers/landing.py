@@ -1,0 +1,298 @@
+"""
+Lands the result files of a run at a destination: each whole and verified or not at all, the manifest last.
+
+Invariant: a byte passes through once, from the storage host to the destination, and is counted and hashed on its way;
+a file appears under its name only after what was counted has been held against what was told of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourTransferError
+from airflow_provider_sixtyfour.api.filenames import safe_names
+from airflow_provider_sixtyfour.api.verdicts import COMPLETED, describe_progress, verdict
+from airflow_provider_sixtyfour.transfers.listing import Listing, choose, wanted_blocks
+from airflow_provider_sixtyfour.transfers.manifest import (
+    MANIFEST,
+    LandedFile,
+    Manifest,
+    are_there,
+    is_there,
+    now,
+    read_manifest,
+)
+from airflow_provider_sixtyfour.transfers.progress import Progress, size
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_sixtyfour.api.models import ResultFile
+    from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
+    from airflow_provider_sixtyfour.stores.in_parts import PartSenders
+    from airflow_provider_sixtyfour.stores.publishing import Publication
+    from airflow_provider_sixtyfour.transfers.tally import Tally
+
+VERIFY = ("warn", "strict")
+PIECE = 1024 * 1024  # bytes that are counted and written at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """
+    How to land a run's files; the parameters are those of `SixtyfourToObjectStorageOperator`.
+
+    :raises SixtyfourInputError: naming the parameter that can't be right.
+    """
+
+    format: str = "csv"
+    files: Any = "final"
+    overwrite: bool = True
+    verify: str = "warn"
+    max_parallel_files: int = 4
+    manifest: str | None = MANIFEST
+
+    def __post_init__(self) -> None:
+        if self.format not in calls.RESULT_FORMATS:
+            raise SixtyfourInputError(
+                f"format should be one of {', '.join(calls.RESULT_FORMATS)}, not {self.format!r:.60}."
+            )
+        if self.verify not in VERIFY:
+            raise SixtyfourInputError(f"verify should be one of {', '.join(VERIFY)}, not {self.verify!r:.60}.")
+        if not isinstance(self.max_parallel_files, int) or self.max_parallel_files < 1:
+            raise SixtyfourInputError(f"max_parallel_files should be 1 or more, not {self.max_parallel_files!r:.60}.")
+        if self.manifest is not None and (not self.manifest or "/" in self.manifest):
+            raise SixtyfourInputError(f"manifest should be a file's name, not {self.manifest!r:.60}.")
+        wanted_blocks(self.files)
+
+    @property
+    def selection(self) -> str | tuple[int, ...]:
+        """What is landed, in the one form that a manifest has it in."""
+        wanted = wanted_blocks(self.files)
+        return wanted if isinstance(wanted, str) else tuple(sorted(wanted))
+
+
+def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: Landing, *, log: Any) -> Manifest:
+    """
+    Land the files of a run that has ended.
+
+    :param folder: the destination.
+    :param log: a logger.
+    :raises SixtyfourInputError: if ``job_id`` can't be an id.
+    :raises SixtyfourRefusedError: if the API refuses, or the run has no such file.
+    :raises SixtyfourTransferError: if the run has not ended, a file can't be fetched whole, or it isn't what the API
+        said and ``verify`` is ``strict``; nothing of that file is at the destination then.
+    :raises OSError: or what else the store's client raises.
+    """
+    calls.identifier(job_id, "job_id")
+    there = None if landing.manifest is None else read_manifest(folder, landing.manifest)
+    if there is not None and (there.job_id, there.format) != (job_id, landing.format):
+        there = None
+    if there and not landing.overwrite and there.selection == landing.selection and are_there(folder, there.files):
+        log.info("All files of run %s are at %s already, by its manifest.", job_id, folder)
+        return there
+    live = hook.client.send(calls.live_status(job_id))
+    ended = verdict(job_id, live)
+    if ended is None:
+        # Its files would be those of the blocks that have finished, as if they were all.
+        raise SixtyfourTransferError(
+            f"Run {job_id} has not ended: {describe_progress(live)}. Wait for it first, with "
+            "SixtyfourRunSensor or wait_for_completion=True."
+        )
+    if ended.status != COMPLETED:
+        log.warning("Run %s has ended as %s: landing what it left.", job_id, ended.status)
+    listing = Listing(hook.client, job_id, landing.format)
+    chosen = choose(listing.files, wanted_blocks(landing.files), job_id, landing.format)
+    if landing.manifest is not None and there is None:
+        _remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
+    known = {file.name: file for file in there.files} if there and not landing.overwrite else {}
+    files = _Files(hook, folder, landing, listing, known, log).land(chosen)
+    manifest = Manifest(
+        job_id=job_id,
+        workflow_id=live.workflow_id,
+        format=landing.format,
+        selection=landing.selection,
+        created_at=now(),
+        files=tuple(files),
+    )
+    if landing.manifest is not None:
+        _write(folder / landing.manifest, manifest.text().encode())
+    return manifest
+
+
+def _remove(path: ObjectStoragePath) -> None:
+    if path.fs.exists(path.path):
+        path.fs.rm_file(path.path)
+
+
+def _write(path: ObjectStoragePath, content: bytes) -> None:
+    from airflow_provider_sixtyfour.stores.publishing import publishing
+
+    with publishing(path.fs, path.path) as publication:
+        publication.write(content)
+        publication.commit()
+
+
+class _Files:
+    """The files of one landing, several at a time."""
+
+    def __init__(
+        self,
+        hook: SixtyfourHook,
+        folder: ObjectStoragePath,
+        landing: Landing,
+        listing: Listing,
+        known: dict[str, LandedFile],
+        log: Any,
+    ) -> None:
+        self._hook = hook
+        self._folder = folder
+        self._landing = landing
+        self._listing = listing
+        self._known = known
+        self._log = log
+        self._stop = threading.Event()
+        self._masking = threading.Lock()
+
+    def land(self, chosen: Sequence[int]) -> list[LandedFile]:
+        """Land the files at these positions of the list; all stop when one fails."""
+        from airflow_provider_sixtyfour.stores.in_parts import PartSenders
+
+        files = [self._listing.files[position] for position in chosen]
+        names = safe_names(files, self._landing.format)
+        senders = PartSenders()
+        try:
+            # Before there are threads: finding a store's client asks Airflow for its connection.
+            paths = [self._folder / name for name in names]
+            work = [partial(self._one, position, path, senders) for position, path in zip(chosen, paths, strict=True)]
+            return self._side_by_side(work)
+        finally:
+            senders.close()
+
+    def _side_by_side(self, work: Sequence[Callable[[], LandedFile]]) -> list[LandedFile]:
+        if len(work) == 1 or self._landing.max_parallel_files == 1:
+            return [one() for one in work]
+        with ThreadPoolExecutor(self._landing.max_parallel_files, thread_name_prefix="sixtyfour-file") as threads:
+            futures = [threads.submit(one) for one in work]
+            try:
+                for done in wait(futures, return_when=FIRST_EXCEPTION).done:
+                    done.result()
+                return [future.result() for future in futures]
+            finally:
+                self._stop.set()
+                for future in futures:
+                    future.cancel()
+
+    def _one(self, position: int, path: ObjectStoragePath, senders: PartSenders) -> LandedFile:
+        from airflow_provider_sixtyfour.stores.publishing import publishing
+        from airflow_provider_sixtyfour.transfers.tally import Tally
+
+        file = self._listing.files[position]
+        known = self._known.get(path.name)
+        if known and _are_same(known, file) and is_there(self._folder, known):
+            self._log.info("%s is there already, by the manifest.", path)
+            return known
+        tally = Tally(self._landing.format)
+        progress = Progress(path.name, file.file_size, self._log.info)
+        try:
+            with publishing(path.fs, path.path, senders=senders, size=file.file_size) as publication:
+                target = _Target(publication, tally, progress, self._stop)
+                self._fetch(position, path.name, target)
+                target.flush()
+                tally.finish()
+                self._verify(path.name, file, tally)
+                publication.commit()
+        finally:
+            tally.close()
+        seconds = progress.seconds()
+        self._log.info(
+            "Landed %s: %s rows, %d bytes in %.1f s (%s/s).",
+            path,
+            tally.rows,
+            tally.bytes,
+            seconds,
+            size(tally.bytes / max(seconds, 1e-3)),
+        )
+        return LandedFile(str(path), tally.rows, tally.bytes, tally.sha256, file.block_number, file.filename)
+
+    def _fetch(self, position: int, name: str, target: _Target) -> None:
+        from airflow_provider_sixtyfour.api.downloads import Download
+        from airflow_provider_sixtyfour.transfers.inline_rows import encoded
+
+        file = self._listing.files[position]
+        if file.download_url is None and file.rows is not None:
+            for piece in encoded(file.rows, self._landing.format):
+                target.write(piece)
+            return
+        download = Download(self._hook.settings, on_secret=self._mask, sleep=self._stop.wait)
+        try:
+            download.fetch(name, lambda: self._listing.link(position), target, size=file.file_size)
+        finally:
+            download.close()
+
+    def _mask(self, secret: str) -> None:
+        from airflow.providers.common.compat.sdk import mask_secret
+
+        with self._masking:  # Airflow's masker, and the line to the supervisor that it uses, are no thread's own
+            mask_secret(secret)
+
+    def _verify(self, name: str, file: ResultFile, tally: Tally) -> None:
+        """
+        Hold what was counted against what the API said.
+
+        :raises SixtyfourTransferError: for a difference, with ``verify="strict"``.
+        """
+        for told, counted, what in ((file.row_count, tally.rows, "rows"), (file.file_size, tally.bytes, "bytes")):
+            if told is None or counted is None or told == counted:
+                continue
+            if self._landing.verify == "strict":
+                raise SixtyfourTransferError(
+                    f"{name} has {counted} {what}; the API said {told}. Nothing of it was left at the destination; "
+                    "verify='warn' would land it all the same."
+                )
+            self._log.warning("%s has %d %s; the API said %d.", name, counted, what, told)
+
+
+class _Target:
+    """Where a download goes: to the tally and to the store, in pieces that are worth a call."""
+
+    def __init__(self, publication: Publication, tally: Tally, progress: Progress, stop: threading.Event) -> None:
+        self._publication = publication
+        self._tally = tally
+        self._progress = progress
+        self._stop = stop
+        self._collected: list[bytes] = []
+        self._collected_bytes = 0
+
+    def write(self, piece: bytes) -> None:
+        if self._stop.is_set():
+            raise SixtyfourTransferError("Stopped: another file of the run could not be landed.")
+        self._collected.append(piece)
+        self._collected_bytes += len(piece)
+        if self._collected_bytes >= PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        piece = b"".join(self._collected)
+        self._collected.clear()
+        self._collected_bytes = 0
+        if piece:
+            self._tally.feed(piece)
+            self._publication.write(piece)
+            self._progress.at(self._tally.bytes, lambda: self._tally.rows)
+
+    def start_over(self) -> None:
+        self._collected.clear()
+        self._collected_bytes = 0
+        self._tally.start_over()
+        self._publication.start_over()
+
+
+def _are_same(landed: LandedFile, file: ResultFile) -> bool:
+    return (landed.filename, landed.block_number) == (file.filename, file.block_number)

@@ -1,0 +1,139 @@
+"""
+The manifest of a landing: what is at a destination, written when all of it is there.
+
+Invariant: a manifest is written after the last of the objects that it names, and before one of them is replaced by
+another run's, it is gone. So who finds it finds all that it names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+MANIFEST = "_manifest.json"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """
+    One object at the destination.
+
+    :param path: its URL.
+    :param rows: counted; ``None`` for JSON that is no array.
+    :param filename: as the API calls it.
+    """
+
+    path: str
+    rows: int | None
+    bytes: int
+    sha256: str
+    block_number: int | None
+    filename: str
+
+    @property
+    def name(self) -> str:
+        """Its name within the destination."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """
+    What was landed of a run.
+
+    :param selection: the ``files`` that were asked for: ``final``, ``all``, or sorted block numbers.
+    :param created_at: ISO 8601, UTC.
+    """
+
+    job_id: str
+    workflow_id: str | None
+    format: str
+    selection: str | tuple[int, ...]
+    created_at: str
+    files: tuple[LandedFile, ...]
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """Return its files as a task returns them."""
+        return [asdict(file) for file in self.files]
+
+    def text(self) -> str:
+        """Return it as it is written: JSON."""
+        rows = [file.rows for file in self.files]
+        return json.dumps(
+            {
+                "version": VERSION,
+                "job_id": self.job_id,
+                "workflow_id": self.workflow_id,
+                "format": self.format,
+                "selection": self.selection,
+                "created_at": self.created_at,
+                "rows": None if None in rows else sum(row for row in rows if row is not None),
+                "bytes": sum(file.bytes for file in self.files),
+                "files": [{**asdict(file), "format": self.format} for file in self.files],
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def read(cls, text: str | bytes) -> Manifest:
+        """
+        Read what `text` wrote.
+
+        :raises ValueError: if it is something else, or of a later version.
+        """
+        data = json.loads(text)
+        try:
+            if data["version"] != VERSION:
+                raise ValueError(f"a manifest of version {data['version']!r}")
+            selection = data["selection"]
+            return cls(
+                job_id=data["job_id"],
+                workflow_id=data["workflow_id"],
+                format=data["format"],
+                selection=selection if isinstance(selection, str) else tuple(selection),
+                created_at=data["created_at"],
+                files=tuple(_read_file(file) for file in data["files"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"no manifest: {error!r}") from None
+
+
+def _read_file(data: Mapping[str, Any]) -> LandedFile:
+    return LandedFile(**{name: data[name] for name in LandedFile.__dataclass_fields__})
+
+
+def now() -> str:
+    """Return the time as a manifest gives it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read_manifest(folder: ObjectStoragePath, name: str = MANIFEST) -> Manifest | None:
+    """Return the manifest of a destination; ``None`` if there is none that can be read."""
+    path = folder / name
+    try:
+        return Manifest.read(path.fs.cat_file(path.path))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def are_there(folder: ObjectStoragePath, files: Iterable[LandedFile]) -> bool:
+    """Return whether each of these files is at the destination, with its size."""
+    return all(is_there(folder, file) for file in files)
+
+
+def is_there(folder: ObjectStoragePath, file: LandedFile) -> bool:
+    """Return whether a file is at the destination, with its size."""
+    path = folder / file.name
+    try:
+        found: int = path.fs.info(path.path)["size"]
+    except FileNotFoundError:
+        return False
+    return found == file.bytes
