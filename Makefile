@@ -3,6 +3,7 @@
 #   make test         unit tests, then end-to-end tests on a real Airflow
 #   make test-matrix  unit tests and example Dags on each Airflow of MATRIX
 #   make test-cluster durability and the cancel matrix, on PostgreSQL, Celery and Redis
+#   make test-stores  transfers to and from real S3, Azure and Google servers
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
@@ -27,12 +28,17 @@ CLUSTER_PACKAGES := postgresql redis-server
 BENCH := .venvs/bench
 BENCH_PEER := apache-airflow-providers-dbt-cloud==4.11.1
 WAITING :=
+# The environment of the stores' tests, the Debian packages that Azurite runs on, and its version.
+STORES := .venvs/stores
+STORES_PACKAGES := nodejs npm
+AZURITE_VERSION := 3.37.0
 # Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
 NEWER_ANYWAY := apache-airflow-providers-common-compat
 
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MYPY_CACHE_DIR := $(CURDIR)/.cache/mypy
+export npm_config_cache := $(CURDIR)/.cache/npm
 export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
 # A short name: the path of a Unix socket made in here has 107 bytes at most.
 export TMPDIR := $(CURDIR)/.tmp
@@ -40,14 +46,14 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages lint bench bench-waiting clean
+.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/python -m demo
 
 # What needs servers of its own is left out of the unit tests.
-UNIT_TESTS := tests --ignore tests/e2e --ignore tests/cluster --ignore tests/example_dags
+UNIT_TESTS := tests --ignore tests/e2e --ignore tests/cluster --ignore tests/stores --ignore tests/example_dags
 
 test: test-unit test-e2e
 
@@ -75,6 +81,9 @@ cluster-packages:
 	@test -n "$$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" && command -v redis-server >/dev/null || \
 	{ test "$$(id -u)" = 0 || { echo "test-cluster needs the packages $(CLUSTER_PACKAGES): install them, as root"; exit 1; }; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(CLUSTER_PACKAGES); }
+
+test-stores: $(STORES)/.installed
+	$(STORES)/bin/python -m pytest tests/stores
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
@@ -120,4 +129,14 @@ $(BENCH)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(BENCH)
 	$(INSTALL) --python $(BENCH)/bin/python --exclude-newer $(NEWEST) \
 	  "apache-airflow==$(lastword $(MATRIX))" "$(BENCH_PEER)" --editable ".[emulator]"
+	touch $@
+
+$(STORES)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
+	@command -v npm >/dev/null || \
+	{ test "$$(id -u)" = 0 || { echo "test-stores needs the packages $(STORES_PACKAGES): install them, as root"; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(STORES_PACKAGES); }
+	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(STORES)
+	$(INSTALL) --python $(STORES)/bin/python --exclude-newer $(NEWEST) \
+	  "apache-airflow==$(lastword $(MATRIX))" --editable ".[emulator,s3,gcs,azure]" --group dev --group stores
+	npm install --silent --no-audit --no-fund --prefix $(STORES)/azurite azurite@$(AZURITE_VERSION)
 	touch $@
