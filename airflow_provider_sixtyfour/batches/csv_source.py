@@ -1,0 +1,97 @@
+"""The rows of a CSV file with a header."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches import csv_records
+from airflow_provider_sixtyfour.batches.columns import refuse_missing
+from airflow_provider_sixtyfour.batches.pieces import Ends, Piece, bad_line, check_text, whole_records
+from airflow_provider_sixtyfour.batches.rejects import Rejects
+
+
+class CsvSource:
+    """
+    A `Source`: reads the header when it is made.
+
+    :param renamed: new names of columns by their old ones.
+    """
+
+    extension = "csv"
+
+    def __init__(self, stream: BinaryIO, name: str, *, rejects: Rejects, renamed: Mapping[str, str]) -> None:
+        self.name = name
+        self._rejects = rejects
+        self._pieces = self._text(
+            whole_records(stream, name, ends_of=csv_records.record_ends, why_endless=csv_records.why_endless)
+        )
+        line, record, self._first = self._header()
+        names = csv_records.cells(record)
+        if problem := csv_records.flaw(record, len(names)):
+            raise bad_line(name, line, f"in the header there is {problem}")
+        self.columns = names
+        self.require(renamed)
+        self.columns = [renamed.get(one, one) for one in names]
+        self.require(renamed.values())
+        ending = b"\r\n" if record.endswith(b"\r\n") else b"\n"
+        self.header = csv_records.record_of(self.columns, ending) if renamed else record
+
+    def pieces(self) -> Iterator[Piece]:
+        """
+        Give all rows, once.
+
+        :raises SixtyfourInputError: if the file isn't CSV from some line on, or the rejects refuse a row.
+        """
+        yield self._good(self._first)
+        yield from map(self._good, self._pieces)
+
+    def row(self, record: bytes) -> dict[str, str]:
+        """Return a record of a piece by its columns' names."""
+        return dict(zip(self.columns, csv_records.cells(record), strict=True))
+
+    def require(self, names: Iterable[str]) -> None:
+        """
+        Check that there is one column of each of these names.
+
+        :raises SixtyfourInputError: if there aren't.
+        """
+        wanted = list(names)
+        refuse_missing(self.name, wanted, self.columns)
+        for name in wanted:
+            if self.columns.count(name) > 1:
+                raise SixtyfourInputError(f"{self.name} has two columns of the name {name[:60]!r}.")
+
+    def _text(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        for piece in pieces:
+            check_text(piece, self.name)
+            yield piece
+
+    def _header(self) -> tuple[int, bytes, Piece]:
+        """Return the first line that isn't empty, where it is, and what is left of its piece."""
+        for piece in self._pieces:
+            for number, (line, record) in enumerate(piece.records()):
+                if record not in csv_records.BLANK:
+                    end = piece.ends.offsets[number]
+                    after, ends = piece.data[end:], [each - end for each in piece.ends.offsets[number + 1 :]]
+                    return line, record, Piece(after, Ends(after, ends), line + record.count(b"\n"))
+        raise SixtyfourInputError(f"{self.name} is empty: a CSV file begins with a line of column names.")
+
+    def _good(self, piece: Piece) -> Piece:
+        """Return the piece without empty lines and rejects."""
+        width = len(self.columns)
+        if csv_records.flaw(piece.data, width) is None:
+            return piece
+        good = []
+        for line, record in piece.records():
+            if record in csv_records.BLANK:
+                continue
+            problem = csv_records.flaw(record, width)
+            if problem in csv_records.UNCERTAIN:
+                raise bad_line(self.name, line, f"in the row that begins here there is {problem}")
+            if problem:
+                self._rejects.put(line, problem, record)
+            else:
+                good.append((line, record))
+        return Piece.of(good)

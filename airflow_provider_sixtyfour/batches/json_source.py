@@ -1,0 +1,134 @@
+"""
+The rows of a file with one JSON object a line.
+
+Every line is parsed, so that none goes up that the API would stumble over after the run has begun.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn
+
+from airflow_provider_sixtyfour.api.payloads import plain_object
+from airflow_provider_sixtyfour.batches.columns import Seen
+from airflow_provider_sixtyfour.batches.pieces import Piece, bad_line, check_text
+from airflow_provider_sixtyfour.batches.rejects import Rejects
+
+ROWS_A_PIECE = 256
+
+
+class JsonSource:
+    """
+    A `Source` made of JSON lines.
+
+    :param pieces: the lines.
+    :param renamed: new names of members by their old ones.
+    """
+
+    header = b""
+
+    def __init__(
+        self, pieces: Iterator[Piece], name: str, extension: str, *, rejects: Rejects, renamed: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.extension = extension
+        self._pieces = pieces
+        self._rejects = rejects
+        self._renamed = renamed
+        self._old, self._new = Seen(name), Seen(name)
+        self._old.want(renamed)
+
+    def pieces(self) -> Iterator[Piece]:
+        """
+        Give all rows, once.
+
+        :raises SixtyfourInputError: if the rejects refuse a line; and after the last, if no row has a column that is
+            required or gets another name.
+        """
+        for piece in self._pieces:
+            check_text(piece, self.name)
+            good = []
+            for line, record in piece.records():
+                if not record.strip():
+                    continue
+                try:
+                    good.append((line, self._good(record)))
+                except ValueError as error:
+                    self._rejects.put(line, str(error), record)
+            is_whole = len(good) == len(piece.ends) and not self._renamed
+            yield piece if is_whole else Piece.of(good)
+        self._old.check()
+        self._new.check()
+
+    def row(self, record: bytes) -> dict[str, Any]:
+        """Return a record of a piece by its members' names."""
+        return _object(record)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Have it checked that there are members of these names: after the last row, since any row may have others."""
+        self._new.want(names)
+
+    def _good(self, record: bytes) -> bytes:
+        """
+        Return the line of a row, with its members' new names.
+
+        :raises ValueError: with what is wrong with it.
+        """
+        row = _object(record)
+        self._old.note(row)
+        if self._renamed:
+            names = [self._renamed.get(name, name) for name in row]
+            if len(set(names)) < len(row):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise ValueError(f"with other names for columns, two would have the name {twice[:60]!r}")
+            row = dict(zip(names, row.values(), strict=True))
+            record = _line(row)
+        self._new.note(row)
+        return record
+
+
+def lines_of(rows: Iterable[Any], name: str) -> Iterator[Piece]:
+    """
+    Give rows as JSON lines; a row's line is its number, counted from 1.
+
+    :raises SixtyfourInputError: if one is no object, or JSON has no word for something in it.
+    """
+    lines: list[tuple[int, bytes]] = []
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            raise bad_line(name, number, f"an object should be here, not {type(row).__name__}")
+        lines.append((number, _line(plain_object(row, f"{name}, line {number}"))))
+        if len(lines) == ROWS_A_PIECE:
+            yield Piece.of(lines)
+            lines = []
+    if lines:
+        yield Piece.of(lines)
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
+        return json.dumps(row, allow_nan=False).encode() + b"\n"
+
+
+def _object(record: bytes) -> dict[str, Any]:
+    """
+    Return the object that a line holds.
+
+    :raises ValueError: with what it holds instead.
+    """
+    try:
+        value = json.loads(record.decode(), parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg}, at character {error.pos + 1})") from None
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply to be read") from None
+    if not isinstance(value, dict):
+        raise ValueError('JSON, but no object such as {"company": "Example"}')
+    return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant}, for which JSON has no word")

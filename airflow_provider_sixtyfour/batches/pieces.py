@@ -1,0 +1,174 @@
+"""
+A file as pieces of whole records, read once, a block at a time.
+
+Invariant: a piece holds whole records only. All pieces together are the file, in its order, without a byte order mark
+at its beginning and with a line end at its end; how the stream was cut into blocks doesn't show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, islice
+from typing import BinaryIO
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+
+BLOCK = 256 * 1024  # bytes asked of a stream at a time
+LONGEST_RECORD = 8 * 1024 * 1024  # bytes; more than one record and one block is never held
+MARK = b"\xef\xbb\xbf"
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Ends:
+    """
+    Where records end in some bytes; found out one by one only when that is asked for.
+
+    :param data: the bytes, which begin with a record; the last may be unfinished.
+    :param offsets: the ends; ``None`` where each line feed is one.
+    """
+
+    def __init__(self, data: bytes, offsets: list[int] | None = None) -> None:
+        self._data = data
+        self._offsets = offsets
+        self._count = data.count(b"\n") if offsets is None else len(offsets)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def first(self) -> int:
+        """The end of the first record."""
+        return self._data.index(b"\n") + 1 if self._offsets is None else self._offsets[0]
+
+    @property
+    def last(self) -> int:
+        """The end of the last record that has one."""
+        return self._data.rindex(b"\n") + 1 if self._offsets is None else self._offsets[-1]
+
+    @property
+    def offsets(self) -> list[int]:
+        """All of them."""
+        if self._offsets is None:
+            *lines, _ = self._data.split(b"\n")
+            self._offsets = list(accumulate(map((1).__add__, map(len, lines))))
+        return self._offsets
+
+
+class Piece:
+    """
+    Consecutive whole records.
+
+    :param data: their bytes, each record with its line end.
+    :param ends: where in ``data`` each record ends.
+    :param line: the line of the file on which the first begins, counted from 1.
+    :param lines: the line on which each begins; ``None`` where they follow one another without a gap.
+    """
+
+    __slots__ = ("data", "ends", "line", "lines")
+
+    def __init__(self, data: bytes, ends: Ends, line: int, lines: Sequence[int] | None = None) -> None:
+        self.data = data
+        self.ends = ends
+        self.line = line
+        self.lines = lines
+
+    @classmethod
+    def of(cls, records: Iterable[tuple[int, bytes]]) -> Piece:
+        """Return a piece of single records, each with its line."""
+        pairs = list(records)
+        lines, parts = [line for line, _ in pairs], [record for _, record in pairs]
+        data = b"".join(parts)
+        return cls(data, Ends(data, list(accumulate(map(len, parts)))), lines[0] if lines else 0, lines)
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        """Give each record with the line on which it begins."""
+        line, start = self.line, 0
+        for number, end in enumerate(self.ends.offsets):
+            record = self.data[start:end]
+            yield (line if self.lines is None else self.lines[number]), record
+            line += record.count(b"\n")
+            start = end
+
+    def line_of(self, number: int) -> int:
+        """Return the line on which a record begins."""
+        return next(islice(self.records(), number, None))[0]
+
+
+def bad_line(name: str, line: int, reason: str) -> SixtyfourInputError:
+    """Return the error for a line that can't be taken."""
+    return SixtyfourInputError(f"{name}, line {line}: {reason}.")
+
+
+def whole_records(
+    stream: BinaryIO,
+    name: str,
+    *,
+    ends_of: Callable[[bytes], Ends] = Ends,
+    why_endless: Callable[[bytes], tuple[int, str] | None] = lambda _: None,
+) -> Iterator[Piece]:
+    """
+    Give a stream's records in pieces.
+
+    :param name: the file, for messages.
+    :param ends_of: returns where records end in bytes that begin with one. Default: at each line feed.
+    :param why_endless: returns where in a record without an end there is a reason for that, and the reason.
+    :raises SixtyfourInputError: if a record is too long or has no end.
+    """
+    line, ending = 1, b"\n"
+    rest = _beginning(stream, name)
+    # As much again as is left over: a long record is looked through a few times, not once a block.
+    while block := stream.read(max(BLOCK, len(rest))):
+        data = rest + block
+        ends = ends_of(data)
+        longest = ends.first if ends else len(data)
+        if longest > LONGEST_RECORD:  # a later one lies within the block
+            raise _endless(data[:longest], name, line, why_endless)
+        if not ends:
+            rest = data
+            continue
+        piece, rest = Piece(data[: ends.last], ends, line), data[ends.last :]
+        line += piece.data.count(b"\n") if b'"' in data else len(ends)
+        ending = b"\r\n" if piece.data.endswith(b"\r\n") else b"\n"
+        yield piece
+    if rest:
+        data = rest + (b"\n" if rest.endswith(b"\r") else ending)
+        ends = ends_of(data)
+        if not ends:
+            raise _endless(rest, name, line, why_endless)
+        yield Piece(data, ends, line)
+
+
+def check_text(piece: Piece, name: str) -> None:
+    """
+    Check that a piece is UTF-8 text.
+
+    :raises SixtyfourInputError: naming the line that isn't.
+    """
+    if (position := piece.data.find(b"\0")) >= 0:
+        reason = "a NUL byte. The file should be text in UTF-8 (is it UTF-16, or a spreadsheet?)"
+    elif piece.data.isascii():
+        return
+    else:
+        try:
+            piece.data.decode()
+            return
+        except UnicodeDecodeError as error:
+            position, reason = error.start, f"not UTF-8 ({error.reason}). Save the file as UTF-8"
+    raise bad_line(name, piece.line + piece.data.count(b"\n", 0, position), reason)
+
+
+def _beginning(stream: BinaryIO, name: str) -> bytes:
+    """Read past a byte order mark; return what was read if there is none."""
+    start = b""
+    while len(start) < len(MARK) and (more := stream.read(len(MARK) - len(start))):
+        start += more
+    if start.startswith(UTF_16_MARKS):
+        raise bad_line(name, 1, "the file is UTF-16. Save it as UTF-8")
+    return start.removeprefix(MARK)
+
+
+def _endless(
+    record: bytes, name: str, line: int, why: Callable[[bytes], tuple[int, str] | None]
+) -> SixtyfourInputError:
+    position, reason = why(record) or (0, f"a row of more than {LONGEST_RECORD // 2**20} MiB begins here")
+    return bad_line(name, line + record.count(b"\n", 0, position), reason)

@@ -1,0 +1,82 @@
+"""Where rows go that no batch takes: into an error, or into a file with the reason beside each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Protocol
+
+from airflow_provider_sixtyfour.batches.pieces import bad_line
+
+
+class Rejects(Protocol):
+    """Takes rows that no batch takes."""
+
+    def put(self, line: int, reason: str, record: bytes) -> None:
+        """
+        Take a row.
+
+        :param line: the line of the input on which it begins.
+        :param record: the row as it stands there.
+        """
+
+    def drop(self, line: int, reason: str, record: bytes) -> None:
+        """Take a row that nobody misses: another one says the same."""
+
+
+class Writable(Protocol):
+    """A file that is being written."""
+
+    def write(self, piece: bytes, /) -> object:
+        """Take in the next bytes."""
+
+
+class NoRejects:
+    """
+    Makes the first such row an error.
+
+    :param name: the input, for the message.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def put(self, line: int, reason: str, record: bytes) -> None:
+        """
+        Refuse a row.
+
+        :raises SixtyfourInputError: always.
+        """
+        raise bad_line(self._name, line, reason)
+
+    def drop(self, line: int, reason: str, record: bytes) -> None:
+        """Let a row go."""
+
+
+class RejectFile:
+    """
+    Writes one JSON object a row: ``line``, ``reason`` and ``text``, the row as it stood in the input.
+
+    :param file: what is written to.
+    """
+
+    def __init__(self, file: Writable) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+        self._rows = 0
+
+    def put(self, line: int, reason: str, record: bytes) -> None:
+        """Write a row."""
+        text = record.decode(errors="replace").rstrip("\r\n")
+        entry = json.dumps({"line": line, "reason": reason, "text": text}, ensure_ascii=False).encode() + b"\n"
+        self._file.write(entry)
+        self._digest.update(entry)
+        self._bytes += len(entry)
+        self._rows += 1
+
+    drop = put
+
+    def reference(self, path: str) -> dict[str, Any]:
+        """Return what is to be known of the file, in the form in which batches are told."""
+        return {"path": path, "rows": self._rows, "bytes": self._bytes, "sha256": self._digest.hexdigest()}

@@ -1,0 +1,78 @@
+"""
+Rows whose enrichment is still owed: missing from the results, or there with nothing in the columns that count.
+
+Invariant: a row of the input is repaired exactly if no row of the results has its key and something in a result
+column. Only digests of the keys that did come back are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches.keys import Keys, is_empty, key_of
+from airflow_provider_sixtyfour.batches.pieces import Piece
+from airflow_provider_sixtyfour.batches.sources import Source
+
+
+def same_columns(first: Source, other: Source) -> Source:
+    """
+    Return the other source, whose rows are to be written under the header of the first.
+
+    :raises SixtyfourInputError: if that isn't its own.
+    """
+    if other.header.rstrip() != first.header.rstrip() or other.extension != first.extension:
+        raise SixtyfourInputError(f"{other.name} has another header than {first.name}: repair them one by one.")
+    return other
+
+
+class Repair:
+    """
+    What came back, and what of an input didn't.
+
+    :param key: columns that tell one row from another, by the names that they have in input and results.
+    :param result_columns: columns of the results; a row in which all of them are empty is as good as missing. Without
+        any, every row that came back is enriched.
+    """
+
+    def __init__(self, *, key: Sequence[str], result_columns: Sequence[str] = ()) -> None:
+        self._key = key
+        self._result_columns = result_columns
+        self._enriched = Keys()
+        self.without_key = 0
+
+    def note_results(self, results: Source) -> None:
+        """
+        Take in one file of results.
+
+        :raises SixtyfourInputError: if it lacks a column; a typing error must not pay for every row again.
+        """
+        results.require((*self._key, *self._result_columns))
+        for piece in results.pieces():
+            for _, record in piece.records():
+                row = results.row(record)
+                if self._result_columns and all(is_empty(row.get(name)) for name in self._result_columns):
+                    continue
+                if (key := key_of(row, self._key)) is not None:
+                    self._enriched.add(key)
+
+    def owed(self, source: Source) -> Iterator[Piece]:
+        """
+        Give the rows of an input that are still owed.
+
+        One without a key is left out and counted: whether it came back can't be told, and it would be paid for in
+        every repair anew.
+
+        :raises SixtyfourInputError: if the input lacks a key column.
+        """
+        source.require(self._key)
+        for piece in source.pieces():
+            owed = []
+            for line, record in piece.records():
+                key = key_of(source.row(record), self._key)
+                if key is None:
+                    self.without_key += 1
+                elif key not in self._enriched:
+                    owed.append((line, record))
+            if owed:
+                yield Piece.of(owed)

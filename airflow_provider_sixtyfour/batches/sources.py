@@ -1,0 +1,83 @@
+"""
+What rows are read from: a CSV file, a file of JSON lines, or rows that another task made.
+
+Invariant: a source gives each row once, in order, as the very bytes of the file; only a header with other names, and
+JSON whose members get other names, are written anew. A row that isn't what its format asks for goes to the rejects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, Protocol
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches.columns import check_renamed
+from airflow_provider_sixtyfour.batches.csv_source import CsvSource
+from airflow_provider_sixtyfour.batches.json_source import JsonSource, lines_of
+from airflow_provider_sixtyfour.batches.pieces import Piece, whole_records
+from airflow_provider_sixtyfour.batches.rejects import Rejects
+
+EXTENSIONS = ("csv", "ndjson", "jsonl")
+
+
+class Source(Protocol):
+    """
+    Rows in pieces.
+
+    ``name`` is the input's, for messages; ``extension`` that of a file of such rows; ``header`` what it begins with.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def extension(self) -> str: ...  # noqa: D102
+    @property
+    def header(self) -> bytes: ...  # noqa: D102
+
+    def pieces(self) -> Iterator[Piece]:
+        """Give all rows, once."""
+
+    def row(self, record: bytes) -> Mapping[str, Any]:
+        """Return a record of a piece by its columns' names."""
+
+    def require(self, names: Iterable[str]) -> None:
+        """
+        Have it checked that there are columns of these names.
+
+        :raises SixtyfourInputError: if there aren't; or `pieces` does after the last row, where only then it is known.
+        """
+
+
+def open_source(stream: BinaryIO, name: str, *, rejects: Rejects, columns: Mapping[str, str] | None = None) -> Source:
+    """
+    Return the rows of a file.
+
+    :param name: its name, which tells its format.
+    :param rejects: where rows go that are no rows.
+    :param columns: other names for some columns, by the names that they have in the file.
+    :raises SixtyfourInputError: if it is of another format, or its header can't be right.
+    """
+    extension = PurePosixPath(name).suffix.lower().removeprefix(".")
+    renamed = check_renamed(columns)
+    if extension == "csv":
+        return CsvSource(stream, name, rejects=rejects, renamed=renamed)
+    if extension in EXTENSIONS:
+        pieces = whole_records(stream, name)
+        return JsonSource(pieces, name, extension, rejects=rejects, renamed=renamed)
+    endings = ", ".join(f".{one}" for one in EXTENSIONS)
+    raise SixtyfourInputError(f"{name[:120]!r} can't be read row by row: its name should end in {endings}.")
+
+
+def open_rows(rows: Any, *, rejects: Rejects, columns: Mapping[str, str] | None = None) -> Source:
+    """
+    Return rows as JSON lines; a row's line is its number.
+
+    :param rows: objects, as a list or another collection; read once, and not held as a whole.
+    :param rejects: as for `open_source`.
+    :param columns: as for `open_source`.
+    :raises SixtyfourInputError: if it is something else; `Source.pieces` raises it for a row that JSON can't say.
+    """
+    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+        raise SixtyfourInputError(f"rows should be a list of objects, not {type(rows).__name__}.")
+    return JsonSource(lines_of(rows, "rows"), "rows", "ndjson", rejects=rejects, renamed=check_renamed(columns))

@@ -1,0 +1,128 @@
+"""
+An input as batches: files that each fit a run.
+
+Invariant: every row of the input is in exactly one batch, or among the rejects, or a duplicate of a row in a batch. The
+same input gives the same batches, under the same names, byte for byte; so a second try writes again what a first one
+left. What counts is the list that is returned: a longer input may have left more files beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol, TypedDict
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches.cutting import Limits, Part, cut
+from airflow_provider_sixtyfour.batches.pieces import Piece
+from airflow_provider_sixtyfour.batches.rejects import Writable
+from airflow_provider_sixtyfour.batches.sources import Source
+
+UNDER_WAY = 4  # files that are being brought to their places while the next one is filled
+UNDER_WAY_BYTES = 16 * 1024 * 1024  # of those files; one may be larger
+
+
+class Batch(TypedDict):
+    """
+    What a task has to know of a batch: plain JSON, light enough for a thousand of them in one XCom.
+
+    ``path`` is the file's URL, ``rows`` and ``bytes`` what it holds (a header is no row), ``sha256`` the hex digest of
+    its bytes, ``index`` its place among the batches, counted from 0.
+    """
+
+    index: int
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Publication(Writable, Protocol):
+    """A file on its way to its place; used by one thread at a time."""
+
+    def commit(self) -> None:
+        """Let the file appear, in place of what may be there."""
+
+
+class Folder(Protocol):
+    """Where batches go."""
+
+    def path(self, name: str) -> str:
+        """Return the URL of a file in it."""
+
+    def publishing(self, name: str) -> AbstractContextManager[Publication]:
+        """Give a file to write and to commit; nothing is left of it if the block ends without."""
+
+
+def write_batches(
+    pieces: Iterable[Piece],
+    source: Source,
+    folder: Folder,
+    *,
+    stem: str,
+    limits: Limits,
+    max_rows: int | None = None,
+) -> list[Batch]:
+    """
+    Write rows as batches, each file whole or not at all.
+
+    :param pieces: the rows; read once, and a piece at a time.
+    :param source: where they are from: it tells the header and the format of the files.
+    :param stem: what the files' names begin with: ``{stem}-00000.csv`` is the first.
+    :param max_rows: how many rows there may be in all; ``None`` for any number.
+    :raises SixtyfourInputError: if there are more, or a row is larger than a batch may be. The batches before it are
+        written then, but nobody is told of them.
+    """
+    batches: list[Batch] = []
+    parts = cut(_guarded(pieces, source.name, max_rows), source.name, source.header, limits)
+    with ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="sixtyfour-batch") as committing:
+        under_way: deque[tuple[Future[None], int]] = deque()
+        for index, of_one in groupby(parts, key=attrgetter("batch")):
+            file_name = f"{stem}-{index:05d}.{source.extension}"
+            with ExitStack() as ending:
+                file = ending.enter_context(folder.publishing(file_name))
+                rows, size, digest = _fill(file, source.header, of_one)
+                while len(under_way) == UNDER_WAY or sum(held for _, held in under_way) > UNDER_WAY_BYTES:
+                    under_way.popleft()[0].result()
+                # A disk or a store takes longer to bring a file to its place than it takes to fill the next one.
+                under_way.append((committing.submit(_commit, file, ending.pop_all()), size))
+            path = folder.path(file_name)
+            batches.append({"index": index, "path": path, "rows": rows, "bytes": size, "sha256": digest})
+        for commit, _ in under_way:
+            commit.result()
+    return batches
+
+
+def _commit(file: Publication, ending: ExitStack) -> None:
+    with ending:
+        file.commit()
+
+
+def _fill(file: Publication, header: bytes, parts: Iterable[Part]) -> tuple[int, int, str]:
+    """Write one batch; return its rows, its bytes and their digest."""
+    file.write(header)
+    rows, size, digest = 0, len(header), hashlib.sha256(header)
+    for part in parts:
+        file.write(part.data)
+        digest.update(part.data)
+        rows += part.rows
+        size += len(part.data)
+    return rows, size, digest.hexdigest()
+
+
+def _guarded(pieces: Iterable[Piece], name: str, max_rows: int | None) -> Iterator[Piece]:
+    """Give the pieces, unless they have more rows than they may."""
+    rows = 0
+    for piece in pieces:
+        rows += len(piece.ends)
+        if max_rows is not None and rows > max_rows:
+            raise SixtyfourInputError(
+                f"{name} has more than the {max_rows:,} rows of max_rows. Raise it if they are all meant to be run: "
+                "each is billed."
+            )
+        yield piece

@@ -1,0 +1,113 @@
+"""What is owed of an input: rows that are missing in the results, or there with nothing in them."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches.rejects import NoRejects
+from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
+from airflow_provider_sixtyfour.batches.sources import open_source
+from tests.unit.api.properties import searched
+from tests.unit.batches.test_splitting_csv import written
+
+INPUT = b'name,email\nOne,1@x\n"Two, Ltd",2@x\nThree,3@x\nFour,\nFive,5@x\n'
+
+
+def opened(content, name="leads.csv", **more):
+    return open_source(BytesIO(content), name, rejects=NoRejects(name), **more)
+
+
+def owed(source, *results, key=("email",), result_columns=(), **more):
+    """Return the records that are owed, and the repair."""
+    repair = Repair(key=key, result_columns=result_columns)
+    for name, content in results:
+        repair.note_results(opened(content, name))
+    pieces = list(repair.owed(opened(source, **more)))
+    return b"".join(piece.data for piece in pieces), repair
+
+
+def test_missing_rows_and_rows_with_nothing_in_them_are_owed():
+    first = ("first.csv", b"email,phone,title\n1@x,555,\n2@x, ,\n")
+    second = ("second.ndjson", b'{"email": "3@x", "phone": null, "title": ""}\n{"email": "5@x", "title": "x"}\n')
+
+    assert owed(INPUT, first, second, result_columns=("phone", "title"))[0] == b'"Two, Ltd",2@x\nThree,3@x\n'
+    assert owed(INPUT, first, second, result_columns=("phone",))[0] == b'"Two, Ltd",2@x\nThree,3@x\nFive,5@x\n'
+    assert owed(INPUT, first, second)[0] == b""
+    assert owed(INPUT, first)[0] == b"Three,3@x\nFive,5@x\n"
+
+
+def test_a_row_without_a_key_is_left_out_and_counted():
+    records, repair = owed(INPUT)
+
+    assert b"Four" not in records
+    assert records.count(b"\n") == 4
+    assert repair.without_key == 1
+
+
+def test_a_row_that_came_back_twice_is_enriched_if_one_of_them_is():
+    for rows in ("2@x,\n2@x,555\n", "2@x,555\n2@x,\n"):
+        results = ("results.csv", b"email,phone\n" + rows.encode())
+        assert b"Two" not in owed(INPUT, results, result_columns=("phone",))[0]
+
+
+def test_the_input_has_its_columns_renamed_as_it_was_for_the_split():
+    source = b"Mail\n1@x\n2@x\n"
+    assert owed(source, ("r.csv", b"email\n1@x\n"), columns={"Mail": "email"})[0] == b"2@x\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "results", "said"),
+    [
+        (b"mail\n1@x\n", b"email,phone\n", "leads.csv has no column 'email'; it has 'mail'"),
+        (INPUT, b"mail,phone\n1@x,1\n", "results.csv has no column 'email'; it has 'mail', 'phone'"),
+        (INPUT, b"email,telephone\n1@x,1\n", "results.csv has no column 'phone'; it has 'email', 'telephone'"),
+        (INPUT, b"email,phone\n1@x,1\n2\n", "results.csv, line 3: the header has 2 cells, this row 1"),
+    ],
+)
+def test_a_column_that_is_not_there_pays_for_nothing_again(source, results, said):
+    with pytest.raises(SixtyfourInputError, match=said):
+        owed(source, ("results.csv", results), result_columns=("phone",))
+
+
+def test_a_column_that_no_json_row_has_pays_for_nothing_again():
+    with pytest.raises(SixtyfourInputError, match="has no column 'phone'"):
+        owed(INPUT, ("results.ndjson", b'{"email": "1@x", "telephone": 1}\n'), result_columns=("phone",))
+    assert owed(INPUT, ("results.ndjson", b""), result_columns=("phone",))[0].count(b"\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("b.csv", b"a,c\n"), ("b.csv", b"b,a\n"), ("b.ndjson", b""), ("b.csv", b"a\n")]
+)
+def test_inputs_that_cannot_be_one_file(name, content):
+    with pytest.raises(SixtyfourInputError, match=rf"{name} has another header than a\.csv: repair them one by one"):
+        same_columns(opened(b"a,b\n", "a.csv"), opened(content, name))
+    assert same_columns(opened(b"a,b\n", "a.csv"), opened(b"a,b\r\n", "b.csv")).name == "b.csv"
+
+
+@searched
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "1", "2", "3", "4,5", '"']), st.text(max_size=3)), max_size=12),
+    st.lists(st.tuples(st.sampled_from(["", "1", "2", "3", "4,5", '"']), st.sampled_from(["", " ", "x"])), max_size=12),
+    st.booleans(),
+)
+def test_what_is_owed_and_what_came_back_are_the_whole_input(rows, came_back, as_json):
+    rows = [(key, "".join(letter for letter in text if letter.isprintable())) for key, text in rows]
+    content = written([("id", "text"), *rows])
+    results = written([("found", "id"), *((found, key) for key, found in came_back)])
+    name = "results.csv"
+    if as_json:
+        lines = [json.dumps({"id": key, "found": found or None}) for key, found in came_back]
+        name, results = "results.jsonl", "\n".join(lines).encode()
+    done = {key for key, found in came_back if found.strip()}
+
+    records, repair = owed(content, (name, results), key=("id",), result_columns=("found",))
+
+    wanted = [row for row in rows if row[0] and row[0] not in done]
+    assert b"id,text\r\n" + records == written([("id", "text"), *wanted])
+    assert repair.without_key == sum(not key for key, _ in rows)
