@@ -27,7 +27,10 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "operators": [
-            {"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.operators.sixtyfour"]},
+            {
+                "integration-name": "Sixtyfour",
+                "python-modules": [f"{_PACKAGE}.operators.sixtyfour", f"{_PACKAGE}.operators.batches"],
+            },
         ],
         "sensors": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.sensors.sixtyfour"]}],
         "hooks": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.hooks.sixtyfour"]}],

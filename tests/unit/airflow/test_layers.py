@@ -15,9 +15,10 @@ NAME = PACKAGE.name
 FACE = ("operators", "sensors", "triggers", "transfers", "decorators", "links")
 # What each layer may import of the package, itself included.
 MAY_IMPORT = {
-    **{folder: {*FACE, "hooks", "monitor", "stores", "api"} for folder in FACE},
+    **{folder: {*FACE, "hooks", "monitor", "batches", "stores", "api"} for folder in FACE},
     "hooks": {"hooks", "api"},
     "monitor": {"monitor", "api"},
+    "batches": {"batches", "api"},
     "stores": {"stores"},
     "api": {"api"},
     "emulator": {"emulator", "api"},
@@ -71,6 +72,7 @@ def test_the_face_of_airflow_builds_no_url_and_reads_no_answer():
 
 LIGHT = [
     f"{NAME}.operators.sixtyfour",
+    f"{NAME}.operators.batches",
     f"{NAME}.sensors.sixtyfour",
     f"{NAME}.transfers.sixtyfour_to_object_storage",
     f"{NAME}.transfers.object_storage_to_sixtyfour",

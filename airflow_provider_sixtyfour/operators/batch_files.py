@@ -1,0 +1,230 @@
+"""
+Batches between object stores: opens inputs, has `batches` read and cut them, and publishes what comes of it.
+
+An input is read as it comes, without a copy of it on local disk; a batch appears in one step.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from itertools import chain
+from os import PathLike
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches.columns import check_names
+from airflow_provider_sixtyfour.batches.cutting import Limits
+from airflow_provider_sixtyfour.batches.rejects import NoRejects, RejectFile, Rejects
+from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
+from airflow_provider_sixtyfour.batches.sieve import Sieve
+from airflow_provider_sixtyfour.batches.sources import open_rows, open_source
+from airflow_provider_sixtyfour.batches.splitting import write_batches
+from airflow_provider_sixtyfour.stores.in_parts import PartSenders
+from airflow_provider_sixtyfour.stores.publishing import publishing
+from airflow_provider_sixtyfour.transfers.destination import object_storage_path
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_sixtyfour.batches.pieces import Piece
+    from airflow_provider_sixtyfour.batches.sources import Source
+    from airflow_provider_sixtyfour.batches.splitting import Batch, Publication
+
+READ_AHEAD = 4 * 1024 * 1024  # bytes that are asked of a store at a time; a store's own default may be 50 MiB
+
+log = logging.getLogger(__name__)
+
+
+def split(
+    *,
+    source: str | ObjectStoragePath | None,
+    rows: Any,
+    destination: str | ObjectStoragePath,
+    columns: Mapping[str, str] | None,
+    unique_by: str | Sequence[str],
+    required: str | Sequence[str],
+    check: Callable[[Mapping[str, Any]], str | None] | None,
+    rejects: str | ObjectStoragePath | None,
+    batch_rows: int | str,
+    batch_bytes: int | str,
+    max_rows: int | str | None,
+) -> tuple[list[Batch], dict[str, Any]]:
+    """
+    Split a file, or rows; see `SixtyfourSplitInputOperator` for the parameters.
+
+    :returns: the batches, and a summary.
+    :raises SixtyfourInputError: if a parameter or the input can't be right.
+    """
+    if (source is None) == (rows is None):
+        raise SixtyfourInputError("Give source or rows, and not both: a split has one input.")
+    limits, most = _limits(batch_rows, batch_bytes), _most_rows(max_rows)
+    keys, needed = check_names(unique_by, "unique_by"), check_names(required, "required")
+    folder = object_storage_path(destination, "destination")
+    path = None if source is None else object_storage_path(source, "source")
+    name = "rows" if path is None else str(path)
+    with ExitStack() as ending, _rejecting(rejects, name) as taken:
+        if path is None:
+            opened = open_rows(rows, rejects=taken, columns=columns)
+        else:
+            opened = open_source(ending.enter_context(_opened(path)), name, rejects=taken, columns=columns)
+        sieve = Sieve(opened, unique_by=keys, required=needed, check=check, rejects=taken)
+        batches = _write(sieve.pieces(), opened, folder, stem=_stem(name), limits=limits, max_rows=most)
+    summary = {**_totals(batches), "duplicates": sieve.duplicates, "rejects": None}
+    if isinstance(taken, RejectFile):
+        summary["rejects"] = taken.reference(str(rejects))
+    log.info("Split %s: %s", name, summary)
+    return batches, summary
+
+
+def repair(
+    *,
+    source: Any,
+    results: Any,
+    destination: str | ObjectStoragePath,
+    key: str | Sequence[str],
+    result_columns: str | Sequence[str],
+    columns: Mapping[str, str] | None,
+    batch_rows: int | str,
+    batch_bytes: int | str,
+    max_rows: int | str | None,
+) -> tuple[list[Batch], dict[str, Any]]:
+    """
+    Write what is still owed; see `SixtyfourRepairInputOperator` for the parameters.
+
+    :returns: the batches, and a summary.
+    :raises SixtyfourInputError: if a parameter or a file can't be right.
+    """
+    limits, most = _limits(batch_rows, batch_bytes), _most_rows(max_rows)
+    keys = check_names(key, "key")
+    if not keys:
+        raise SixtyfourInputError("key should name the columns that tell one row from another.")
+    owed = Repair(key=keys, result_columns=check_names(result_columns, "result_columns"))
+    folder = object_storage_path(destination, "destination")
+    inputs, came_back = _paths(source, "source"), _paths(results, "results")
+    for file in _each(came_back):
+        owed.note_results(file)
+    sources = _each(inputs, columns)
+    first = next(sources, None)
+    batches: list[Batch] = []
+    if first is not None:
+        others = (owed.owed(same_columns(first, other)) for other in sources)
+        batches = _write(
+            chain(owed.owed(first), chain.from_iterable(others)),
+            first,
+            folder,
+            stem=f"{_stem(first.name)}-repair",
+            limits=limits,
+            max_rows=most,
+        )
+    summary = {**_totals(batches), "without_key": owed.without_key}
+    log.info("Owed of %s: %s", first.name if first else "nothing", summary)
+    return batches, summary
+
+
+class _Folder:
+    """A folder in an object store."""
+
+    def __init__(self, path: ObjectStoragePath, senders: PartSenders) -> None:
+        self._path = path
+        self._senders = senders
+
+    def path(self, name: str) -> str:
+        return str(self._path / name)
+
+    def publishing(self, name: str) -> AbstractContextManager[Publication]:
+        path = self._path / name
+        return publishing(path.fs, path.path, senders=self._senders)
+
+
+def _write(pieces: Iterable[Piece], source: Source, folder: ObjectStoragePath, **more: Any) -> list[Batch]:
+    """Write batches to a folder; parameters are those of `write_batches`."""
+    with closing(PartSenders()) as senders:
+        return write_batches(pieces, source, _Folder(folder, senders), **more)
+
+
+@contextmanager
+def _rejecting(value: str | ObjectStoragePath | None, name: str) -> Iterator[Rejects]:
+    """
+    Give what takes the rejects of an input: a file, which appears when all has gone well, or an error.
+
+    :param value: the file's path.
+    :param name: the input, for messages.
+    """
+    if value is None:
+        yield NoRejects(name)
+        return
+    path = object_storage_path(value, "rejects")
+    with publishing(path.fs, path.path) as publication:
+        yield RejectFile(publication)
+        publication.commit()
+
+
+@contextmanager
+def _opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
+    """
+    Give the bytes of a file, as they come.
+
+    :raises SixtyfourInputError: if there is no such file.
+    """
+    try:
+        stream = path.open("rb", block_size=READ_AHEAD)
+    except FileNotFoundError:
+        raise SixtyfourInputError(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise SixtyfourInputError(f"{path} is a folder, not a file.") from None
+    with stream:
+        yield cast("BinaryIO", stream)
+
+
+def _each(paths: Iterable[ObjectStoragePath], columns: Mapping[str, str] | None = None) -> Iterator[Source]:
+    """Give files as sources, each open until the next is asked for."""
+    for path in paths:
+        with _opened(path) as stream:
+            yield open_source(stream, str(path), rejects=NoRejects(str(path)), columns=columns)
+
+
+def _paths(value: Any, name: str) -> list[ObjectStoragePath]:
+    """
+    Return the paths of a URL, a reference, or any nesting of these.
+
+    :raises SixtyfourInputError: for anything else.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("path")
+    elif value is None:  # what a mapped task leaves that was skipped
+        return []
+    elif isinstance(value, Iterable) and not isinstance(value, str | PathLike):
+        return [path for one in value for path in _paths(one, name)]
+    return [object_storage_path(value, name)]
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
+
+
+def _totals(batches: Sequence[Batch]) -> dict[str, Any]:
+    return {"batches": len(batches), "rows": sum(batch["rows"] for batch in batches)}
+
+
+def _limits(rows: Any, size: Any) -> Limits:
+    return Limits(rows=_number(rows), bytes=_number(size))
+
+
+def _most_rows(value: Any) -> int | None:
+    """
+    Read ``max_rows``.
+
+    :raises SixtyfourInputError: if it is no number of rows.
+    """
+    most = _number(value)
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        raise SixtyfourInputError(f"max_rows should be a number of rows, or None for no limit, not {value!r:.60}.")
+    return most
+
+
+def _number(value: Any) -> Any:
+    """Return a number that a template has rendered as text; all else as it is."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value

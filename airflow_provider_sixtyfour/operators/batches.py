@@ -1,0 +1,275 @@
+"""
+Operators, and functions for TaskFlow: split an input into batches, and find what is still owed of one.
+
+Both return light references, to be mapped over: ``.expand(source=split.output)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_sixtyfour.batches.cutting import BATCH_BYTES, BATCH_ROWS
+from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.json_file import read_json_file
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_sixtyfour.batches.splitting import Batch
+
+
+def split_input(
+    *,
+    source: str | ObjectStoragePath | None = None,
+    rows: Any = None,
+    destination: str | ObjectStoragePath,
+    columns: Mapping[str, str] | None = None,
+    unique_by: str | Sequence[str] = (),
+    required: str | Sequence[str] = (),
+    check: Callable[[Mapping[str, Any]], str | None] | None = None,
+    rejects: str | ObjectStoragePath | None = None,
+    batch_rows: int = BATCH_ROWS,
+    batch_bytes: int = BATCH_BYTES,
+    max_rows: int | None = None,
+) -> list[Batch]:
+    """
+    Split an input into batches, as `SixtyfourSplitInputOperator` does; parameters and value are the same.
+
+    :raises SixtyfourInputError: if a parameter or the input can't be right.
+    """
+    from airflow_provider_sixtyfour.operators.batch_files import split
+
+    return split(
+        source=source,
+        rows=rows,
+        destination=destination,
+        columns=columns,
+        unique_by=unique_by,
+        required=required,
+        check=check,
+        rejects=rejects,
+        batch_rows=batch_rows,
+        batch_bytes=batch_bytes,
+        max_rows=max_rows,
+    )[0]
+
+
+def repair_input(
+    *,
+    source: Any,
+    results: Any,
+    destination: str | ObjectStoragePath,
+    key: str | Sequence[str],
+    result_columns: str | Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    batch_rows: int = BATCH_ROWS,
+    batch_bytes: int = BATCH_BYTES,
+    max_rows: int | None = None,
+) -> list[Batch]:
+    """
+    Write what is still owed of an input, as `SixtyfourRepairInputOperator` does; parameters and value are the same.
+
+    :raises SixtyfourInputError: if a parameter or a file can't be right.
+    """
+    from airflow_provider_sixtyfour.operators.batch_files import repair
+
+    return repair(
+        source=source,
+        results=results,
+        destination=destination,
+        key=key,
+        result_columns=result_columns,
+        columns=columns,
+        batch_rows=batch_rows,
+        batch_bytes=batch_bytes,
+        max_rows=max_rows,
+    )[0]
+
+
+class SixtyfourSplitInputOperator(BaseOperator):
+    """
+    Split an input into batches, each a file that one run can take.
+
+    The input is read once, in constant memory. A batch ends where a row ends, and has the input's header; the rows are
+    the input's own bytes. The same input gives the same files, so that a retry writes them again.
+
+    :param source: a file with a row a line: ``.csv`` (UTF-8, with a header, separated by commas), ``.ndjson`` or
+        ``.jsonl``, as a URL: ``s3://conn_id@bucket/leads.csv``, ``gs://…``, ``abfs://…``, ``file:///…``. (templated)
+    :param rows: instead, rows that an upstream task made: a list of objects, JSON text, or the path of a ``.json`` file
+        beside the Dag; they become ``.ndjson`` files. (templated)
+    :param destination: the folder to write to, as a URL. It should be this input's own, such as
+        ``…/{{ run_id }}/``: a file of the same name there is replaced. (templated)
+    :param columns: other names for some columns: ``{"Company Name": "company"}``. All parameters below go by the new
+        ones. (templated)
+    :param unique_by: columns of which no two rows may have the same text: the first row is kept, the others are
+        dropped. A row in which they are all empty is kept. Takes about 15 MB for a million rows. (templated)
+    :param required: columns that must not be empty. (templated)
+    :param check: a function that takes a row, as a mapping, and returns ``None``, or the reason why it can't be sent.
+    :param rejects: a file to write, as a URL, for rows that lack cells or are no JSON, lack something required, fail
+        the check, or are duplicates: one JSON object a row, with ``line``, ``reason`` and ``text``. Without, the first
+        such row fails the task, but for duplicates. (templated)
+    :param batch_rows: rows of a batch, 100,000 at most, as the API takes. Default 5,000: 200 batches of a million
+        rows, far from the 1,024 tasks that ``[core] max_map_length`` lets one task map to; and a run that fails costs
+        a small part of the whole. (templated)
+    :param batch_bytes: bytes of a batch, 100,000,000 at most. Default 50,000,000. (templated)
+    :param max_rows: fail if there are more rows than this to send, before anything is sent. (templated)
+
+    :returns: a list with, for each batch, its ``index``, ``path``, ``rows``, ``bytes`` and ``sha256``; empty if the
+        input has no rows. XCom ``summary`` has the counts: ``batches``, ``rows``, ``duplicates``, and the file of
+        ``rejects``.
+    :raises AirflowFailException: if a parameter or the input can't be right; the message names the line.
+    """
+
+    template_fields: Sequence[str] = (
+        "source",
+        "rows",
+        "destination",
+        "columns",
+        "unique_by",
+        "required",
+        "rejects",
+        "batch_rows",
+        "batch_bytes",
+        "max_rows",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json", "columns": "json"}
+    ui_color = "#e8e4fb"
+
+    def __init__(
+        self,
+        *,
+        destination: str | ObjectStoragePath,
+        source: str | ObjectStoragePath | None = None,
+        rows: Any = None,
+        columns: Mapping[str, str] | None = None,
+        unique_by: str | Sequence[str] = (),
+        required: str | Sequence[str] = (),
+        check: Callable[[Mapping[str, Any]], str | None] | None = None,
+        rejects: str | ObjectStoragePath | None = None,
+        batch_rows: int | str = BATCH_ROWS,
+        batch_bytes: int | str = BATCH_BYTES,
+        max_rows: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.destination = destination
+        self.source = source
+        self.rows = rows
+        self.columns = columns
+        self.unique_by = unique_by
+        self.required = required
+        self.check = check
+        self.rejects = rejects
+        self.batch_rows = batch_rows
+        self.batch_bytes = batch_bytes
+        self.max_rows = max_rows
+
+    def execute(self, context: Context) -> list[Batch]:
+        """Read, cut and write."""
+        from airflow_provider_sixtyfour.operators.batch_files import split
+
+        with failing_for_good():
+            batches, summary = split(
+                source=self.source,
+                rows=read_json_file(self, self.rows, context, "rows"),
+                destination=self.destination,
+                columns=self.columns,
+                unique_by=self.unique_by,
+                required=self.required,
+                check=self.check,
+                rejects=self.rejects,
+                batch_rows=self.batch_rows,
+                batch_bytes=self.batch_bytes,
+                max_rows=self.max_rows,
+            )
+        context["ti"].xcom_push(key="summary", value=summary)
+        return batches
+
+
+class SixtyfourRepairInputOperator(BaseOperator):
+    """
+    Write the rows of an input whose enrichment is still owed, as the batches of the next, smaller attempt.
+
+    A row is owed if no row of the results has its key, or if one has but all its result columns are empty.
+
+    :param source: what was sent: a file's URL, the references that ``SixtyfourSplitInputOperator`` returns, or a list
+        of either. (templated)
+    :param results: what came back, as ``.csv``, ``.ndjson`` or ``.jsonl``: a file's URL, the references that
+        ``SixtyfourToObjectStorageOperator`` returns, or a list of either, also nested as mapped tasks return them. With
+        an empty list every row is owed. (templated)
+    :param destination: the folder to write to, as a URL. (templated)
+    :param key: columns whose text tells one row from another, such as ``email``, by the names that they have in the
+        results. A row in which they are all empty is left out: whether it came back can't be told. (templated)
+    :param result_columns: columns of the results; a row that came back with all of them empty is owed. Without any, a
+        row that came back is done. (templated)
+    :param columns: other names for some columns of the input, as for the split; not if ``source`` is its batches.
+        (templated)
+    :param batch_rows: rows of a batch, as for the split. (templated)
+    :param batch_bytes: bytes of a batch, as for the split. (templated)
+    :param max_rows: fail if more rows than this are owed, before anything is sent. (templated)
+
+    :returns: references as ``SixtyfourSplitInputOperator`` returns them; an empty list if nothing is owed, over which a
+        mapped task is skipped. XCom ``summary`` has the counts: ``batches``, ``rows``, ``without_key``.
+    :raises AirflowFailException: if a parameter or a file can't be right; the message names the line.
+    """
+
+    template_fields: Sequence[str] = (
+        "source",
+        "results",
+        "destination",
+        "key",
+        "result_columns",
+        "columns",
+        "batch_rows",
+        "batch_bytes",
+        "max_rows",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "results": "json", "columns": "json"}
+    ui_color = "#e8e4fb"
+
+    def __init__(
+        self,
+        *,
+        source: Any,
+        results: Any,
+        destination: str | ObjectStoragePath,
+        key: str | Sequence[str],
+        result_columns: str | Sequence[str] = (),
+        columns: Mapping[str, str] | None = None,
+        batch_rows: int | str = BATCH_ROWS,
+        batch_bytes: int | str = BATCH_BYTES,
+        max_rows: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.results = results
+        self.destination = destination
+        self.key = key
+        self.result_columns = result_columns
+        self.columns = columns
+        self.batch_rows = batch_rows
+        self.batch_bytes = batch_bytes
+        self.max_rows = max_rows
+
+    def execute(self, context: Context) -> list[Batch]:
+        """Read what came back, then write what didn't."""
+        from airflow_provider_sixtyfour.operators.batch_files import repair
+
+        with failing_for_good():
+            batches, summary = repair(
+                source=self.source,
+                results=self.results,
+                destination=self.destination,
+                key=self.key,
+                result_columns=self.result_columns,
+                columns=self.columns,
+                batch_rows=self.batch_rows,
+                batch_bytes=self.batch_bytes,
+                max_rows=self.max_rows,
+            )
+        context["ti"].xcom_push(key="summary", value=summary)
+        return batches
