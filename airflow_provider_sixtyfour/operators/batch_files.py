@@ -170,6 +170,8 @@ def _opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
     :raises SixtyfourInputError: if there is no such file.
     """
     try:
+        if path.is_dir():  # some stores would open it
+            raise IsADirectoryError
         stream = path.open("rb", block_size=READ_AHEAD)
     except FileNotFoundError:
         raise SixtyfourInputError(f"There is no file {path}.") from None

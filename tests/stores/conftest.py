@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tests.unit.airflow.conftest import (  # noqa: F401 - fixtures
     keys,
     logs,
     no_pauses,
+    until,
 )
 
 _running: dict[str, StoreServer] = {}
@@ -81,6 +83,16 @@ def place(
     if name not in _running:
         _running[name] = STARTS[name](processes, tmp_path_factory.mktemp(name))
         os.environ.update(_running[name].environment)
-        if name != "s3":
-            ObjectStoragePath(_running[name].url).fs.mkdir(BUCKET)
+        store = ObjectStoragePath(_running[name].url).fs
+        if name == "s3":
+            until(lambda: _has_bucket(store))  # it makes its bucket a moment after it answers
+        else:
+            store.mkdir(BUCKET)
     return Place(_running[name], f"{_running[name].url}/{uuid.uuid4().hex}")
+
+
+def _has_bucket(s3: Any) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        s3.call_s3("head_bucket", Bucket=BUCKET)
+        return True
+    return False
