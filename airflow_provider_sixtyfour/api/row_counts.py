@@ -35,11 +35,18 @@ class _Mark:
 
 
 class CsvRows:
-    """Rows of a CSV file below its header; a quoted field may span lines, an empty line is no row."""
+    """
+    Rows of a CSV file below its header; a quoted field may span lines, an empty line is no row.
 
-    # What decides: quotes, ends of lines, and the mark that `feed` puts before the end of an empty line.
-    _REST = bytes(set(range(256)) - set(b'"\n\0'))
+    Nothing here is done byte by byte, or line by line where there are no empty ones: a file of quoted texts passes at
+    some hundred megabytes in a second.
+    """
+
+    _SHAPE = bytes(set(range(256)) - set(b'",\n'))  # all but this is deleted to see a file's shape
+    _EXACT_SHAPE = bytes(set(range(256)) - set(b'"\n\0'))
+    # Three times as fast as `in` and `replace` find two bytes.
     _EMPTY_LINE = re.compile(rb"\n(?=\n)")
+    _LONE_RETURN = re.compile(rb"\r(?!\n)")
 
     def __init__(self) -> None:
         self._mark = _Mark()
@@ -55,28 +62,39 @@ class CsvRows:
         if b"\r" in chunk:
             if chunk.endswith(b"\r"):  # half of a line end, maybe
                 chunk, self._held = chunk[:-1], b"\r"
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        self._count(chunk)
+            if self._LONE_RETURN.search(chunk):
+                chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            else:
+                chunk = chunk.translate(None, b"\r")
+        if chunk:
+            self._count(chunk)
 
     def _count(self, chunk: bytes) -> None:
-        if not chunk:
-            return
-        if b"\0" in chunk:
-            chunk = chunk.replace(b"\0", b"x")
-        at_line_start, self._at_line_start = self._at_line_start, chunk.endswith(b"\n")
-        chunk = self._EMPTY_LINE.sub(b"\n\0", chunk)  # three times as fast as `in` or `replace` finds two line ends
-        if at_line_start and chunk.startswith(b"\n"):
-            chunk = b"\0" + chunk
-        if b'"' not in chunk:
-            if not self._is_quoted:
-                self._records += chunk.count(b"\n") - chunk.count(b"\0")
-            return
-        # Two quotes with no line end between them open and close, or the other way round: nothing is left of them.
-        shape = chunk.translate(None, self._REST).replace(b'""', b"")
-        parts = shape.split(b'"')
-        for part in parts[self._is_quoted :: 2]:
-            self._records += part.count(b"\n") - part.count(b"\0")
+        begins_empty = self._at_line_start and chunk.startswith(b"\n")
+        self._at_line_start = chunk.endswith(b"\n")
+        was_quoted = self._is_quoted
+        outside = b"" if was_quoted else chunk
+        if b'"' in chunk:
+            outside = self._outside(chunk, self._SHAPE, b",")
+        # In its shape a line of one cell looks empty too: that is looked at more closely.
+        if begins_empty or self._EMPTY_LINE.search(outside):
+            self._is_quoted = was_quoted
+            outside = self._outside(self._marked(chunk, begins_empty), self._EXACT_SHAPE, b"")
+            self._records -= outside.count(b"\0")
+        self._records += outside.count(b"\n")
+
+    def _outside(self, chunk: bytes, rest: bytes, between: bytes) -> bytes:
+        """Return the shape of what is outside of quotes."""
+        # Two quotes with nothing that counts between them open and close, or close and open: nothing is left of them.
+        parts = chunk.translate(None, rest).replace(b'""', b"").split(b'"')
+        outside = between.join(parts[self._is_quoted :: 2])
         self._is_quoted ^= len(parts) % 2 == 0
+        return outside
+
+    def _marked(self, chunk: bytes, begins_empty: bool) -> bytes:
+        """Put a NUL before the end of each empty line."""
+        chunk = self._EMPTY_LINE.sub(b"\n\0", chunk.replace(b"\0", b"x"))
+        return b"\0" + chunk if begins_empty else chunk
 
     def rows(self) -> int:
         """Return the number of rows."""
