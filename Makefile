@@ -7,6 +7,7 @@
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
+#   make bench-transfer  how fast result files land, beside curl and boto3; TRANSFER="--mebibytes 200" for less
 # All that these make lies under the clone; `make clean` removes it.
 
 PYTHON := $(shell for each in python3.11 python3; do $$each -c '' 2>/dev/null && { echo $$each; break; }; done)
@@ -32,6 +33,7 @@ WAITING :=
 STORES := .venvs/stores
 STORES_PACKAGES := nodejs npm
 AZURITE_VERSION := 3.37.0
+TRANSFER :=
 # Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
 NEWER_ANYWAY := apache-airflow-providers-common-compat
 
@@ -46,7 +48,7 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting clean
+.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-transfer clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -95,6 +97,9 @@ bench: $(VENV)/.installed
 
 bench-waiting: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks.waiting $(WAITING)
+
+bench-transfer: $(STORES)/.installed
+	$(STORES)/bin/python -m benchmarks.transfer $(TRANSFER)
 
 clean:
 	rm -rf .venv .venvs .cache .airflow .tmp demo-output

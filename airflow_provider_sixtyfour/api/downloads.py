@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.settings import Settings
 
 # Bytes. As much as this of what has arrived is lost when a connection breaks: urllib3 gives whole chunks only.
-CHUNK = 64 * 1024
+CHUNK = 256 * 1024
 FRUITLESS_TRIES = 6  # in a row that bring not one byte
 _PORTS = {"http": 80, "https": 443}
 _EXPIRED = {401, 403, 404, 410}  # what storage hosts answer to a link that is no longer good

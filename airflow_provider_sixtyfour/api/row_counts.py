@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Protocol
 
@@ -44,8 +45,7 @@ class CsvRows:
 
     _SHAPE = bytes(set(range(256)) - set(b'",\n'))  # all but this is deleted to see a file's shape
     _EXACT_SHAPE = bytes(set(range(256)) - set(b'"\n\0'))
-    # Three times as fast as `in` and `replace` find two bytes.
-    _EMPTY_LINE = re.compile(rb"\n(?=\n)")
+    _EMPTY_LINES = re.compile(rb"\n(?=\n)")
     _LONE_RETURN = re.compile(rb"\r(?!\n)")
 
     def __init__(self) -> None:
@@ -70,18 +70,28 @@ class CsvRows:
             self._count(chunk)
 
     def _count(self, chunk: bytes) -> None:
-        begins_empty = self._at_line_start and chunk.startswith(b"\n")
-        self._at_line_start = chunk.endswith(b"\n")
+        was_at_line_start, self._at_line_start = self._at_line_start, chunk.endswith(b"\n")
+        begins_empty = was_at_line_start and chunk.startswith(b"\n")
+        if b'"' not in chunk:
+            if not self._is_quoted:
+                self._records += self._plain_lines(chunk, begins_empty)
+            return
         was_quoted = self._is_quoted
-        outside = b"" if was_quoted else chunk
-        if b'"' in chunk:
-            outside = self._outside(chunk, self._SHAPE, b",")
+        outside = self._outside(chunk, self._SHAPE, b",")
         # In its shape a line of one cell looks empty too: that is looked at more closely.
-        if begins_empty or self._EMPTY_LINE.search(outside):
+        if begins_empty or b"\n\n" in outside:
             self._is_quoted = was_quoted
             outside = self._outside(self._marked(chunk, begins_empty), self._EXACT_SHAPE, b"")
             self._records -= outside.count(b"\0")
         self._records += outside.count(b"\n")
+
+    @staticmethod
+    def _plain_lines(chunk: bytes, begins_empty: bool) -> int:
+        """Return how many lines that aren't empty end in a chunk without quotes."""
+        lines = io.BytesIO(chunk).readlines()  # faster than anything else that finds line ends
+        ends_of_lines = len(lines) - (not chunk.endswith(b"\n"))
+        ends_a_line_before = chunk.startswith(b"\n") and not begins_empty
+        return ends_of_lines - lines.count(b"\n") + ends_a_line_before
 
     def _outside(self, chunk: bytes, rest: bytes, between: bytes) -> bytes:
         """Return the shape of what is outside of quotes."""
@@ -93,7 +103,7 @@ class CsvRows:
 
     def _marked(self, chunk: bytes, begins_empty: bool) -> bytes:
         """Put a NUL before the end of each empty line."""
-        chunk = self._EMPTY_LINE.sub(b"\n\0", chunk.replace(b"\0", b"x"))
+        chunk = self._EMPTY_LINES.sub(b"\n\0", chunk.replace(b"\0", b"x"))
         return b"\0" + chunk if begins_empty else chunk
 
     def rows(self) -> int:

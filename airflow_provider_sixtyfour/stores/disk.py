@@ -14,6 +14,8 @@ import os
 import secrets
 from hashlib import blake2b
 
+WRITE_BACK = 8 * 1024 * 1024  # bytes
+
 
 class OnDisk:
     """
@@ -31,17 +33,20 @@ class OnDisk:
         self._prefix = f".sixtyfour-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}-"
         self._remove_leftovers()
         self._file = self._create()
+        self._begun = 0  # bytes that Linux was told to bring to disk
 
     def write(self, piece: bytes) -> None:
         """Append a piece."""
         view = memoryview(piece)
         while view:
             view = view[self._file.write(view) :]
+        self._begin_write_back()
 
     def start_over(self) -> None:
         """Empty the temporary file."""
         self._file.seek(0)
         self._file.truncate()
+        self._begun = 0
 
     def commit(self) -> None:
         """Bring the file to disk, then to its name."""
@@ -60,6 +65,19 @@ class OnDisk:
         self._file.close()
         with contextlib.suppress(OSError):
             os.unlink(self._file.name)
+
+    def _begin_write_back(self) -> None:
+        """
+        Have Linux begin to bring to disk what was written, so that the sync in the end finds nothing much to do.
+
+        ``POSIX_FADV_DONTNEED`` begins it and waits for nothing. What its name says, to keep no copy in memory, concerns
+        what is on disk already: nothing of this.
+        """
+        written = self._file.tell()
+        if written - self._begun >= WRITE_BACK and hasattr(os, "posix_fadvise"):  # macOS has none
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._file.fileno(), self._begun, written - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = written
 
     def _create(self) -> io.FileIO:
         """Return a new temporary file, locked."""

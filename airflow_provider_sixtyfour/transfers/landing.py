@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.transfers.tally import Tally
 
 VERIFY = ("warn", "strict")
-PIECE = 1024 * 1024  # bytes that are counted and written at a time
+PIECE = 256 * 1024  # bytes that are counted and written at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,10 +282,9 @@ class _Target:
         piece = b"".join(self._collected)
         self._collected.clear()
         self._collected_bytes = 0
-        if piece:
-            self._tally.feed(piece)
-            self._publication.write(piece)
-            self._progress.at(self._tally.bytes, lambda: self._tally.rows)
+        self._tally.feed(piece)
+        self._publication.write(piece)
+        self._progress.at(self._tally.bytes, lambda: self._tally.rows)
 
     def start_over(self) -> None:
         self._collected.clear()

@@ -28,7 +28,7 @@ from tests.unit.api.conftest import plain_settings
 from tests.unit.api.servers import Reply, Request, Server, closed_port
 
 MIB = 1024 * 1024
-CONTENT = bytes(range(256)) * 4 * 1000 + b"the end"  # 1000 KiB and a little
+CONTENT = bytes(range(256)) * 4 * 4000 + b"the end"  # 4000 KiB and a little
 API = "http://127.0.0.1:1"
 
 
