@@ -44,7 +44,7 @@ def test_a_file_goes_up_and_a_run_reads_it(emulator, tmp_path, name, logs):
     [run] = emulator.runs()
     assert (run["rows"], run["status"]) == (2, "completed")
     assert len(uploads(emulator)) == 1
-    assert f"({path.stat().st_size} bytes) as {handle}" in " ".join(logs.texts())
+    assert f"(2 rows, {path.stat().st_size} bytes) as {handle}" in " ".join(logs.texts())
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,60 @@ def test_a_file_that_the_api_refuses_fails_for_good_after_one_request(emulator, 
     assert len(uploads(emulator)) == 1
 
 
+BROKEN = [
+    ("leads.csv", 'name,city\nA,B\n"C,D\nE,F\n', "leads.csv, line 3: a quoted cell begins here and isn't closed"),
+    ("leads.csv", "name,city\nA,B\nC,D,E\n", "leads.csv, line 3: the header has 2 cells, this row 3"),
+    ("leads.csv", 'name,city\n"A\nB",C\nD"x,E\n', "leads.csv, line 4: in the row that begins here there is text"),
+    ("leads.csv", "name\nA\0B\n", "leads.csv, line 2: a NUL byte"),
+    ("leads.csv", b"name\nA\n\xff\n", "leads.csv, line 3: not UTF-8"),
+    ("leads.csv", "name\n", "leads.csv has no rows"),
+    ("leads.ndjson", '{"name": "A"}\n\n{"name": \n', "leads.ndjson, line 3: not JSON"),
+    ("leads.jsonl", '{"name": "A"}\n["B"]\n', "leads.jsonl, line 2: JSON, but no object"),
+    ("leads.ndjson", "\n \n", "leads.ndjson has no rows"),
+    ("leads.json", "[ ]", "leads.json has no rows"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "said"), BROKEN, ids=lambda value: str(value)[:30])
+def test_the_broken_line_is_named_and_nothing_is_sent(emulator, tmp_path, name, content, said):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    with pytest.raises(AirflowFailException, match=re.escape(said)):
+        upload(f"file://{path}")
+
+    assert emulator.requests() == []
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_too_many_rows_or_bytes_are_not_sent(emulator, tmp_path, name):
+    path = tmp_path / f"leads.{name}"
+    path.write_text(CONTENT[name])
+    size = path.stat().st_size
+
+    with pytest.raises(AirflowFailException, match=r"more than 1 rows, which is what max_rows allows"):
+        upload(f"file://{path}", max_rows=1)
+    with pytest.raises(AirflowFailException, match=f"has {size} bytes; max_bytes allows {size - 1}"):
+        upload(f"file://{path}", max_bytes=size - 1)
+    assert emulator.requests() == []
+
+    assert upload(f"file://{path}", max_rows=2, max_bytes=size)
+
+
+def test_the_limits_are_the_documented_ones():
+    operator = ObjectStorageToSixtyfourOperator(task_id="upload", source="file:///x.csv")
+
+    assert (operator.max_bytes, operator.max_rows) == (100_000_000, 100_000)
+
+
+def test_without_validation_the_api_is_asked(emulator, tmp_path):
+    path = tmp_path / "leads.ndjson"
+    path.write_text('{"name": "A"}\n{"name": \n')
+
+    with pytest.raises(AirflowFailException, match=r"answered 400 while uploading leads\.ndjson: .*Line 2"):
+        upload(f"file://{path}", validate=False)
+
+
 def test_a_name_that_breaks_out_of_its_header_is_sent_as_a_name(emulator, tmp_path):
     path = tmp_path / 'x"; filename="y.csv'
     path.write_text(CONTENT["csv"])
@@ -131,7 +185,7 @@ def test_memory_does_not_grow_with_the_file(emulator, tmp_path):
     used = peak_megabytes(
         f"""
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator as Upload
-assert Upload(task_id="upload", source="file://{path}").execute({{}})
+assert Upload(task_id="upload", source="file://{path}", max_bytes=400_000_000).execute({{}})
 """,
         warm_up="""
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook

@@ -1,0 +1,74 @@
+"""
+What can be wrong with an input file, found before it is sent: read once, in constant memory.
+
+The limits are those that the vendor documents for its sister endpoint; for uploads it documents none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+EXTENSIONS = ("csv", "json", "jsonl", "ndjson")
+_BLOCK = 1024 * 1024  # bytes
+
+
+def check_size(name: str, size: int, max_bytes: int) -> None:
+    """
+    Check a file's size.
+
+    :param max_bytes: how many it may have.
+    :raises SixtyfourInputError: if it has none, or more.
+    """
+    if size == 0:
+        raise SixtyfourInputError(f"The file {name} is empty.")
+    if size > max_bytes:
+        raise SixtyfourInputError(
+            f"The file {name} has {size:,} bytes; max_bytes allows {max_bytes:,}. SixtyfourSplitInputOperator cuts it "
+            "into files that fit."
+        )
+
+
+def count_rows(stream: BinaryIO, name: str, extension: str, max_rows: int) -> int | None:
+    """
+    Read a file through and return how many rows it has; ``None`` for JSON that is no array.
+
+    :param name: of the file, for messages.
+    :param extension: one of `EXTENSIONS`. Of ``json`` only the rows are counted: the API itself tells what is wrong.
+    :param max_rows: how many it may have.
+    :raises SixtyfourInputError: naming the line where it isn't what its extension says; or if it has more, or none.
+    """
+    rows = _in_array(stream) if extension == "json" else _in_lines(stream, name, extension, max_rows)
+    if rows == 0:
+        raise SixtyfourInputError(f"The file {name} has no rows.")
+    if rows is not None and rows > max_rows:
+        raise SixtyfourInputError(
+            f"The file {name} has more than {max_rows:,} rows, which is what max_rows allows. "
+            "SixtyfourSplitInputOperator cuts it into files that fit."
+        )
+    return rows
+
+
+def _in_lines(stream: BinaryIO, name: str, extension: str, max_rows: int) -> int:
+    from airflow_provider_sixtyfour.batches.rejects import NoRejects
+    from airflow_provider_sixtyfour.batches.sources import open_source
+
+    rows = 0
+    for piece in open_source(stream, name, rejects=NoRejects(name)).pieces():
+        rows += len(piece.ends)
+        if rows > max_rows:
+            break
+    return rows
+
+
+def _in_array(stream: BinaryIO) -> int | None:
+    from airflow_provider_sixtyfour.api.row_counts import row_count
+
+    counter = row_count("json")
+    while block := stream.read(_BLOCK):
+        counter.feed(block)
+    return counter.rows()
