@@ -59,13 +59,23 @@ class Manifest:
     created_at: str
     files: tuple[LandedFile, ...]
 
+    @property
+    def total_rows(self) -> int | None:
+        """The rows of all files; ``None`` if those of one aren't known."""
+        rows = [file.rows for file in self.files]
+        return None if None in rows else sum(row for row in rows if row is not None)
+
+    @property
+    def total_bytes(self) -> int:
+        """The bytes of all files."""
+        return sum(file.bytes for file in self.files)
+
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return its files as a task returns them."""
         return [asdict(file) for file in self.files]
 
     def text(self) -> str:
         """Return it as it is written: JSON."""
-        rows = [file.rows for file in self.files]
         return json.dumps(
             {
                 "version": VERSION,
@@ -74,8 +84,8 @@ class Manifest:
                 "format": self.format,
                 "selection": self.selection,
                 "created_at": self.created_at,
-                "rows": None if None in rows else sum(row for row in rows if row is not None),
-                "bytes": sum(file.bytes for file in self.files),
+                "rows": self.total_rows,
+                "bytes": self.total_bytes,
                 "files": [{**asdict(file), "format": self.format} for file in self.files],
             },
             indent=2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_sixtyfour.transfers.lineage import Data
 
 # What the vendor documents for the sister endpoint.
 MAX_BYTES = 100_000_000
@@ -39,6 +42,8 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
         it isn't what its name says.
     :param sixtyfour_conn_id: the connection. (templated)
 
+    The events of its ``outlets`` get ``uri``, ``handle_id``, ``source``, ``rows`` and ``bytes`` as ``extra``.
+
     :returns: the handle id, for ``SixtyfourRunWorkflowOperator(resource_handle_id=…)``.
     :raises AirflowFailException: if there is no such file, it is empty or too large, its name has another ending, a
         line of it is broken, or the API refuses it.
@@ -46,6 +51,7 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("source", "sixtyfour_conn_id")
     ui_color = "#e8e4fb"
+    _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
 
     def __init__(
         self,
@@ -66,17 +72,30 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Check and upload."""
+        from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, tell_outlets, uri_of
+
         with failing_for_good():
             path = object_storage_path(self.source, "source")
             size = self._checked_size(path)
             with path.open("rb", block_size=READ_AHEAD) as file:
                 stream = cast("BinaryIO", file)
                 rows = self._rows(stream, path)
-                client = SixtyfourHook(self.sixtyfour_conn_id).client
-                handle = client.send(calls.upload_file(stream, path.name))
+                hook = SixtyfourHook(self.sixtyfour_conn_id)
+                handle = hook.client.send(calls.upload_file(stream, path.name))
             counted = "" if rows is None else f"{rows} rows, "
             self.log.info("Uploaded %s (%s%d bytes) as %s.", path, counted, size, handle)
-            return handle
+        uploaded = Data(f"{hook.settings.base_url}/storage/csv/{quote(handle)}", rows, size)
+        self._moved = ((Data(uri_of(path)),), (uploaded,))
+        extra = {"uri": uploaded.uri, "handle_id": handle, "source": str(path), "rows": rows, "bytes": size}
+        tell_outlets(self.outlets or (), context, extra)
+        tell_hook_lineage(hook, *self._moved)
+        return handle
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage of the file and of the upload."""
+        from airflow_provider_sixtyfour.transfers.lineage import openlineage
+
+        return openlineage(*self._moved)
 
     def _checked_size(self, path: ObjectStoragePath) -> int:
         if extension(path) not in EXTENSIONS:

@@ -16,6 +16,8 @@ from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_sixtyfour.transfers.lineage import Data
+
 
 class SixtyfourToObjectStorageOperator(BaseOperator):
     """
@@ -36,6 +38,9 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
     :param manifest: the name of the manifest; ``None`` for none, as where several tasks share a folder. (templated)
     :param sixtyfour_conn_id: the connection. (templated)
 
+    The events of its ``outlets`` get ``uri``, ``job_id``, ``workflow_id``, ``format``, ``rows``, ``bytes`` and
+    ``files`` (path, rows, bytes, sha256) as ``extra``.
+
     :returns: a list with, for each file, its ``path``, ``rows`` (counted; ``None`` for JSON that is no array),
         ``bytes``, ``sha256``, ``block_number`` and ``filename`` (as the API calls it).
     :raises AirflowFailException: if a parameter can't be right, the API refuses, or the run has no such file.
@@ -46,6 +51,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("job_id", "destination", "format", "files", "manifest", "sixtyfour_conn_id")
     ui_color = "#e8e4fb"
+    _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
 
     def __init__(
         self,
@@ -75,6 +81,8 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Land the files."""
         from airflow_provider_sixtyfour.transfers.landing import Landing, land
+        from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
+        from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
 
         with failing_for_good():
             calls.identifier(self.job_id, "job_id")
@@ -87,4 +95,15 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
                 manifest=self.manifest,
             )
             folder = object_storage_path(self.destination, "destination")
-            return land(SixtyfourHook(self.sixtyfour_conn_id), self.job_id, folder, landing, log=self.log).as_dicts()
+            hook = SixtyfourHook(self.sixtyfour_conn_id)
+            manifest = land(hook, self.job_id, folder, landing, log=self.log)
+        self._moved = moved(hook.settings.base_url, folder, manifest)
+        tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
+        tell_hook_lineage(hook, *self._moved)
+        return manifest.as_dicts()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage of the run, and of each file with its rows and bytes."""
+        from airflow_provider_sixtyfour.transfers.lineage import openlineage
+
+        return openlineage(*self._moved)

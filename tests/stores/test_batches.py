@@ -41,7 +41,13 @@ def test_an_input_is_split_and_repaired(place: Place) -> None:
     )
 
     sent = [f"sent/leads-0000{number}.csv" for number in range(3)]
-    assert place.names() == ["leads.csv", "owed/leads-00000-repair-00000.csv", "rejects.ndjson", "results.ndjson", *sent]
+    assert place.names() == [
+        "leads.csv",
+        "owed/leads-00000-repair-00000.csv",
+        "rejects.ndjson",
+        "results.ndjson",
+        *sent,
+    ]
     assert [batch["path"] for batch in made] == [f"{place.url}/{name}" for name in sent]
     contents = [place.read(name) for name in sent]
     assert [hashlib.sha256(content).hexdigest() for content in contents] == [batch["sha256"] for batch in made]

@@ -1,0 +1,35 @@
+"""A landing as lineage: from a run of the API to the files at a destination."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow_provider_sixtyfour.transfers.lineage import Data, uri_of
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_sixtyfour.transfers.manifest import Manifest
+
+
+def moved(base_url: str, folder: ObjectStoragePath, manifest: Manifest) -> tuple[tuple[Data, ...], tuple[Data, ...]]:
+    """Return what was read and what was written."""
+    files = tuple(Data(f"{uri_of(folder)}/{quote(file.name)}", file.rows, file.bytes) for file in manifest.files)
+    return (Data(f"{base_url}/workflows/runs/{manifest.job_id}"),), files
+
+
+def outlet_extra(folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:
+    """Return what an event of the task's outlets says."""
+    return {
+        "uri": uri_of(folder),
+        "job_id": manifest.job_id,
+        "workflow_id": manifest.workflow_id,
+        "format": manifest.format,
+        "rows": manifest.total_rows,
+        "bytes": manifest.total_bytes,
+        "files": [
+            {"path": file.path, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
+            for file in manifest.files
+        ],
+    }

@@ -1,0 +1,119 @@
+"""Who asks is told where data came from and went to; who tells can't spoil a transfer, and tells no secret."""
+
+import pytest
+from airflow.providers.common.compat import sdk
+from airflow.providers.common.compat.sdk import Asset, AssetAlias, HookLineageCollector
+
+from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
+from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
+from tests.unit.airflow.standins import Task
+
+try:
+    from airflow.sdk.execution_time.context import OutletEventAccessors
+except ImportError:  # Airflow 2
+    from airflow.utils.context import OutletEventAccessors
+
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
+
+@pytest.fixture
+def collector(monkeypatch):
+    """What Airflow has where somebody reads hook lineage."""
+    made = HookLineageCollector()
+    monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: made, raising=False)
+    return made
+
+
+def execute(kind, *outlets, **arguments):
+    """Run a task; return what it returned and the events of its outlets."""
+    task = Task(lambda: kind(task_id="t", outlets=list(outlets), **arguments))
+    events = OutletEventAccessors()
+    return task.operator().execute({**task.context, "outlet_events": events}), events
+
+
+def land(job_id, folder, *outlets, **more):
+    return execute(
+        SixtyfourToObjectStorageOperator, *outlets, job_id=job_id, destination=f"file://{folder}", files="all", **more
+    )
+
+
+@pytest.fixture
+def workflow(emulator):
+    return emulator.store_workflow("company_enrichment", "find_email")
+
+
+def test_the_event_of_an_outlet_says_what_was_landed(emulator, workflow, folder):
+    job_id = emulator.completed_run(workflow)
+    asset = Asset(uri="s3://bucket/leads/", name="leads")
+
+    landed, events = land(job_id, folder, asset)
+
+    assert events[asset].extra == {
+        "uri": f"file://{folder}",
+        "job_id": job_id,
+        "workflow_id": workflow,
+        "format": "csv",
+        "rows": 4,
+        "bytes": sum(file["bytes"] for file in landed),
+        "files": [{key: file[key] for key in ("path", "rows", "bytes", "sha256")} for file in landed],
+    }
+
+
+def test_an_alias_gets_the_folder_as_an_asset(emulator, workflow, folder):
+    alias = AssetAlias(name="landed")
+
+    _, events = land(emulator.completed_run(workflow), folder, alias)
+
+    [event] = events[alias].asset_alias_events
+    assert event.extra["rows"] == 4
+
+
+def test_the_event_of_an_upload(emulator, tmp_path):
+    path = tmp_path / "leads.csv"
+    path.write_text("name\nLead One\n")
+    asset = Asset(uri="s3://bucket/leads/", name="leads")
+
+    handle, events = execute(ObjectStorageToSixtyfourOperator, asset, source=f"file://{path}")
+
+    extra = events[asset].extra
+    assert (extra["handle_id"], extra["source"], extra["rows"], extra["bytes"]) == (handle, f"file://{path}", 1, 14)
+
+
+def test_hook_lineage_of_a_landing(emulator, workflow, folder, collector):
+    job_id = emulator.completed_run(workflow)
+
+    landed, _ = land(job_id, folder)
+
+    found = collector.collected_assets
+    assert [info.asset.uri for info in found.inputs] == [f"{emulator.url}/workflows/runs/{job_id}"]
+    assert sorted(info.asset.uri for info in found.outputs) == sorted(file["path"] for file in landed)
+
+
+def test_hook_lineage_of_an_upload(emulator, tmp_path, collector):
+    path = tmp_path / "leads é.csv"
+    path.write_text("name\nLead One\n")
+
+    handle, _ = execute(ObjectStorageToSixtyfourOperator, source=f"file://{path}")
+
+    found = collector.collected_assets
+    assert f"file://{tmp_path}/leads%20%C3%A9.csv" in [info.asset.uri for info in found.inputs]
+    assert [info.asset.uri for info in found.outputs] == [f"{emulator.url}/storage/csv/{handle}"]
+
+
+def test_a_teller_that_fails_spoils_nothing(emulator, workflow, folder, monkeypatch, logs):
+    def fail(*_, **__):
+        raise ValueError("nobody listens")
+
+    monkeypatch.setattr(sdk, "get_hook_lineage_collector", fail, raising=False)
+    task = Task(
+        lambda: SixtyfourToObjectStorageOperator(
+            task_id="t",
+            job_id=emulator.completed_run(workflow),
+            destination=f"file://{folder}",
+            outlets=[Asset(uri="s3://bucket/x", name="x")],
+        )
+    )
+
+    assert task.run()
+    assert "No hook lineage: ValueError: nobody listens" in logs
+    assert "gets no extra: KeyError" in logs
