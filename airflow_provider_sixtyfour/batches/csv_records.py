@@ -12,8 +12,6 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from itertools import accumulate
-from operator import methodcaller
 
 from airflow_provider_sixtyfour.batches.pieces import Ends
 
@@ -26,24 +24,29 @@ LONE_RETURN = "a carriage return outside quotes that no line feed follows. Lines
 EMPTY_LINE = "an empty line"
 UNCERTAIN = (STRAY_QUOTE, LONE_RETURN)  # after these, nobody knows where the row ends
 
-_ALL_BUT_QUOTES_AND_ENDS = bytes(set(range(256)) - set(b'"\n'))
 _ALL_BUT_COMMAS_AND_ENDS = bytes(set(range(256)) - set(b",\n"))
-_SHAPES = bytes(byte if byte in b',"\n' else ord("x") for byte in range(256))
+# Both begin with what is rare, so that a search passes over the rest quickly.
+_BEFORE_A_QUOTE = re.compile(rb'"(?<=[^,\n"]")')
+_AFTER_A_QUOTE = re.compile(rb'"[^,\n"]')
 _CELL = re.compile(r'(?:^|,)(?:"([^"]*(?:""[^"]*)*)"|([^,]*))')
 _QUOTED = re.compile(rb'"[^"]*(?:""[^"]*)*("|\Z)')
 
 
-def record_ends(data: bytes) -> Ends:
-    """Return where records end in ``data``, which begins with one; what follows the last end is unfinished."""
-    lines = Ends(data)
-    if not lines or b'"' not in data:
-        return lines
-    complete = data[: lines.last]
-    # Most files have no line feed inside a cell: then the quotes of each line cancel out.
-    if b'"' not in complete.translate(None, _ALL_BUT_QUOTES_AND_ENDS).replace(b'""', b""):
-        return lines
-    quotes = accumulate(map(methodcaller("count", b'"'), complete.split(b"\n")))
-    return Ends(data, [end for end, count in zip(lines.offsets, quotes, strict=False) if count % 2 == 0])
+def record_ends(data: bytes) -> tuple[Ends, bytes]:
+    """Return where records end in ``data``, which begins with one, and the `outline` of all but an unfinished last."""
+    if b'"' not in data:
+        return Ends(data), data[: data.rfind(b"\n") + 1]
+    parts = data.split(b'"')  # those at odd places were in quotes, or are the last, which still is
+    outside = b'"'.join(parts[::2])
+    if b"\n" in b"".join(parts[1::2]):
+        parts[1::2] = [part.replace(b"\n", b" ") if b"\n" in part else part for part in parts[1::2]]
+        data = b'"'.join(parts)
+    return Ends(data), outside[: outside.rfind(b"\n") + 1]
+
+
+def outline(records: bytes) -> bytes:
+    """Return what is outside quotes in whole records, with one quote for each stretch inside."""
+    return b'"'.join(records.split(b'"')[::2])
 
 
 def why_endless(data: bytes) -> tuple[int, str] | None:
@@ -51,34 +54,29 @@ def why_endless(data: bytes) -> tuple[int, str] | None:
     position = next((found.start() for found in _QUOTED.finditer(data) if not found[1]), None)
     if position is None:
         return None
-    if flaw(data + b'"\n', 1) == STRAY_QUOTE:
+    if flaw(outline(data + b'"\n'), 1) == STRAY_QUOTE:
         return 0, f"in the row that begins here there is {STRAY_QUOTE}"
     return position, f"a quoted cell begins here and isn't closed within {len(data)} bytes"
 
 
-def flaw(records: bytes, width: int) -> str | None:
+def flaw(outlined: bytes, width: int) -> str | None:
     """
     Return what is wrong with whole records, or ``None`` if they all are as they should be.
 
-    :param records: one record to learn its flaw; many, to learn whether there is one among them.
+    :param outlined: the `outline` of one record, to learn its flaw; of many, to learn whether there is one among them.
     :param width: how many cells a record should have.
     """
-    outside = records
-    if b'"' in records:
-        outside = b'"'.join(records.split(b'"')[::2])  # one quote for each quoted stretch, whatever it held
-    if b"\r" in outside:
-        outside = outside.replace(b"\r\n", b"\n")
-        if b"\r" in outside:
+    if b"\r" in outlined:
+        outlined = outlined.replace(b"\r\n", b"\n")
+        if b"\r" in outlined:
             return LONE_RETURN
-    if outside is not records:
-        shapes = outside.translate(_SHAPES)
-        if b'x"' in shapes or b'"x' in shapes:
-            return STRAY_QUOTE
-    skeleton = outside.translate(None, _ALL_BUT_COMMAS_AND_ENDS)
+    if _BEFORE_A_QUOTE.search(outlined) or _AFTER_A_QUOTE.search(outlined):
+        return STRAY_QUOTE
+    commas = outlined.translate(None, _ALL_BUT_COMMAS_AND_ENDS)
     # Nothing is left exactly if each line has that many commas: a match ends with its line.
-    if skeleton.replace(b"," * (width - 1) + b"\n", b""):
-        return f"the header has {width} cells, this row {skeleton.count(b',') + 1}"
-    if width == 1 and (outside.startswith(b"\n") or b"\n\n" in outside):
+    if commas.replace(b"," * (width - 1) + b"\n", b""):
+        return f"the header has {width} cells, this row {commas.count(b',') + 1}"
+    if width == 1 and (outlined.startswith(b"\n") or b"\n\n" in outlined):
         return EMPTY_LINE
     return None
 

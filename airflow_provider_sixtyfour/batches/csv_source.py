@@ -29,7 +29,7 @@ class CsvSource:
         )
         line, record, self._first = self._header()
         names = csv_records.cells(record)
-        if problem := csv_records.flaw(record, len(names)):
+        if problem := csv_records.flaw(csv_records.outline(record), len(names)):
             raise bad_line(name, line, f"in the header there is {problem}")
         self.columns = names
         self.require(renamed)
@@ -81,13 +81,14 @@ class CsvSource:
     def _good(self, piece: Piece) -> Piece:
         """Return the piece without empty lines and rejects."""
         width = len(self.columns)
-        if csv_records.flaw(piece.data, width) is None:
+        outlined = csv_records.outline(piece.data) if piece.outline is None else piece.outline
+        if csv_records.flaw(outlined, width) is None:
             return piece
         good = []
         for line, record in piece.records():
             if record in csv_records.BLANK:
                 continue
-            problem = csv_records.flaw(record, width)
+            problem = csv_records.flaw(csv_records.outline(record), width)
             if problem in csv_records.UNCERTAIN:
                 raise bad_line(self.name, line, f"in the row that begins here there is {problem}")
             if problem:

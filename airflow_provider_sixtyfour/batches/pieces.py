@@ -23,14 +23,16 @@ class Ends:
     """
     Where records end in some bytes; found out one by one only when that is asked for.
 
-    :param data: the bytes, which begin with a record; the last may be unfinished.
-    :param offsets: the ends; ``None`` where each line feed is one.
+    :param lines: bytes as many as those, in which a line feed stands where a record ends, and nowhere else.
+    :param offsets: the ends, where they are known one by one.
     """
 
-    def __init__(self, data: bytes, offsets: list[int] | None = None) -> None:
-        self._data = data
+    __slots__ = ("_count", "_offsets", "lines")
+
+    def __init__(self, lines: bytes, offsets: list[int] | None = None) -> None:
+        self.lines = lines
         self._offsets = offsets
-        self._count = data.count(b"\n") if offsets is None else len(offsets)
+        self._count = lines.count(b"\n") if offsets is None else len(offsets)
 
     def __len__(self) -> int:
         return self._count
@@ -38,18 +40,18 @@ class Ends:
     @property
     def first(self) -> int:
         """The end of the first record."""
-        return self._data.index(b"\n") + 1 if self._offsets is None else self._offsets[0]
+        return self.lines.index(b"\n") + 1 if self._offsets is None else self._offsets[0]
 
     @property
     def last(self) -> int:
         """The end of the last record that has one."""
-        return self._data.rindex(b"\n") + 1 if self._offsets is None else self._offsets[-1]
+        return self.lines.rindex(b"\n") + 1 if self._offsets is None else self._offsets[-1]
 
     @property
     def offsets(self) -> list[int]:
         """All of them."""
         if self._offsets is None:
-            *lines, _ = self._data.split(b"\n")
+            *lines, _ = self.lines.split(b"\n")
             self._offsets = list(accumulate(map((1).__add__, map(len, lines))))
         return self._offsets
 
@@ -62,15 +64,24 @@ class Piece:
     :param ends: where in ``data`` each record ends.
     :param line: the line of the file on which the first begins, counted from 1.
     :param lines: the line on which each begins; ``None`` where they follow one another without a gap.
+    :param outline: what a grammar has made of them to find their ends; ``None`` where it made nothing.
     """
 
-    __slots__ = ("data", "ends", "line", "lines")
+    __slots__ = ("data", "ends", "line", "lines", "outline")
 
-    def __init__(self, data: bytes, ends: Ends, line: int, lines: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        ends: Ends,
+        line: int,
+        lines: Sequence[int] | None = None,
+        outline: bytes | None = None,
+    ) -> None:
         self.data = data
         self.ends = ends
         self.line = line
         self.lines = lines
+        self.outline = outline
 
     @classmethod
     def of(cls, records: Iterable[tuple[int, bytes]]) -> Piece:
@@ -103,14 +114,15 @@ def whole_records(
     stream: BinaryIO,
     name: str,
     *,
-    ends_of: Callable[[bytes], Ends] = Ends,
+    ends_of: Callable[[bytes], tuple[Ends, bytes | None]] = lambda data: (Ends(data), None),
     why_endless: Callable[[bytes], tuple[int, str] | None] = lambda _: None,
 ) -> Iterator[Piece]:
     """
     Give a stream's records in pieces.
 
     :param name: the file, for messages.
-    :param ends_of: returns where records end in bytes that begin with one. Default: at each line feed.
+    :param ends_of: returns where records end in bytes that begin with one, and their `Piece.outline`, up to the last
+        end. Default: at each line feed.
     :param why_endless: returns where in a record without an end there is a reason for that, and the reason.
     :raises SixtyfourInputError: if a record is too long or has no end.
     """
@@ -119,23 +131,23 @@ def whole_records(
     # As much again as is left over: a long record is looked through a few times, not once a block.
     while block := stream.read(max(BLOCK, len(rest))):
         data = rest + block
-        ends = ends_of(data)
+        ends, outline = ends_of(data)
         longest = ends.first if ends else len(data)
         if longest > LONGEST_RECORD:  # a later one lies within the block
             raise _endless(data[:longest], name, line, why_endless)
         if not ends:
             rest = data
             continue
-        piece, rest = Piece(data[: ends.last], ends, line), data[ends.last :]
-        line += piece.data.count(b"\n") if b'"' in data else len(ends)
+        piece, rest = Piece(data[: ends.last], ends, line, outline=outline), data[ends.last :]
+        line += len(ends) if ends.lines is data else piece.data.count(b"\n")
         ending = b"\r\n" if piece.data.endswith(b"\r\n") else b"\n"
         yield piece
     if rest:
         data = rest + (b"\n" if rest.endswith(b"\r") else ending)
-        ends = ends_of(data)
+        ends, outline = ends_of(data)
         if not ends:
             raise _endless(rest, name, line, why_endless)
-        yield Piece(data, ends, line)
+        yield Piece(data, ends, line, outline=outline)
 
 
 def check_text(piece: Piece, name: str) -> None:
