@@ -25,9 +25,7 @@ EMPTY_LINE = "an empty line"
 UNCERTAIN = (STRAY_QUOTE, LONE_RETURN)  # after these, nobody knows where the row ends
 
 _ALL_BUT_COMMAS_AND_ENDS = bytes(set(range(256)) - set(b",\n"))
-# Both begin with what is rare, so that a search passes over the rest quickly.
-_BEFORE_A_QUOTE = re.compile(rb'"(?<=[^,\n"]")')
-_AFTER_A_QUOTE = re.compile(rb'"[^,\n"]')
+_STRAY = re.compile(rb'"(?:[^,\n"]|(?<=[^,\n"]"))')  # begins with what is rare: a search skips the rest quickly
 _CELL = re.compile(r'(?:^|,)(?:"([^"]*(?:""[^"]*)*)"|([^,]*))')
 _QUOTED = re.compile(rb'"[^"]*(?:""[^"]*)*("|\Z)')
 
@@ -38,8 +36,9 @@ def record_ends(data: bytes) -> tuple[Ends, bytes]:
         return Ends(data), data[: data.rfind(b"\n") + 1]
     parts = data.split(b'"')  # those at odd places were in quotes, or are the last, which still is
     outside = b'"'.join(parts[::2])
-    if b"\n" in b"".join(parts[1::2]):
-        parts[1::2] = [part.replace(b"\n", b" ") if b"\n" in part else part for part in parts[1::2]]
+    inside = b'"'.join(parts[1::2])
+    if b"\n" in inside:
+        parts[1::2] = inside.replace(b"\n", b" ").split(b'"')
         data = b'"'.join(parts)
     return Ends(data), outside[: outside.rfind(b"\n") + 1]
 
@@ -70,7 +69,7 @@ def flaw(outlined: bytes, width: int) -> str | None:
         outlined = outlined.replace(b"\r\n", b"\n")
         if b"\r" in outlined:
             return LONE_RETURN
-    if _BEFORE_A_QUOTE.search(outlined) or _AFTER_A_QUOTE.search(outlined):
+    if _STRAY.search(outlined):
         return STRAY_QUOTE
     commas = outlined.translate(None, _ALL_BUT_COMMAS_AND_ENDS)
     # Nothing is left exactly if each line has that many commas: a match ends with its line.

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 
-BLOCK = 256 * 1024  # bytes asked of a stream at a time
+BLOCK = 128 * 1024  # bytes asked of a stream at a time
 LONGEST_RECORD = 8 * 1024 * 1024  # bytes; of a file, twice that is held at most
 MARK = b"\xef\xbb\xbf"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")

@@ -23,7 +23,7 @@ from tests.unit.batches.folders import Split, table
 cells = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6) | st.text(
     alphabet="a\",\n\r'; \té😀\ufeff\u2028\x85", max_size=8
 )
-blocks = st.sampled_from([1, 2, 3, 7, 50, 256 * 1024])
+blocks = st.sampled_from([1, 2, 3, 7, 50, 128 * 1024])
 
 
 @st.composite
@@ -41,7 +41,7 @@ def written(rows, line_end="\r\n", quoting=csv.QUOTE_MINIMAL, mark=False, last_e
     return content.encode("utf-8-sig" if mark else "utf-8")
 
 
-def split(content, block=256 * 1024, **more):
+def split(content, block=128 * 1024, **more):
     with patch.object(pieces, "BLOCK", block):
         return Split(content, **more)
 
@@ -219,7 +219,7 @@ def test_a_row_that_is_larger_than_a_batch_is_an_error():
         split(content, limits=Limits(bytes=59))
 
 
-@pytest.mark.parametrize("block", [1000, 256 * 1024])
+@pytest.mark.parametrize("block", [1000, 128 * 1024])
 def test_a_row_that_does_not_end_is_not_read_into_memory(block):
     class Endless(io.BytesIO):
         def read(self, size=-1):

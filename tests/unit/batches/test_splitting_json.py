@@ -28,7 +28,7 @@ values = st.recursive(
 rows = st.lists(st.dictionaries(names, values, max_size=4), max_size=12)
 
 
-def split(content, block=256 * 1024, name="leads.ndjson", **more):
+def split(content, block=128 * 1024, name="leads.ndjson", **more):
     with patch.object(pieces, "BLOCK", block):
         return Split(content, name, **more)
 
