@@ -37,10 +37,10 @@ def record_ends(data: bytes) -> tuple[Ends, bytes]:
     parts = data.split(b'"')  # those at odd places were in quotes, or are the last, which still is
     outside = b'"'.join(parts[::2])
     inside = b'"'.join(parts[1::2])
-    if b"\n" in inside:
+    if hidden := inside.count(b"\n"):
         parts[1::2] = inside.replace(b"\n", b" ").split(b'"')
         data = b'"'.join(parts)
-    return Ends(data), outside[: outside.rfind(b"\n") + 1]
+    return Ends(data, hidden=hidden), outside[: outside.rfind(b"\n") + 1]
 
 
 def outline(records: bytes) -> bytes:

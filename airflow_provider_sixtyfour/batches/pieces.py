@@ -25,12 +25,14 @@ class Ends:
 
     :param lines: bytes as many as those, in which a line feed stands where a record ends, and nowhere else.
     :param offsets: the ends, where they are known one by one.
+    :param hidden: how many line feeds those bytes have that don't stand in ``lines``.
     """
 
-    __slots__ = ("_count", "_offsets", "lines")
+    __slots__ = ("_count", "_lines", "_offsets", "hidden")
 
-    def __init__(self, lines: bytes, offsets: list[int] | None = None) -> None:
-        self.lines = lines
+    def __init__(self, lines: bytes, offsets: list[int] | None = None, *, hidden: int = 0) -> None:
+        self.hidden = hidden
+        self._lines = lines
         self._offsets = offsets
         self._count = lines.count(b"\n") if offsets is None else len(offsets)
 
@@ -40,18 +42,18 @@ class Ends:
     @property
     def first(self) -> int:
         """The end of the first record."""
-        return self.lines.index(b"\n") + 1 if self._offsets is None else self._offsets[0]
+        return self._lines.index(b"\n") + 1 if self._offsets is None else self._offsets[0]
 
     @property
     def last(self) -> int:
         """The end of the last record that has one."""
-        return self.lines.rindex(b"\n") + 1 if self._offsets is None else self._offsets[-1]
+        return self._lines.rindex(b"\n") + 1 if self._offsets is None else self._offsets[-1]
 
     @property
     def offsets(self) -> list[int]:
         """All of them."""
         if self._offsets is None:
-            *lines, _ = self.lines.split(b"\n")
+            *lines, _ = self._lines.split(b"\n")
             self._offsets = list(accumulate(map((1).__add__, map(len, lines))))
         return self._offsets
 
@@ -139,7 +141,7 @@ def whole_records(
             rest = data
             continue
         piece, rest = Piece(data[: ends.last], ends, line, outline=outline), data[ends.last :]
-        line += len(ends) if ends.lines is data else piece.data.count(b"\n")
+        line += len(ends) + ends.hidden - rest.count(b"\n")
         ending = b"\r\n" if piece.data.endswith(b"\r\n") else b"\n"
         yield piece
     if rest:
