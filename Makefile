@@ -7,6 +7,7 @@
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
+#   make bench-batches  how fast a million rows are split, beside csv.reader; BATCHES="--rows 100000" for less
 #   make bench-transfer  how fast result files land, beside curl and boto3; TRANSFER="--mebibytes 200" for less
 # All that these make lies under the clone; `make clean` removes it.
 
@@ -48,7 +49,7 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-transfer clean
+.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-transfer clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -97,6 +98,9 @@ bench: $(VENV)/.installed
 
 bench-waiting: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks.waiting $(WAITING)
+
+bench-batches: $(VENV)/.installed
+	$(VENV)/bin/python -m benchmarks.batches $(BATCHES)
 
 bench-transfer: $(STORES)/.installed
 	$(STORES)/bin/python -m benchmarks.transfer $(TRANSFER)
