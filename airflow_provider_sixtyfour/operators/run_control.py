@@ -2,13 +2,15 @@
 A run in the hands of a task on a worker: waited for, concluded, or stopped when the task is.
 
 Waiting here and waiting in the triggerer end in the same place, `conclude`, so both give the same value, the same
-errors and the same cancellation.
+errors and the same cancellation. A run that the task's next try will go on with is not stopped.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.cancelling import cancel
@@ -41,9 +43,29 @@ class RunControl:
         self._log = log
         self._job_id: str | None = None
         self._submission: Call[Any] | None = None
+        self._ends_at: float | None = None
+        self._is_tried_again: Callable[[], bool] | None = None
         self._is_killed = False
+        self._kills: SimpleQueue[None] = SimpleQueue()  # its `put` is safe in a signal handler
+        self._is_asking = False
+        self._is_judged = threading.Event()
+        self._is_kept = False
         self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
+
+    def begin(self, *, ends_at: float | None, is_tried_again: Callable[[], bool] | None) -> None:
+        """
+        Get ready to be killed.
+
+        :param ends_at: the task's deadline, in seconds of the epoch.
+        :param is_tried_again: asks Airflow whether it will try the task again, and so go on with the run; ``None``
+            if it won't. It is asked in a thread: a signal handler must not wait for Airflow.
+        """
+        self._ends_at = ends_at
+        self._is_tried_again = is_tried_again
+        if is_tried_again is not None:
+            # There before it is needed: a signal handler had better not start one.
+            threading.Thread(target=self._judge, args=[is_tried_again], name="sixtyfour-kill", daemon=True).start()
 
     @property
     def client(self) -> SixtyfourClient:
@@ -72,21 +94,42 @@ class RunControl:
 
     def kill(self) -> None:
         """
-        Cancel the run, once. Also one whose id is not known yet.
+        Stop the run, once, unless the task's next try will go on with it. Also one whose id is not known yet.
 
-        Its key tells which run a submission has started whose answer is still to come, or never will (a timeout).
-        There is no time to wait for the answer: Airflow kills the process 5 s after the signal that led here.
+        There is no time to wait for anything: Airflow kills the process 5 s after the signal that led here.
         """
         self._is_killed = True
         if not self._cancels or self._spare is None:
             return
+        if self._is_tried_again is None or (self._ends_at is not None and time.time() >= self._ends_at):
+            self._stop(self._spare)
+        else:
+            self._is_asking = True
+            self._kills.put(None)
+
+    def _judge(self, is_tried_again: Callable[[], bool]) -> None:
+        """Wait for a kill, and decide between the run's end and its keeping."""
+        self._kills.get()
+        try:
+            self._is_kept = is_tried_again()
+            if self._spare is not None and not self._is_kept:
+                self._stop(self._spare)
+        finally:
+            self._is_judged.set()
+
+    def _stop(self, spare: SixtyfourClient) -> None:
+        """
+        Cancel the run.
+
+        Its key tells which run a submission has started whose answer is still to come, or never will (a timeout).
+        """
         job_id, submission = self._job_id, self._submission
         self._job_id = self._submission = None
         if job_id is None and submission is not None:
-            job_id = recover(self._spare, submission)
+            job_id = recover(spare, submission)
         if job_id is not None and job_id != self._stopped:
             self._stopped = job_id
-            self._cancel(self._spare, job_id)
+            self._cancel(spare, job_id)
 
     def stop_if_killed(self) -> None:
         """
@@ -94,9 +137,14 @@ class RunControl:
 
         :raises SixtyfourError: if it was.
         """
-        if self._is_killed:
-            self.kill()
-            raise SixtyfourError("The task was stopped before its run had ended.")
+        if not self._is_killed:
+            return
+        if self._is_asking:
+            self._is_judged.wait()
+        if self._cancels and self._spare is not None and not self._is_kept:
+            self._stop(self._spare)
+        outcome = " Its next try goes on with that run." if self._is_kept else ""
+        raise SixtyfourError(f"The task was stopped before its run had ended.{outcome}")
 
     def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> str:
         """Wait on this worker until the run has ended, and conclude."""

@@ -107,6 +107,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
+        from airflow_provider_sixtyfour.operators.next_try import next_try
         from airflow_provider_sixtyfour.operators.submission import Submission
 
         with failing_for_good():
@@ -116,6 +117,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 seconds(self.timeout, "timeout"),
                 seconds(self.execution_timeout, "execution_timeout"),
             )
+            # A next try goes on with the run only where tries share it.
+            self._control.begin(ends_at=ends_at, is_tried_again=next_try(context) if self.durable else None)
             client = self._control.client
             payloads.check_fit(body, self._source_block(), self.workflow_id)
             submission = Submission(
@@ -155,7 +158,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
             return self._control.conclude(event)
 
     def on_kill(self) -> None:
-        """Cancel the run; called when the task is marked or cleared, when its worker stops, and on a timeout."""
+        """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""
         self._control.kill()
 
     @cached_property

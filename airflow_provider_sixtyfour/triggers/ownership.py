@@ -1,13 +1,15 @@
 """
-Whether a task instance still waits for a run, asked from inside a triggerer.
+What Airflow says of a task instance, and whether it still waits for a run, asked from inside a triggerer.
 
-The one place that uses the triggerer's channel to its supervisor, which Airflow does not document as public.
+The one place that knows how Airflow spells a task instance in that answer, and that uses the triggerer's channel to its
+supervisor, which Airflow does not document as public.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -56,17 +58,28 @@ async def still_waits_for(task_instance: Any, job_id: str) -> bool:
     return True
 
 
+def where_it_is(ti: Any) -> dict[str, Any]:
+    """Return the arguments of Airflow's question for a task's state."""
+    return {"dag_id": ti.dag_id, "task_ids": [ti.task_id], "run_ids": [ti.run_id], "map_index": _map_index(ti)}
+
+
+def state_in(ti: Any, states: Mapping[str, Any]) -> str | None:
+    """Return the task's state from the answer to that question; ``None`` also if the task instance is gone."""
+    key = ti.task_id if _map_index(ti) is None else f"{ti.task_id}_{ti.map_index}"
+    state = states.get(ti.run_id, {}).get(key)
+    return None if state is None else str(getattr(state, "value", state))
+
+
+def _map_index(ti: Any) -> int | None:
+    return None if ti.map_index is None or ti.map_index < 0 else int(ti.map_index)
+
+
 async def _state(ti: Any) -> str | None:
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import GetTaskStates
 
-    map_index = None if ti.map_index is None or ti.map_index < 0 else ti.map_index
-    answer: Any = await task_runner.SUPERVISOR_COMMS.asend(
-        GetTaskStates(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=map_index)
-    )
-    key = ti.task_id if map_index is None else f"{ti.task_id}_{map_index}"
-    state = answer.task_states.get(ti.run_id, {}).get(key)  # no entry: the task instance is gone
-    return None if state is None else str(getattr(state, "value", state))
+    answer: Any = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStates(**where_it_is(ti)))
+    return state_in(ti, answer.task_states)
 
 
 async def _job_id(ti: Any) -> Any:

@@ -108,11 +108,16 @@ class Case:
 
     def kill_task(self) -> None:
         """Kill the task's process and its supervisor, as if their machine had lost its power."""
+        supervisor, process = self.task_processes()
+        supervisor.kill()
+        process.kill()
+
+    def task_processes(self) -> tuple[psutil.Process, psutil.Process]:
+        """Return the supervisor of the task's process, and that process."""
         process = psutil.Process(self.task()["pid"])
         supervisor = process.parent()
         assert supervisor is not None, "the task's process has no supervisor"
-        supervisor.kill()
-        process.kill()
+        return supervisor, process
 
     # What is waited for.
 
@@ -156,6 +161,10 @@ class Case:
     def log(self, triggerer: int) -> str:
         """Return what a triggerer wrote to the log of the task."""
         return "".join(path.read_text() for path in self._log_folder().rglob(f"*.trigger.{triggerer}.log"))
+
+    def logs(self) -> str:
+        """Return all that was written to the task's log, by workers and triggerers."""
+        return "".join(path.read_text() for path in self._log_folder().rglob("*.log"))
 
     def explain(self) -> str:
         """Tell all that is known, the ends of the task's logs included."""

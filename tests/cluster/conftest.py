@@ -2,7 +2,8 @@
 The cluster, once for the session, and tests that run at the same time.
 
 A test that is marked ``together`` takes the fixture ``cluster`` alone, besides its parameters. The first one of a group
-starts them all, each in a thread; then each reports what came of it. So a group takes as long as its slowest test.
+starts them all, each in a thread; then each reports what came of it. So a group takes as long as its slowest test, and
+no other test runs before all of them have ended: others kill what these run on.
 """
 
 from __future__ import annotations
@@ -39,6 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 _GOING = pytest.StashKey[dict[str, Future[None]]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First the tests with an Airflow of their own, then each group's side by side, then those that run alone."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool, str]:
+        needs_cluster = isinstance(item, pytest.Function) and "cluster" in item.fixturenames
+        return needs_cluster, _group(item) is None, _group(item) or ""
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -34,6 +34,7 @@ def dying(instant: str) -> str:
 
 
 FIFTY = "fifty"
+BARE = "bare"  # nothing of this provider: a deferred task whose trigger writes down whether it was told of a kill
 SHORT_MAPPED = "short_mapped"  # `SHORT_RUNS` deferred tasks without retries
 SHORT_RUNS = 8
 EXECUTION_TIMEOUT = 25  # seconds
@@ -44,5 +45,6 @@ DAG_IDS = (
     *(make(mode) for make in (keeping, limited, once) for mode in MODES),
     *(dying(instant) for instant in INSTANTS),
     FIFTY,
+    BARE,
     SHORT_MAPPED,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.case import Case
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import DEAD_AFTER, Cluster
 from tests.cluster.dag_ids import INSTANTS, MODES, dying, usual
 
 pytestmark = pytest.mark.together("nobody acts")
@@ -51,6 +51,29 @@ def test_a_worker_killed_while_it_waits(cluster: Cluster) -> None:
     case.kill_task()
     assert_one_run(case, tries=2)
     assert len(case.requests("POST", SUBMISSION)) == 1
+
+
+def test_a_worker_that_is_shut_down_while_it_waits(cluster: Cluster) -> None:
+    case = Case(cluster, usual("sync"), 30.0).start()
+    case.wait_until_watched()
+    supervisor, _ = case.task_processes()
+    supervisor.terminate()
+    assert_one_run(case, tries=2)
+    assert case.requests("POST", "/workflows/cancel") == []
+
+
+def test_a_living_task_that_is_taken_for_dead(cluster: Cluster) -> None:
+    """Its supervisor hangs, so it gives no sign of life; then it comes back, and stops what it supervises."""
+    case = Case(cluster, usual("sync"), 2.0 * DEAD_AFTER).start()
+    case.wait_until_watched()
+    supervisor, process = case.task_processes()
+    supervisor.suspend()
+    case.wait_for("the next try has begun", lambda: case.task()["try_number"] == 2 and case.state() == "running")
+    supervisor.resume()
+    case.wait_for("the first try's process has ended", lambda: not process.is_running())
+    assert case.statuses() == ["running"], case.explain()
+    assert_one_run(case, tries=2)
+    assert case.requests("POST", "/workflows/cancel") == []
 
 
 @pytest.mark.parametrize("mode", MODES)

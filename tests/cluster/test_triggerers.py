@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from tests.cluster.case import Case
-from tests.cluster.cluster import STALE_AFTER, Cluster
-from tests.cluster.dag_ids import once, usual
+from tests.cluster.cluster import FLEET, STALE_AFTER, Cluster
+from tests.cluster.dag_ids import BARE, keeping, once, usual
 
 MOVED_LIMIT = STALE_AFTER + 60.0  # seconds until another triggerer has taken over
 PROMPT = 10.0  # seconds from a user's act to the end of the run
@@ -60,6 +60,43 @@ def test_runs_go_on_and_deadlines_hold_when_all_triggerers_are_restarted(cluster
     assert run["status"] == "cancelled", limited.explain()
     late = run["ended_at"] - datetime.fromisoformat(limited.task()["start_date"]).timestamp() - timeout
     assert -1 < late < 40, f"cancelled {late:.1f} s after its deadline. {limited.explain()}"
+
+
+def test_what_users_do_while_no_triggerer_is_up(cluster: Cluster) -> None:
+    """A clear's new try makes good for it; a mark has no next try, and Airflow tells no trigger of it afterwards."""
+    cleared, kept, marked = (
+        Case(cluster, dag_id, 150.0).start() for dag_id in (usual("deferred"), keeping("deferred"), usual("deferred"))
+    )
+    bare = Case(cluster, BARE).start()
+    for case in (cleared, kept, marked):
+        case.wait_until_watched()
+    bare.wait_for("the bare task is deferred", lambda: bare.state() == "deferred")
+    for name in list(cluster.triggerers.names):
+        cluster.triggerers.kill(name)
+    for case in (cleared, kept):
+        case.clear()
+    for case in (marked, bare):
+        case.mark("failed")
+    for case in (cleared, kept):
+        case.wait_for_runs(2)
+    for _ in range(FLEET):
+        cluster.start_triggerer()
+    for case in (cleared, kept):
+        assert case.wait_for_end() == "success", case.explain()
+    assert cleared.statuses() == ["cancelled", "completed"], cleared.explain()
+    assert kept.statuses() == ["running", "completed"], kept.explain()
+    assert marked.statuses() == ["running"], marked.explain()
+    assert "told" not in bare.logs(), "Airflow tells of it after all: the edge in the README is gone"
+    marked.emulator.set_status(marked.runs()[0]["job_id"], "cancelled")
+    kept.emulator.set_status(kept.runs()[0]["job_id"], "cancelled")
+
+
+def test_a_bare_trigger_is_told_of_a_mark_while_a_triggerer_holds_it(cluster: Cluster) -> None:
+    """The witness of the test above can speak."""
+    bare = Case(cluster, BARE).start()
+    bare.wait_for("the bare trigger has begun", lambda: bare.state() == "deferred" and "starting" in bare.logs())
+    bare.mark("failed")
+    bare.wait_for("the bare trigger is told", lambda: "bare trigger was told" in bare.logs())
 
 
 def test_a_run_goes_on_when_its_trigger_moves_while_its_first_triggerer_lives(cluster: Cluster) -> None:

@@ -265,6 +265,7 @@ def test_a_kill_before_the_submission_starts_nothing(emulator, workflow, at_sign
 def test_a_kill_while_looking_at_an_earlier_tries_run_cancels_it(emulator, workflow, at_signal, style):
     emulator.plan(seconds=20)
     one = task(workflow, deferrable=True, store=StateStore())
+    one.ti.state = "failed"  # by the user who kills it
     one.defer()
     emulator.fault("delay", path=".*/live_status", delay=0.5)
     operator = one.operator()
