@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import (
@@ -19,8 +19,9 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.api.verdicts import Verdict, verdict
 
 if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
+
+T = TypeVar("T")
 
 ATTEMPTS = 4  # at cancelling: who is being stopped has seconds, not minutes
 CONFIRMATIONS = 5  # questions, a second apart, whether the run has ended
@@ -51,7 +52,14 @@ def cancel(client: SixtyfourClient, job_id: str, *, sleep: Callable[[float], Non
     return None
 
 
-async def cancel_async(client: AsyncSixtyfourClient, job_id: str) -> None:
+class AsyncSender(Protocol):
+    """What sends a call in an event loop."""
+
+    async def send(self, call: calls.Call[T], *, attempts: int) -> T:
+        """Send it, ``attempts`` times at most."""
+
+
+async def cancel_async(client: AsyncSender, job_id: str) -> None:
     """Cancel a run without waiting for it to wind down; the same errors as `cancel`."""
     try:
         await client.send(calls.cancel_run(job_id), attempts=ATTEMPTS)

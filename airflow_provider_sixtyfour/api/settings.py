@@ -17,6 +17,9 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 
 LIVE_URL = "https://api.sixtyfour.ai"
 DEFAULT_TIMEOUT = 60.0  # seconds
+# Of the 500 that the API takes for a key, all endpoints together. The rest is for submissions, which come from workers,
+# and for whoever else uses the key.
+DEFAULT_REQUESTS_PER_MINUTE = 360.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,14 @@ class Settings:
     :param base_url: see `base_url`.
     :param timeout: seconds to wait for a connection, and for each piece of an answer.
     :param verify: whether to check the server's certificate, or the path of the CA bundle to check it with.
+    :param requests_per_minute: what a triggerer may ask in a minute while it waits for runs.
     """
 
     credential: Credential = field(repr=False)
     base_url: str = LIVE_URL
     timeout: float = DEFAULT_TIMEOUT
     verify: bool | str = True
+    requests_per_minute: float = DEFAULT_REQUESTS_PER_MINUTE
 
 
 def base_url(host: str | None, *, scheme: str | None = None, port: int | None = None) -> str:
@@ -72,13 +77,29 @@ def timeout(value: Any) -> float:
 
     :raises SixtyfourInputError: if it is no positive number.
     """
+    return _positive(value, "timeout", "seconds")
+
+
+def requests_per_minute(value: Any) -> float:
+    """
+    Return the requests a minute that a connection's ``extra`` gives, as a number or its text.
+
+    :raises SixtyfourInputError: if it is less than one a minute, or no number.
+    """
+    number = _positive(value, "requests_per_minute", "a number, 1 or more")
+    if number < 1:
+        raise SixtyfourInputError("requests_per_minute in the connection's extra should be 1 or more.")
+    return number
+
+
+def _positive(value: Any, name: str, what: str) -> float:
     try:
-        seconds = float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
-        seconds = math.nan
-    if isinstance(value, bool) or not 0 < seconds < math.inf:
-        raise SixtyfourInputError(f"timeout in the connection's extra should be seconds, not {str(value)[:40]!r}.")
-    return seconds
+        number = math.nan
+    if isinstance(value, bool) or not 0 < number < math.inf:
+        raise SixtyfourInputError(f"{name} in the connection's extra should be {what}, not {str(value)[:40]!r}.")
+    return number
 
 
 def verify(value: Any) -> bool | str:

@@ -103,6 +103,18 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
     )
 
 
+def verdict_of_row(row: ListedRun) -> Verdict:
+    """Return how a run ended, by its own row in the list of runs alone."""
+    status = canonical(row.status)
+    ended = Verdict(row.job_id, status, row.workflow_id)
+    return ended if status == COMPLETED else with_reason(ended, row)
+
+
+def is_told(ended: Verdict) -> bool:
+    """Say whether a verdict needs no further reason."""
+    return ended.status == COMPLETED or ended.message is not None
+
+
 def with_reason(ended: Verdict, row: ListedRun | None) -> Verdict:
     """Return the verdict with the reason that the list of runs gives, where no block gave one."""
     if row is None or ended.message:

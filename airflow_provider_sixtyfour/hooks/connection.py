@@ -31,11 +31,17 @@ def read_settings(
     return settings.Settings(
         credential=_credential(connection, extra, on_secret),
         base_url=settings.base_url(connection.host, scheme=connection.schema, port=connection.port),
-        timeout=settings.timeout(
-            extra["timeout"] if extra.get("timeout") not in (None, "") else settings.DEFAULT_TIMEOUT
+        timeout=settings.timeout(_given(extra, "timeout", settings.DEFAULT_TIMEOUT)),
+        verify=settings.verify(_given(extra, "verify", True)),
+        requests_per_minute=settings.requests_per_minute(
+            _given(extra, "requests_per_minute", settings.DEFAULT_REQUESTS_PER_MINUTE)
         ),
-        verify=settings.verify(extra["verify"]) if extra.get("verify") not in (None, "") else True,
     )
+
+
+def _given(extra: Mapping[str, Any], field: str, default: Any) -> Any:
+    """Return a field of the extra; the form of a connection saves those that are left empty, too."""
+    return default if extra.get(field) in (None, "") else extra[field]
 
 
 def _credential(connection: Connection, extra: Mapping[str, Any], on_secret: Callable[[str], object]) -> Credential:

@@ -1,20 +1,18 @@
-"""The two loops around a `RunWatch`: blocking on a worker, asynchronous in a triggerer; the same in all else."""
+"""The blocking wait of a task on its worker; in a triggerer a `Monitor` waits, by the same `RunWatch`."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourError
 from airflow_provider_sixtyfour.api.models import ListedRun
-from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict, with_reason
+from airflow_provider_sixtyfour.api.verdicts import Verdict, is_told, with_reason
 from airflow_provider_sixtyfour.monitor.watch import RunWatch
 
 if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
 
 
@@ -37,42 +35,12 @@ def wait(
             if ended is not None:
                 break
         sleep(watch.pause())
-    if _is_told(ended):
+    if is_told(ended):
         return ended
     try:
         return with_reason(ended, _row(job_id, client.send(_story(ended), attempts=2)))
     except SixtyfourError:  # the verdict stands; only its reason is missing
         return ended
-
-
-async def wait_async(
-    client: AsyncSixtyfourClient,
-    job_id: str,
-    watch: RunWatch,
-    *,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Verdict:
-    """Wait until the run has ended, without blocking the event loop; else the same as `wait`."""
-    question = calls.live_status(job_id)
-    while True:
-        try:
-            ended = watch.answered(await client.send(question, attempts=1))
-        except SixtyfourError as error:
-            watch.failed(error)
-        else:
-            if ended is not None:
-                break
-        await sleep(watch.pause())
-    if _is_told(ended):
-        return ended
-    try:
-        return with_reason(ended, _row(job_id, await client.send(_story(ended), attempts=2)))
-    except SixtyfourError:  # the verdict stands; only its reason is missing
-        return ended
-
-
-def _is_told(ended: Verdict) -> bool:
-    return ended.status == COMPLETED or ended.message is not None
 
 
 def _story(ended: Verdict) -> calls.Call[tuple[ListedRun, ...]]:

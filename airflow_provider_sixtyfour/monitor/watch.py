@@ -49,7 +49,7 @@ class RunWatch:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._job_id = job_id
-        self._poll_interval = poll_interval
+        self.poll_interval = poll_interval
         self._deadline = deadline
         self._log = log
         self._clock = clock
@@ -57,15 +57,14 @@ class RunWatch:
         self._progress = "no answer on it yet"
         self._odd_statuses: set[str] = set()
         self._failures = 0
-        self._next_pause = poll_interval
+        self._is_end_told = False
+        self.next_pause = poll_interval  # seconds
 
     def answered(self, live: LiveStatus) -> Verdict | None:
         """Take in an answer; return the verdict if the run has ended."""
-        if self._failures:
-            self._log.info("Sixtyfour answers again after %d failed attempts.", self._failures)
-        self._failures = 0
+        self.cleared()
         self._unknown_until = 0.0
-        self._next_pause = self._poll_interval
+        self.next_pause = self.poll_interval
         progress = describe_progress(live)
         if progress != self._progress:
             self._log.info("Run %s: %s", self._job_id, progress)
@@ -73,7 +72,26 @@ class RunWatch:
         if not is_known(live.status) and canonical(live.status) not in self._odd_statuses:
             self._log.warning("Run %s has the status %r, unknown here: taken as going.", self._job_id, live.status)
             self._odd_statuses.add(canonical(live.status))
-        return verdict(self._job_id, live)
+        ended = verdict(self._job_id, live)
+        self._is_end_told = ended is not None
+        return ended
+
+    def ended(self, outcome: Verdict) -> None:
+        """Take in the end, which something else than an answer on this run may have told."""
+        if not self._is_end_told:
+            self._log.info("Run %s: %s", self._job_id, outcome.status)
+
+    def warned(self, error: SixtyfourError) -> None:
+        """Take in bad weather; say so once."""
+        self._failures += 1
+        if self._failures == 1:
+            self._log.warning("%s Waiting on; the run is not affected.", error)
+
+    def cleared(self) -> None:
+        """Take in that it is over."""
+        if self._failures:
+            self._log.info("Sixtyfour answers again.")
+        self._failures = 0
 
     def failed(self, error: SixtyfourError) -> None:
         """
@@ -84,15 +102,13 @@ class RunWatch:
         newborn = isinstance(error, SixtyfourNotFoundError) and self._clock() < self._unknown_until
         if not newborn and not isinstance(error, SixtyfourUnavailableError):
             raise error
-        self._failures += 1
-        if self._failures == 1:
-            self._log.warning("%s Waiting on; the run is not affected.", error)
+        self.warned(error)
         # A run that is about to be known is asked for soon, at 1, 2, 4 … seconds.
-        self._next_pause = pause(error, self._failures)
+        self.next_pause = pause(error, self._failures)
         if newborn:
-            self._next_pause = min(self._next_pause, self._unknown_until - self._clock())
+            self.next_pause = min(self.next_pause, self._unknown_until - self._clock())
         else:
-            self._next_pause = max(self._next_pause, self._poll_interval)
+            self.next_pause = max(self.next_pause, self.poll_interval)
 
     def pause(self) -> float:
         """
@@ -100,9 +116,17 @@ class RunWatch:
 
         :raises SixtyfourTimeoutError: if the deadline has passed, telling what was going on.
         """
-        if self._deadline is None:
-            return self._next_pause
-        left = self._deadline - self._clock()
+        left = self.seconds_left()
+        if left is None:
+            return self.next_pause
         if left <= 0:
-            raise SixtyfourTimeoutError(f"Run {self._job_id} had not ended by the task's deadline: {self._progress}.")
-        return min(self._next_pause, left)
+            raise self.too_late()
+        return min(self.next_pause, left)
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the deadline, not less than none; ``None`` if there is no deadline."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
+
+    def too_late(self) -> SixtyfourTimeoutError:
+        """Return the error that the deadline has passed, telling what was going on."""
+        return SixtyfourTimeoutError(f"Run {self._job_id} had not ended by the task's deadline: {self._progress}.")

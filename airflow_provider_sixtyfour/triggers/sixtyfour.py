@@ -1,7 +1,8 @@
 """
 The trigger that waits for a run.
 
-It carries ids and numbers only, yields one event and returns. Stopping, restarting or moving the triggerer leaves
+It carries ids and numbers only, yields one event and returns. All triggers of a triggerer that wait with one connection
+share one monitor. Stopping, restarting or moving the triggerer leaves
 the run alone; only a user's act on the deferred task cancels it.
 """
 
@@ -9,16 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_sixtyfour.api.cancelling import cancel_async
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourTimeoutError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
-from airflow_provider_sixtyfour.monitor.waiting import wait_async
+from airflow_provider_sixtyfour.monitor.shared import shared_monitor
 from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
 from airflow_provider_sixtyfour.triggers.ownership import still_waits_for, warm_up
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
 
 # Seconds from its start in which a trigger fires no event. Airflow's LocalExecutor (3.3.2) loses a task that is
 # queued again while the supervisor of its first slice still lingers, up to 5 s ("state mismatch").
@@ -93,8 +97,8 @@ class SixtyfourRunTrigger(BaseTrigger):
             may_be_unknown=self.may_be_unknown,
         )
         try:
-            async with await SixtyfourHook(self.sixtyfour_conn_id).open_async_client() as client:
-                return {"ended": (await wait_async(client, self.job_id, watch)).as_event()}
+            async with shared_monitor(self.sixtyfour_conn_id, self._open_client) as monitor:
+                return {"ended": (await monitor.wait(self.job_id, watch)).as_event()}
         except SixtyfourTimeoutError as error:
             return {"deadline": str(error)}
         except SixtyfourUnavailableError as error:
@@ -104,6 +108,9 @@ class SixtyfourRunTrigger(BaseTrigger):
         except Exception as error:  # a connection that is gone, a bug: the worker must hear of it, with the run's id
             self.log.exception("Waiting for run %s broke off", self.job_id)
             return {"broken": f"{type(error).__name__}: {error}"}
+
+    async def _open_client(self) -> AsyncSixtyfourClient:
+        return await SixtyfourHook(self.sixtyfour_conn_id).open_async_client()
 
     async def on_kill(self) -> None:
         """
@@ -125,8 +132,8 @@ class SixtyfourRunTrigger(BaseTrigger):
             self.log.info("Run %s goes on: its task still waits for it, in another triggerer.", self.job_id)
             return
         try:
-            async with await SixtyfourHook(self.sixtyfour_conn_id).open_async_client() as client:
-                await cancel_async(client, self.job_id)
+            async with shared_monitor(self.sixtyfour_conn_id, self._open_client) as monitor:
+                await cancel_async(monitor, self.job_id)
             self.log.info("Cancelled run %s.", self.job_id)
         except Exception as error:  # nobody is left to raise it to
             self.log.error("Run %s could not be cancelled and may go on: %s", self.job_id, error)

@@ -165,7 +165,7 @@ def _nothing_masked_yet() -> None:
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once after a failure, for tests that count tries and don't time them."""
-    for module in ("api.retry", "api.downloads", "monitor.watch"):
+    for module in ("api.retry", "api.downloads", "monitor.watch", "monitor.weather", "monitor.budget"):
         monkeypatch.setattr(f"airflow_provider_sixtyfour.{module}.pause", lambda *_: 0.02)
     monkeypatch.setattr("airflow_provider_sixtyfour.operators.submission.NEWBORN_PAUSES", (0.0, 0.02, 0.02, 0.02))
 

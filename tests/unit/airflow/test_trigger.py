@@ -112,7 +112,9 @@ def test_a_run_that_ended_while_no_triggerer_ran_has_ended_all_the_same(emulator
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_is_an_event_after_one_question(emulator, workflow, status):
+def test_a_refusal_that_stays_is_an_event(emulator, workflow, status, monkeypatch):
+    for module in ("weather", "board"):
+        monkeypatch.setattr(f"airflow_provider_sixtyfour.monitor.{module}.DOUBT", 0.05)
     emulator.plan(seconds=1000)
     job_id = emulator.start_run(workflow)
     emulator.fault("answer", path=".*/live_status", status=status, body={"detail": "no"}, times=100)
@@ -120,7 +122,7 @@ def test_a_refusal_is_an_event_after_one_question(emulator, workflow, status):
     payload = fire(trigger(job_id))
 
     assert f"answered {status}" in payload["refused"]
-    assert len(emulator.questions()) == 1
+    assert len(emulator.questions()) == 3
 
 
 def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, workflow, monkeypatch):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 from airflow_provider_sixtyfour.api.calls import Call
 from airflow_provider_sixtyfour.api.verdicts import Verdict
-from airflow_provider_sixtyfour.monitor.waiting import wait, wait_async
+from airflow_provider_sixtyfour.monitor.waiting import wait
 from airflow_provider_sixtyfour.monitor.watch import RunWatch
 
 
@@ -35,12 +34,11 @@ class World:
     An answer is a value to return or an exception to raise; the last one is given again and again.
     """
 
-    def __init__(self, *answers: Any, rows: Any = (), is_async: bool = False) -> None:
+    def __init__(self, *answers: Any, rows: Any = ()) -> None:
         self.now = 1000.0
         self.log = Lines()
         self.asked_at: list[float] = []
         self.story_calls: list[tuple[Call[Any], int]] = []
-        self.is_async = is_async
         self._answers = list(answers)
         self._rows = rows
 
@@ -50,9 +48,7 @@ class World:
 
     def wait(self, **options: Any) -> Verdict:
         watch = self.watch(**options)
-        if not self.is_async:
-            return wait(self, "job", watch, sleep=self._sleep)  # type: ignore[arg-type]
-        return asyncio.run(wait_async(_AsyncFace(self), "job", watch, sleep=self._sleep_async))  # type: ignore[arg-type]
+        return wait(self, "job", watch, sleep=self._sleep)  # type: ignore[arg-type]
 
     def send(self, call: Call[Any], *, attempts: int) -> Any:
         if "live_status" not in call.path:
@@ -73,18 +69,7 @@ class World:
         assert seconds > 0, "a busy loop"
         self.now += seconds
 
-    async def _sleep_async(self, seconds: float) -> None:
-        self._sleep(seconds)
 
-
-class _AsyncFace:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def send(self, call: Call[Any], *, attempts: int) -> Any:
-        return self._world.send(call, attempts=attempts)
-
-
-@pytest.fixture(params=["sync", "async"])
-def world(request: pytest.FixtureRequest) -> Callable[..., World]:
-    return lambda *answers, **options: World(*answers, is_async=request.param == "async", **options)
+@pytest.fixture
+def world() -> Callable[..., World]:
+    return World

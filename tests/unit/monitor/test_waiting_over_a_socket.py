@@ -1,21 +1,19 @@
-"""The two waits with the real clients, against the emulator: what the decisions need is really sent and read."""
+"""The blocking wait with the real client, against the emulator: what the decisions need is really sent and read."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import ApiKey
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourTimeoutError
 from airflow_provider_sixtyfour.api.settings import Settings
 from airflow_provider_sixtyfour.api.verdicts import Verdict
-from airflow_provider_sixtyfour.monitor.waiting import wait, wait_async
+from airflow_provider_sixtyfour.monitor.waiting import wait
 from airflow_provider_sixtyfour.monitor.watch import RunWatch
 from tests.emulator_process import EmulatorProcess
 from tests.unit.monitor.conftest import Lines
@@ -59,41 +57,30 @@ def start(emulator: EmulatorProcess) -> Callable[..., str]:
 
 
 class Waiter:
-    """Waits in either way; a pause lasts a hundredth of what it should, and the clock runs as if it had not."""
+    """A pause lasts a hundredth of what it should, and the clock runs as if it had not."""
 
-    def __init__(self, emulator: EmulatorProcess, *, is_async: bool) -> None:
+    def __init__(self, emulator: EmulatorProcess) -> None:
         self.log = Lines()
         self.slept = 0.0
         self._settings = Settings(
             credential=ApiKey(emulator.api_key), base_url=emulator.url, timeout=10.0, verify=False
         )
-        self._is_async = is_async
 
     def clock(self) -> float:
         return 1000.0 + self.slept
 
     def __call__(self, job_id: str, **options: Any) -> Verdict:
         watch = RunWatch(job_id, log=self.log, clock=self.clock, **{"poll_interval": 10.0, "deadline": None, **options})
-        if self._is_async:
-            return asyncio.run(self._wait(job_id, watch))
         return wait(SixtyfourClient(self._settings), job_id, watch, sleep=self._sleep)
-
-    async def _wait(self, job_id: str, watch: RunWatch) -> Verdict:
-        async with AsyncSixtyfourClient(self._settings) as client:
-            return await wait_async(client, job_id, watch, sleep=self._sleep_async)
 
     def _sleep(self, seconds: float) -> None:
         self.slept += seconds
         time.sleep(seconds / 100)
 
-    async def _sleep_async(self, seconds: float) -> None:
-        self.slept += seconds
-        await asyncio.sleep(seconds / 100)
 
-
-@pytest.fixture(params=["sync", "async"])
-def waiter(request: pytest.FixtureRequest, emulator: EmulatorProcess) -> Waiter:
-    return Waiter(emulator, is_async=request.param == "async")
+@pytest.fixture
+def waiter(emulator: EmulatorProcess) -> Waiter:
+    return Waiter(emulator)
 
 
 def test_a_run_is_waited_for_through_all_weather(waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]):

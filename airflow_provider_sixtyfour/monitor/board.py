@@ -1,0 +1,310 @@
+"""
+Which runs are waited for, what is known of each, and what to ask next; no clock, no socket, no event loop.
+
+A wait ends on a terminal status that the API states for that very run, in its live status or in its own row of a list;
+being absent from a list only makes a run one to be asked for soon. A run that failed is told with the details of its
+live status. Lists spare questions: one of them tells of 500 runs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
+    SixtyfourRefusedError,
+    SixtyfourUnavailableError,
+)
+from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
+from airflow_provider_sixtyfour.api.verdicts import (
+    COMPLETED,
+    FAILED,
+    Verdict,
+    canonical,
+    is_told,
+    verdict_of_row,
+    with_reason,
+)
+from airflow_provider_sixtyfour.monitor.lists import Lists
+from airflow_provider_sixtyfour.monitor.pace import until_next_question
+from airflow_provider_sixtyfour.monitor.questions import HowIs, Question, WhichAre
+from airflow_provider_sixtyfour.monitor.weather import DOUBT, REFUSALS, Weather
+
+NEVER = float("inf")
+STORY_LIMIT = 60.0  # seconds in which the details of a failure are waited for; then it is told without them
+
+
+class Waiter(Protocol):
+    """One who waits for a run. What a waiter's own code raises ends that wait, and no other."""
+
+    def answered(self, live: LiveStatus) -> Verdict | None:
+        """Take in a live status; return the verdict if the run has ended."""
+
+    def failed(self, error: SixtyfourError) -> float:
+        """Take in that there was no answer on this run; return the seconds to wait, or raise what ends the wait."""
+
+    def warned(self, error: SixtyfourError) -> None:
+        """Take in that the API answers nobody."""
+
+    def cleared(self) -> None:
+        """Take in that it answers again."""
+
+    def end(self, outcome: Verdict | BaseException) -> None:
+        """End the wait."""
+
+
+class Run:
+    """A run that is waited for."""
+
+    def __init__(self, job_id: str, now: float) -> None:
+        self.job_id = job_id
+        self.since = now
+        self.waiters: dict[Waiter, float] = {}  # with the poll interval of each
+        self.poll_interval = NEVER  # seconds, the shortest of these
+        self.workflow_id: str | None = None
+        self.due = now
+        self.is_asked = False
+        self.is_suspect = False
+        self.suspicions = 0
+        self.trusted_until = -NEVER  # the time up to which no list makes it a suspect
+        self.going_at = -NEVER  # when a list said last that it goes on
+        self.refusals = 0
+        self.row: ListedRun | None = None  # the row of its end
+        self.verdict: Verdict | None = None  # its end, as far as it is known
+        self.ended_at = 0.0
+
+
+class Board:
+    """The runs that are waited for with one credential."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Run] = {}
+        self.weather = Weather()
+        self.needs_new_client = False  # the credential was refused: the connection may have another by now
+        self.deliveries: deque[Callable[[], object]] = deque()  # what waiters are to be told
+        self._lists = Lists()
+        self._asked_at: dict[Question, float] = {}
+        self._detail_at = 0.0
+        self._all_are_warned = False
+
+    # Who waits.
+
+    def add(self, job_id: str, waiter: Waiter, poll_interval: float, now: float) -> None:
+        """Begin to wait for a run."""
+        run = self.runs.setdefault(job_id, Run(job_id, now))
+        run.waiters[waiter] = poll_interval
+        run.poll_interval = min(run.waiters.values())
+        self._lists.keep_up_with(poll_interval)
+        run.due = min(run.due, now)
+
+    def remove(self, job_id: str, waiter: Waiter) -> None:
+        """Stop waiting."""
+        run = self.runs.get(job_id)
+        if run is None:
+            return
+        run.waiters.pop(waiter, None)
+        if not run.waiters:
+            del self.runs[job_id]
+            return
+        run.poll_interval = min(run.waiters.values())
+
+    def hurry(self, job_id: str, now: float) -> None:
+        """Ask for a run before others."""
+        if run := self.runs.get(job_id):
+            run.is_suspect, run.due = True, now
+
+    # What to ask.
+
+    def next(self, now: float, spacing: float) -> Question | float:
+        """
+        Return the next question, or the time from which there may be one.
+
+        :param spacing: seconds between two requests. Half of them at most go to runs of which a list has just told.
+        """
+        if not self.runs:
+            return NEVER
+        if self.weather.is_bad and (self._asked_at or now < self.weather.ask_at):
+            return NEVER if self._asked_at else self.weather.ask_at
+        best: tuple[int, float] = (9, NEVER)
+        chosen: Run | None = None
+        soonest = NEVER
+        told_from = now - self._lists.fresh_for
+        for run in self.runs.values():
+            if run.is_asked or (run.verdict is not None and not run.is_suspect):
+                continue
+            if run.is_suspect:
+                rank, due = 0, run.due
+            elif run.going_at < told_from:
+                rank, due = 1, run.due
+            else:
+                rank, due = 2, max(run.due, self._detail_at)
+            if due > now:
+                soonest = min(soonest, due)
+            elif (rank, due) < best:
+                best, chosen = (rank, due), run
+        # First of all: one list may tell of hundreds that are suspected.
+        if (listing := self._lists.next(self.runs, now)) is not None:
+            if isinstance(listing, WhichAre):
+                self._asked_at[listing] = now
+                return listing
+            soonest = min(soonest, listing)
+        if chosen is None:
+            return soonest
+        if best[0] == 2:
+            self._detail_at = now + 2 * spacing
+        chosen.is_asked = True
+        question = HowIs(chosen.job_id)
+        self._asked_at[question] = now
+        return question
+
+    # What came of it.
+
+    def answered(self, question: Question, answer: Any, now: float) -> None:
+        """Take in an answer."""
+        asked_at = self._asked_at.pop(question, now)
+        self.weather.answered()
+        if self._all_are_warned:
+            self._all_are_warned = False
+            self.deliveries += [each.cleared for run in self.runs.values() for each in run.waiters]
+        if isinstance(question, WhichAre):
+            self._rows(question, answer, asked_at, now)
+        elif question.job_id in self.runs:
+            self._live(self.runs[question.job_id], answer, now)
+
+    def give_up(self, question: Question, error: BaseException) -> None:
+        """Take in that an answer led to a bug."""
+        self._asked_at.pop(question, None)
+        if isinstance(question, WhichAre):
+            self._lists.put_off()
+        elif question.job_id in self.runs:
+            self._finish(self.runs[question.job_id], error)
+
+    def failed(self, question: Question, error: SixtyfourError, now: float) -> None:
+        """Take in that no answer came."""
+        asked_at = self._asked_at.pop(question, now)
+        run = self.runs.get(question.job_id) if isinstance(question, HowIs) else None
+        if run is not None:
+            run.is_asked = False
+        if isinstance(error, SixtyfourRefusedError) and error.status == 401:
+            self.needs_new_client = True
+            if self.weather.refused(asked_at, now):
+                self.end_all(error)
+            if isinstance(question, WhichAre):
+                self._lists.put_off()
+            return
+        if isinstance(error, SixtyfourUnavailableError):
+            self.weather.failed(error, now)
+            if self.weather.lasts(now) and not self._all_are_warned:
+                self._all_are_warned = True
+                self.deliveries += [_warning(each, error) for one in self.runs.values() for each in one.waiters]
+        if run is not None:
+            self._no_live(run, error, now)
+        elif isinstance(question, WhichAre):
+            self._lists.failed(question, error, now)
+            is_final = not isinstance(error, SixtyfourUnavailableError)
+            self._tell_without_story(question if is_final else None, now)
+
+    def _live(self, run: Run, live: LiveStatus, now: float) -> None:
+        run.is_asked = run.is_suspect = False
+        run.refusals = 0
+        run.workflow_id = live.workflow_id or run.workflow_id
+        run.trusted_until = now + run.poll_interval * 2 ** min(run.suspicions, 6)
+        run.due = now + until_next_question(run.poll_interval, waited=now - run.since, percent=live.percent)
+        ended: Verdict | None = None
+        for waiter in list(run.waiters):
+            try:
+                ended = waiter.answered(live) or ended
+            except Exception as error:
+                self._end(run, waiter, error)
+        if ended is not None:
+            self._ended(run, ended, now)
+        elif run.row is not None:  # its row says that it failed: once more for the details, then without
+            run.is_suspect, run.due = True, now + run.poll_interval
+            if now > run.ended_at + STORY_LIMIT:
+                self._finish(run, verdict_of_row(run.row))
+
+    def _no_live(self, run: Run, error: SixtyfourError, now: float) -> None:
+        if run.row is not None and now > run.ended_at + STORY_LIMIT:
+            self._finish(run, verdict_of_row(run.row))
+            return
+        if isinstance(error, SixtyfourRefusedError) and error.status == 403:
+            run.refusals += 1
+            if run.refusals < REFUSALS:
+                run.due = now + DOUBT
+                return
+        pause = run.poll_interval
+        for waiter in list(run.waiters):
+            try:
+                pause = waiter.failed(error)
+            except Exception as final:
+                self._end(run, waiter, final)
+        run.due = now + pause
+
+    def _rows(self, question: WhichAre, rows: Iterable[ListedRun], asked_at: float, now: float) -> None:
+        told, is_whole = self._lists.answered(question, rows)
+        for job_id, row in told.items():
+            run = self.runs.get(job_id)
+            if run is None or run.verdict is not None:
+                continue
+            run.workflow_id = row.workflow_id or run.workflow_id
+            status = canonical(row.status)
+            if status == COMPLETED:
+                self._finish(run, verdict_of_row(row))
+            elif status not in FAILED:
+                run.going_at, run.suspicions = now, 0
+                run.is_suspect = run.is_suspect and run.row is not None
+            elif run.row is None:
+                run.row, run.ended_at = row, now
+                run.is_suspect, run.due = True, now
+        if is_whole:
+            self._suspect(question, asked_at, now)
+        self._tell_stories(told)
+        self._tell_without_story(question, now)
+
+    def _suspect(self, question: WhichAre, asked_at: float, now: float) -> None:
+        """Ask for runs that a whole list doesn't have: they ended, or the list lags. Ever more rarely, for that."""
+        for run in self._lists.untold(self.runs.values(), question):
+            if run.since < asked_at and now >= run.trusted_until and not run.is_suspect and run.verdict is None:
+                run.is_suspect, run.due = True, now
+                run.suspicions += 1
+
+    # How it ends.
+
+    def _ended(self, run: Run, ended: Verdict, now: float) -> None:
+        """End the wait, or ask for the reason first where neither the run's blocks nor its row gave one."""
+        is_wanting = not is_told(ended) and run.row is None
+        if is_wanting and self._lists.want_story(WhichAre(workflow_id=run.workflow_id), now):
+            run.verdict, run.ended_at = ended, now
+            return
+        self._finish(run, with_reason(ended, run.row))
+
+    def _tell_stories(self, told: dict[str, ListedRun]) -> None:
+        for run in [run for run in self.runs.values() if run.verdict is not None and run.job_id in told]:
+            if run.verdict is not None and canonical(told[run.job_id].status) in FAILED:
+                self._finish(run, with_reason(run.verdict, told[run.job_id]))
+
+    def _tell_without_story(self, question: WhichAre | None, now: float) -> None:
+        """End the waits for a reason that can't be had; the verdict stands."""
+        for run in list(self.runs.values()):
+            is_answer = question == WhichAre(workflow_id=run.workflow_id)
+            if run.verdict is not None and (is_answer or now > run.ended_at + STORY_LIMIT):
+                self._finish(run, run.verdict)
+
+    def _finish(self, run: Run, outcome: Verdict | BaseException) -> None:
+        for waiter in list(run.waiters):
+            self._end(run, waiter, outcome)
+
+    def end_all(self, error: BaseException) -> None:
+        """End all waits."""
+        for run in list(self.runs.values()):
+            self._finish(run, error)
+
+    def _end(self, run: Run, waiter: Waiter, outcome: Verdict | BaseException) -> None:
+        self.remove(run.job_id, waiter)
+        self.deliveries.append(lambda: waiter.end(outcome))
+
+
+def _warning(waiter: Waiter, error: SixtyfourError) -> Callable[[], None]:
+    return lambda: waiter.warned(error)

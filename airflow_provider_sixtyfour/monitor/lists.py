@@ -1,0 +1,133 @@
+"""
+When to read which list of runs, so that a few calls tell of many runs.
+
+A round begins with the list that tells most, and goes on only as long as many runs are left that no list has told of.
+With few runs there are no rounds: a question each is as cheap, and tells more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from airflow_provider_sixtyfour.api.calls import MAX_LISTED_RUNS
+from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.models import ListedRun
+from airflow_provider_sixtyfour.api.verdicts import GOING, canonical
+from airflow_provider_sixtyfour.monitor.pace import jittered
+from airflow_provider_sixtyfour.monitor.questions import WhichAre
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.monitor.board import Run
+
+MANY = 5  # runs; for fewer no list is read
+SHORTEST_ROUND = 5.0  # seconds between two rounds, however short the poll interval
+LONGEST_ROUND = 60.0  # seconds, however long the poll interval
+FRESH = 2.5  # rounds for which a list's word holds that a run goes on
+MOST_WORKFLOWS = 4  # that get lists of their own in one round
+OFF = 600.0  # seconds without lists after one was refused: the credential may not read them
+
+
+class Lists:
+    """The rounds, one list at a time."""
+
+    def __init__(self) -> None:
+        self._interval = LONGEST_ROUND
+        self._round: Iterator[WhichAre] | None = None
+        self._round_at = 0.0
+        self._asking: WhichAre | None = None
+        self._stories: dict[WhichAre, None] = {}
+        self._told: set[str] = set()  # the ids of the runs that this round has told of
+        self._was_whole = False
+        self._all_go_on = False
+        self._off_until = 0.0
+
+    @property
+    def fresh_for(self) -> float:
+        """Seconds for which a list's word holds that a run goes on."""
+        return FRESH * self._interval
+
+    def keep_up_with(self, poll_interval: float) -> None:
+        """Read as often as the most curious wait would ask, if not too often."""
+        self._interval = max(SHORTEST_ROUND, min(self._interval, poll_interval))
+
+    def next(self, runs: Mapping[str, Run], now: float) -> WhichAre | float | None:
+        """Return the list to read, the time of the next round, or ``None`` if that depends on something else."""
+        if self._asking is not None:
+            return None
+        found: WhichAre | None = None
+        if self._stories:
+            found = next(iter(self._stories))
+        elif self._round is not None:
+            found = next(self._round, None)
+        if found is None:
+            self._round = None
+            if len(runs) < MANY:
+                return None
+            begin = max(self._round_at, self._off_until)
+            if now < begin:
+                return begin
+            self._round_at = now + jittered(self._interval)
+            self._round = self._steps(runs)
+            found = next(self._round)
+        self._asking = found
+        return found
+
+    def _steps(self, runs: Mapping[str, Run]) -> Iterator[WhichAre]:
+        self._told.clear()
+        workflows = Counter(run.workflow_id for run in runs.values())
+        only = next(iter(workflows)) if len(workflows) == 1 else None
+        yield WhichAre(None, only)
+        if self._was_whole or not self._many_untold(runs):
+            return
+        active_was_whole = False
+        if not self._all_go_on:  # else the list of those that go on would be the same
+            yield WhichAre("active", only)
+            active_was_whole = self._was_whole
+        if not self._many_untold(runs):
+            return
+        yield WhichAre("completed", only)
+        if only is not None or active_was_whole:
+            return
+        untold = Counter(run.workflow_id for run in self.untold(runs.values()) if run.workflow_id)
+        for workflow_id, count in untold.most_common(MOST_WORKFLOWS):
+            if count >= MANY:
+                yield WhichAre("active", workflow_id)
+                yield WhichAre("completed", workflow_id)
+
+    def untold(self, runs: Iterable[Run], question: WhichAre | None = None) -> list[Run]:
+        """Return the runs that no list of this round has told of; of the question's workflow, if it has one."""
+        only = question.workflow_id if question else None
+        return [run for run in runs if run.job_id not in self._told and only in (None, run.workflow_id)]
+
+    def _many_untold(self, runs: Mapping[str, Run]) -> bool:
+        return len(self.untold(runs.values())) >= MANY
+
+    def want_story(self, question: WhichAre, now: float) -> bool:
+        """Have a list read for the reason in it, soon; say whether lists can be read."""
+        if now < self._off_until:
+            return False
+        self._stories[question] = None
+        return True
+
+    def answered(self, question: WhichAre, rows: Iterable[ListedRun]) -> tuple[dict[str, ListedRun], bool]:
+        """Return the rows by run, and whether a run that isn't among them is not going, as far as the list knows."""
+        self._asking = None
+        self._stories.pop(question, None)
+        told = {row.job_id: row for row in rows}
+        self._told |= told.keys()
+        self._all_go_on = all(canonical(row.status) in GOING for row in told.values())
+        self._was_whole = len(told) < MAX_LISTED_RUNS and question.status in (None, "active")
+        return told, self._was_whole
+
+    def put_off(self) -> None:
+        """Give up this round."""
+        self._asking = self._round = None
+
+    def failed(self, question: WhichAre, error: BaseException, now: float) -> None:
+        """Give up this round; a refused list is not asked for again for some time."""
+        self.put_off()
+        if not isinstance(error, SixtyfourUnavailableError):
+            self._stories.pop(question, None)
+            self._off_until = now + OFF

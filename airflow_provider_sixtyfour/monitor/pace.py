@@ -1,0 +1,31 @@
+"""How often a waiting run is asked for: at the poll interval, more rarely the longer it takes, and not near its end."""
+
+from __future__ import annotations
+
+from random import SystemRandom
+
+_dice = SystemRandom()
+
+NEAR_THE_END = 90.0  # percent
+OF_THE_WAIT = 1 / 30  # of the time waited so far that an end may be late by
+LONGEST = 60.0  # seconds, unless the poll interval is longer
+JITTER = 0.1  # so that runs that were started together don't stay together
+
+
+def until_next_question(poll_interval: float, *, waited: float, percent: float) -> float:
+    """
+    Return the seconds until the next question.
+
+    :param poll_interval: seconds, what the task asks for.
+    :param waited: seconds.
+    :param percent: how far the run is, 0 to 100.
+    """
+    seconds = poll_interval
+    if percent < NEAR_THE_END:
+        seconds = max(poll_interval, min(waited * OF_THE_WAIT, LONGEST))
+    return jittered(seconds)
+
+
+def jittered(seconds: float) -> float:
+    """Return about as many seconds."""
+    return seconds * _dice.uniform(1 - JITTER, 1 + JITTER)

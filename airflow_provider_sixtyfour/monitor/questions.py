@@ -1,0 +1,39 @@
+"""What a monitor can ask the API: how one run is, or which runs there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_sixtyfour.api import calls
+
+
+@dataclass(frozen=True, slots=True)
+class HowIs:
+    """How one run is doing."""
+
+    job_id: str
+
+    def call(self) -> calls.Call[Any]:
+        """Return the call to the API."""
+        return calls.live_status(self.job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class WhichAre:
+    """
+    Which runs there are, the newest first, at most `calls.MAX_LISTED_RUNS`.
+
+    :param status: of any status, or of this one only.
+    :param workflow_id: of any workflow, or of this one only.
+    """
+
+    status: str | None = None
+    workflow_id: str | None = None
+
+    def call(self) -> calls.Call[Any]:
+        """Return the call to the API."""
+        return calls.list_runs(status=self.status, workflow_id=self.workflow_id, limit=calls.MAX_LISTED_RUNS)
+
+
+Question = HowIs | WhichAre

@@ -1,0 +1,589 @@
+"""Many waits, one monitor: in time of its own, against an API that lives in that time too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from bisect import bisect_left
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_sixtyfour.api.calls import cancel_run
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourNotFoundError,
+    SixtyfourRefusedError,
+    SixtyfourTimeoutError,
+    SixtyfourUnavailableError,
+)
+from airflow_provider_sixtyfour.api.verdicts import Verdict
+from airflow_provider_sixtyfour.monitor import shared
+from airflow_provider_sixtyfour.monitor.shared import LAST_LOOK, shared_monitor
+from tests.unit.api.properties import searched
+from tests.unit.monitor.virtual import EPOCH, NO_END, FakeApi, FakeRun, Wait, now, run, wait_for_all
+
+LIST = "/workflows/runs"
+
+
+def lists(api: FakeApi) -> list[dict[str, str]]:
+    return [dict(call.query) for _, call in api.asked if call.path == LIST]
+
+
+def most_in_a_minute(api: FakeApi) -> int:
+    asked = [moment for moment, _ in api.asked]
+    return max(bisect_left(asked, start + 60) - number for number, start in enumerate(asked))
+
+
+def delays(api: FakeApi, waits: list[Wait]) -> list[float]:
+    return sorted(wait.ended_at - api.runs[wait.job_id].ends_at for wait in waits)
+
+
+def of(delays: list[float], share: float) -> float:
+    return delays[int(share * len(delays)) - 1]
+
+
+def a_run(number: int, ends_at: float, **options: Any) -> FakeRun:
+    return FakeRun(f"run-{number}", ends_at, starts_at=number * 1e-3 - 10, **options)
+
+
+# One wait
+
+
+def test_a_run_is_asked_for_at_once_then_at_the_poll_interval_and_tells_its_progress():
+    api = FakeApi()
+    api.add(FakeRun("a", 40.0))
+    [wait] = run(wait_for_all(api))
+    assert wait.outcome == Verdict("a", "completed", "w")
+    asked = api.questions("/live_status")
+    assert asked[0] == 0.0
+    assert all(8.9 < b - a < 11.2 for a, b in pairwise(asked))
+    assert wait.log.lines[0] == "Run a: running 0 %"
+    assert wait.log.lines[-1] == "Run a: completed 100 %"
+    assert lists(api) == []
+
+
+def test_a_long_run_is_asked_for_more_rarely_but_not_near_its_end():
+    api = FakeApi()
+    api.add(FakeRun("a", 3600.0))
+    [wait] = run(wait_for_all(api))
+    asked = api.questions("/live_status")
+    pauses = [b - a for a, b in pairwise(asked)]
+    assert max(pauses) > 50
+    assert max(b - a for a, b in pairwise(asked) if a > 0.9 * 3600) < 11.5
+    assert wait.ended_at - 3600 < 11.5
+    assert len(asked) < 180  # 360 at the poll interval
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "timeout"])
+@pytest.mark.parametrize("reason", ["stopped by hand", None])
+def test_a_failure_that_no_block_explains_is_looked_up_once(status: str, reason: str | None):
+    api = FakeApi()
+    api.add(FakeRun("a", 15.0, status, block_message=None, reason=reason))
+    [wait] = run(wait_for_all(api))
+    assert wait.outcome == Verdict("a", status, "w", None, reason)
+    assert lists(api) == [{"limit": "500", "workflow_id": "w"}]
+
+
+@pytest.mark.parametrize(
+    "error", [SixtyfourRefusedError("No lists.", status=403), SixtyfourUnavailableError("Away.", status=502)]
+)
+def test_the_verdict_stands_if_its_reason_can_not_be_had(error: Exception):
+    api = FakeApi(fails=lambda call, _: error if call.path == LIST else None)
+    api.add(FakeRun("a", 15.0, "timeout", block_message=None))
+    [wait] = run(wait_for_all(api))
+    assert wait.outcome == Verdict("a", "timeout", "w")
+    assert wait.ended_at < 15 + 10 + 2 * 60 + 10
+
+
+def test_the_deadline_is_kept_and_the_last_look_counts():
+    api = FakeApi()
+    api.add(FakeRun("a"), FakeRun("b", 24.9))
+    [late, done] = run(wait_for_all(api, deadline=EPOCH + 25))
+    assert isinstance(late.outcome, SixtyfourTimeoutError)
+    assert str(late.outcome) == "Run a had not ended by the task's deadline: running 0 %."
+    assert late.ended_at == pytest.approx(25.1)
+    assert done.status == "completed"
+
+
+def test_no_weather_outlasts_the_deadline():
+    api = FakeApi(fails=lambda *_: SixtyfourUnavailableError("Away."))
+    api.add(FakeRun("a"))
+    [wait] = run(wait_for_all(api, deadline=EPOCH + 60))
+    assert isinstance(wait.outcome, SixtyfourTimeoutError)
+    assert 60 <= wait.ended_at <= 60 + LAST_LOOK
+
+
+def test_a_newborn_run_may_be_unknown_and_another_may_not():
+    api = FakeApi()
+    api.add(FakeRun("a", 30.0, known_at=5.0), FakeRun("b", 30.0, known_at=NO_END))
+    [known, unknown] = run(wait_for_all(api, may_be_unknown=30.0))
+    assert known.status == "completed"
+    assert isinstance(unknown.outcome, SixtyfourNotFoundError)
+    assert unknown.ended_at >= 30.0
+    [at_once] = run(wait_for_all(FakeApi(runs={"b": api.runs["b"]})))
+    assert at_once.ended_at == pytest.approx(0.1)
+
+
+def test_the_same_run_may_be_waited_for_twice():
+    api = FakeApi()
+    api.add(FakeRun("a", 30.0))
+
+    async def main() -> list[Wait]:
+        return list(await asyncio.gather(Wait(api, "a")(), Wait(api, "a", poll_interval=60.0)()))
+
+    assert [wait.status for wait in run(main())] == ["completed"] * 2
+    assert len(api.questions("/live_status")) <= 5
+
+
+# Many
+
+
+def test_a_thousand_waits_stay_inside_the_budget_and_hear_of_ends_in_time():
+    api = FakeApi()
+    api.add(*(a_run(n, 60 + n * 7 % 1000 / 50, status="completed" if n % 10 else "failed") for n in range(1000)))
+    waits = run(wait_for_all(api, over=10.0))
+    for wait in waits:
+        assert wait.status == api.runs[wait.job_id].status
+        assert wait.ended_at >= api.runs[wait.job_id].ends_at
+    assert most_in_a_minute(api) <= 370
+    assert of(delays(api, waits), 0.95) <= 100
+    assert api.most_under_way <= shared.AT_ONCE
+    assert (api.opened, api.closed) == (1, 1)
+
+
+@pytest.mark.parametrize(("count", "spread", "limit"), [(300, 0, 15), (300, 600, 15), (1000, 600, 15), (1000, 0, 100)])
+def test_how_late_an_end_is_known(count: int, spread: float, limit: float):
+    api = FakeApi()
+    api.add(*(a_run(n, 60 + spread * n / count, status="completed" if n % 10 else "failed") for n in range(count)))
+    waits = run(wait_for_all(api, over=10.0))
+    assert of(delays(api, waits), 0.95) <= limit
+    assert most_in_a_minute(api) <= 370
+
+
+def test_five_thousand_waits_end_right():
+    api = FakeApi()
+    api.add(*(a_run(n, 60.0 + n * 0.2, status="completed" if n % 10 else "timeout") for n in range(5000)))
+    waits = run(wait_for_all(api, over=10.0))
+    assert all(wait.status == api.runs[wait.job_id].status for wait in waits)
+    assert most_in_a_minute(api) <= 370
+
+
+def test_runs_of_others_do_not_hide_ours_in_many_workflows():
+    api = FakeApi()
+    api.add(*(a_run(n, 60 + n % 50, workflow_id=f"w-{n % 4}") for n in range(400)))
+    mine = list(api.runs)
+    api.add(*(FakeRun(f"other-{n}", 3600.0, starts_at=1.0, workflow_id="x") for n in range(3000)))
+
+    async def main() -> list[Wait]:
+        waits = [Wait(api, job_id) for job_id in mine]
+        await asyncio.gather(*(wait() for wait in waits))
+        return waits
+
+    waits = run(main())
+    assert {wait.status for wait in waits} == {"completed"}
+    assert most_in_a_minute(api) <= 370
+    assert of(delays(api, waits), 0.95) <= 15
+
+
+def test_a_run_that_is_missing_among_those_that_go_on_is_asked_for_soon():
+    """It failed, so no list of completed ones has it, and newer runs of others fill the list of all."""
+    api = FakeApi()
+    api.add(*(a_run(n, 100.0 if n % 20 else 60.0, status="failed") for n in range(400)))
+    mine = list(api.runs)
+    api.add(*(FakeRun(f"other-{n}", 2.0, starts_at=1.0, workflow_id="w") for n in range(1000)))
+
+    async def main() -> list[Wait]:
+        waits = [Wait(api, job_id) for job_id in mine]
+        await asyncio.gather(*(wait() for wait in waits))
+        return waits
+
+    early = [wait for wait in run(main()) if api.runs[wait.job_id].ends_at == 60.0]
+    assert of(delays(api, early), 1.0) <= 16
+
+
+def test_a_run_that_no_list_has_is_not_asked_for_at_every_list():
+    api = FakeApi(list_lag=NO_END)
+    api.add(*(a_run(n, 3600.0) for n in range(10)))
+    run(wait_for_all(api))
+    assert len(api.questions("/run-0/")) < 180  # as one that nobody misses in a list; 360 at every list
+
+
+def test_an_api_that_takes_long_gets_a_few_questions_at_once():
+    api = FakeApi(latency=5.0)
+    api.add(*(a_run(n, 60.0) for n in range(100)))
+    run(wait_for_all(api))
+    assert api.most_under_way == shared.AT_ONCE
+
+
+def test_progress_takes_half_of_the_budget_at_most():
+    api = FakeApi()
+    api.add(*(a_run(n, 300.0) for n in range(300)))
+    run(wait_for_all(api))
+    asked = [moment for moment in api.questions("/live_status") if 120 <= moment < 180]
+    assert 150 <= len(asked) <= 185
+
+
+def test_a_run_that_no_list_ever_shows_is_found_by_its_own_status():
+    api = FakeApi(list_lag=NO_END)
+    api.add(*(a_run(n, 60.0) for n in range(50)))
+    waits = run(wait_for_all(api))
+    assert {wait.status for wait in waits} == {"completed"}
+    assert of(delays(api, waits), 1.0) <= 30
+
+
+def test_lists_that_may_not_be_read_are_left_alone():
+    api = FakeApi(fails=lambda call, _: SixtyfourRefusedError("No.", status=403) if call.path == LIST else None)
+    api.add(*(a_run(n, 60.0) for n in range(50)))
+    assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
+    assert len(lists(api)) == 1
+
+
+def test_a_row_that_says_failed_waits_for_the_details():
+    """The lists know before the live status does; the details must still be told."""
+    api = FakeApi()
+    api.add(*(a_run(n, 30.0, status="failed", live_lag=30.0) for n in range(10)))
+    for wait in run(wait_for_all(api)):
+        assert wait.outcome == Verdict(wait.job_id, "failed", "w", "'b' (1)", "no credits")
+
+
+def test_a_row_that_says_failed_is_believed_in_the_end():
+    api = FakeApi()
+    api.add(*(a_run(n, 30.0, status="failed", reason="too many rows", live_lag=NO_END) for n in range(10)))
+    for wait in run(wait_for_all(api)):
+        assert wait.outcome == Verdict(wait.job_id, "failed", "w", None, "too many rows")
+        assert wait.ended_at < 30 + 10 + 60 + 30
+
+
+# Weather
+
+
+def between(start: float, end: float, error: Callable[[], Exception]) -> Callable[[Any, float], BaseException | None]:
+    return lambda _, moment: error() if start < moment < end else None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda: SixtyfourUnavailableError("No answer from the API."),
+        lambda: SixtyfourUnavailableError("Sixtyfour answered 503.", status=503),
+        lambda: SixtyfourUnavailableError("Sixtyfour answered 429.", status=429, retry_after=30.0),
+    ],
+    ids=["network", "503", "429"],
+)
+def test_an_outage_is_waited_out_quietly_and_told_once(error: Callable[[], Exception]):
+    api = FakeApi(fails=between(60.0, 360.0, error))
+    api.add(*(a_run(n, 200.0) for n in range(200)))
+    waits = run(wait_for_all(api))
+    assert {wait.status for wait in waits} == {"completed"}
+    during = [moment for moment, _ in api.asked if 75 < moment < 360]
+    assert len(during) < 30
+    for wait in waits:
+        assert sum("Waiting on; the run is not affected" in line for line in wait.log.lines) == 1
+        assert sum("Sixtyfour answers again" in line for line in wait.log.lines) == 1
+        assert wait.ended_at < 360 + 100
+
+
+def test_a_single_hiccup_is_told_to_nobody_else():
+    failed: list[float] = []
+
+    def once(call: Any, moment: float) -> BaseException | None:
+        if moment > 20 and not failed and "live_status" in call.path:
+            failed.append(moment)
+            return SixtyfourUnavailableError("Reset.")
+        return None
+
+    api = FakeApi(fails=once)
+    api.add(*(a_run(n, 60.0) for n in range(20)))
+    waits = run(wait_for_all(api))
+    assert sum("Waiting on" in line for wait in waits for line in wait.log.lines) == 1
+
+
+def test_a_limit_that_others_use_up_is_kept_to():
+    """Two triggerers, each with its own budget, on one key."""
+    api = FakeApi(per_minute=400)
+    api.add(*(a_run(n, 300.0 + n) for n in range(1200)))
+
+    async def main() -> list[Wait]:
+        waits = [Wait(api, job_id, key=f"triggerer-{n % 2}") for n, job_id in enumerate(api.runs)]
+        await asyncio.gather(*(wait() for wait in waits))
+        return waits
+
+    waits = run(main())
+    assert {wait.status for wait in waits} == {"completed"}
+    assert api.opened == 2
+    assert len(api.asked) / (max(wait.ended_at for wait in waits) / 60) < 420  # of 720 that both would ask
+
+
+def refusing(status: int, start: float, end: float) -> Callable[[Any, float], BaseException | None]:
+    return between(start, end, lambda: SixtyfourRefusedError(f"Sixtyfour answered {status}.", status=status))
+
+
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_a_credential_that_stays_refused_ends_all_waits(count: int):
+    api = FakeApi(fails=refusing(401, 30.0, NO_END))
+    api.add(*(a_run(n, 600.0) for n in range(count)))
+    waits = run(wait_for_all(api))
+    assert all(isinstance(wait.outcome, SixtyfourRefusedError) for wait in waits)
+    assert all(wait.ended_at < 60 for wait in waits)
+    assert len([moment for moment, _ in api.asked if moment > 30]) <= 3 + shared.AT_ONCE
+    assert api.opened > 1  # the connection was read anew: it may have another key by now
+    assert api.opened == api.closed
+
+
+@pytest.mark.parametrize(("count", "latency"), [(1, 0.1), (100, 0.1), (100, 2.0)])
+def test_a_credential_that_is_refused_for_a_moment_ends_nothing(count: int, latency: float):
+    api = FakeApi(fails=refusing(401, 30.0, 35.0), latency=latency)
+    api.add(*(a_run(n, 60.0) for n in range(count)))
+    assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
+
+
+def test_one_run_that_may_not_be_seen_ends_its_wait_only():
+    def fails(call: Any, moment: float) -> BaseException | None:
+        return SixtyfourRefusedError("Not yours.", status=403) if "/run-0/" in call.path else None
+
+    api = FakeApi(fails=fails, list_lag=NO_END)
+    api.add(*(a_run(n, 60.0) for n in range(4)))
+    refused, *others = run(wait_for_all(api))
+    assert isinstance(refused.outcome, SixtyfourRefusedError)
+    assert {wait.status for wait in others} == {"completed"}
+    assert len(api.questions("/run-0/")) == 3
+
+
+@pytest.mark.parametrize("status", [400, 402, 409, 422])
+def test_a_refusal_ends_its_wait_after_one_request(status: int):
+    api = FakeApi(fails=refusing(status, 0.0, NO_END))
+    api.add(FakeRun("a"))
+    [wait] = run(wait_for_all(api))
+    assert isinstance(wait.outcome, SixtyfourRefusedError)
+    assert len(api.asked) == 1
+
+
+# Whoever shares it
+
+
+def test_a_bug_in_one_wait_ends_that_wait_only(monkeypatch: pytest.MonkeyPatch):
+    api = FakeApi()
+    api.add(*(a_run(n, 60.0) for n in range(10)))
+
+    class Broken(Wait):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.log = None  # type: ignore[assignment]
+
+    async def main() -> list[Wait]:
+        waits = [Broken(api, "run-0"), *(Wait(api, f"run-{n}") for n in range(1, 10))]
+        await asyncio.gather(*(wait() for wait in waits))
+        return waits
+
+    broken, *others = run(main())
+    assert isinstance(broken.outcome, AttributeError)
+    assert {wait.status for wait in others} == {"completed"}
+
+
+def test_an_answer_that_is_a_bug_ends_the_wait_that_it_concerns():
+    api = FakeApi(fails=lambda call, _: ZeroDivisionError("a bug") if "/run-0/" in call.path else None)
+    api.add(*(a_run(n, 60.0) for n in range(4)))
+    broken, *others = run(wait_for_all(api))
+    assert isinstance(broken.outcome, ZeroDivisionError)
+    assert {wait.status for wait in others} == {"completed"}
+
+
+def test_a_list_that_is_a_bug_ends_nothing():
+    api = FakeApi(fails=lambda call, _: ZeroDivisionError("a bug") if call.path == LIST else None)
+    api.add(*(a_run(n, 60.0) for n in range(20)))
+    assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
+
+
+def test_a_bug_in_the_poller_ends_all_waits(monkeypatch: pytest.MonkeyPatch):
+    """They would wait for ever else."""
+    monkeypatch.setattr("airflow_provider_sixtyfour.monitor.board.Board.next", lambda *_: 1 / 0)
+    api = FakeApi()
+    api.add(*(a_run(n, 60.0) for n in range(3)))
+    assert all(isinstance(wait.outcome, ZeroDivisionError) for wait in run(wait_for_all(api)))
+
+
+def test_a_wait_that_is_given_up_leaves_the_others_and_the_last_one_closes():
+    api = FakeApi()
+    api.add(*(a_run(n, 60.0) for n in range(3)))
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(Wait(api, job_id)()) for job_id in api.runs]
+        await asyncio.sleep(25)
+        tasks[0].cancel()
+        await asyncio.sleep(0)
+        asked = len(api.questions("/run-0/"))
+        await asyncio.sleep(25)
+        assert len(api.questions("/run-0/")) == asked
+        assert api.closed == 0
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert api.closed == api.opened == 1
+        asked = len(api.asked)
+        await asyncio.sleep(100)
+        assert len(api.asked) == asked
+        assert len(asyncio.all_tasks()) == 1
+
+    run(main())
+
+
+def test_who_cancels_a_wait_again_and_again_does_not_keep_it_from_closing():
+    api = FakeApi()
+    api.add(FakeRun("a"))
+    release = asyncio.Event()
+
+    async def slow_close() -> None:
+        await release.wait()
+        api.closed += 1
+
+    api.close = slow_close  # type: ignore[method-assign]
+
+    async def main() -> None:
+        task = asyncio.create_task(Wait(api, "a")())
+        await asyncio.sleep(5)
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(1)
+        release.set()
+        await asyncio.sleep(1)
+        assert api.closed == 1
+
+    run(main())
+
+
+def test_connections_do_not_share():
+    one, other = FakeApi(), FakeApi()
+    one.add(FakeRun("a", 30.0))
+    other.add(FakeRun("a", 50.0, "failed"))
+
+    async def main() -> list[Wait]:
+        return list(await asyncio.gather(Wait(one, "a", key="one")(), Wait(other, "a", key="other")()))
+
+    assert [wait.status for wait in run(main())] == ["completed", "failed"]
+
+
+def test_a_connection_that_can_not_be_opened_is_told_to_each():
+    api = FakeApi()
+    api.add(FakeRun("a"), FakeRun("b"))
+
+    async def fails() -> Any:
+        raise LookupError("no such connection")
+
+    api.open = fails  # type: ignore[method-assign]
+    assert [str(wait.outcome) for wait in run(wait_for_all(api))] == ["no such connection"] * 2
+
+
+def test_what_is_urgent_comes_before_all_questions():
+    api = FakeApi(latency=0.2)
+    api.add(*(a_run(n, 600.0) for n in range(600)))
+
+    async def main() -> list[float]:
+        waits = [asyncio.create_task(Wait(api, job_id)()) for job_id in api.runs]
+        await asyncio.sleep(60)
+        began = now()
+        async with shared_monitor("conn", api.open) as monitor:
+            await asyncio.gather(*(monitor.send(cancel_run(f"run-{n}")) for n in range(40)))
+        assert api.opened == 1
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        return [moment - began for moment in api.questions("/cancel")]
+
+    sent = run(main())
+    assert len(sent) == 40
+    assert max(sent) <= 40 * 60 / 480 + 0.1
+    assert most_in_a_minute(api) <= 420
+
+
+place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="nowhere")
+
+
+def test_each_wait_logs_in_its_own_context():
+    """A triggerer tells by context variables which task's log a line belongs to."""
+    api = FakeApi()
+    api.add(*(a_run(n, 60.0) for n in range(8)))
+    seen: list[tuple[str, str]] = []
+
+    class Placed(Wait):
+        async def __call__(self) -> Wait:
+            place.set(self.job_id)
+            self.log.info = lambda event, *args: seen.append((place.get(), str(args[0])))  # type: ignore[method-assign]
+            return await super().__call__()
+
+    async def main() -> None:
+        await asyncio.gather(*(asyncio.create_task(Placed(api, job_id)()) for job_id in api.runs))
+
+    run(main())
+    assert {told for told, _ in seen} == set(api.runs)
+    assert all(told == about for told, about in seen)
+
+
+# Whatever happens
+
+ends = st.sampled_from(["completed", "completed", "failed", "cancelled", "timeout"])
+a_history = st.builds(
+    dict,
+    ends_at=st.floats(0, 900),
+    status=ends,
+    workflow_id=st.sampled_from(["v", "w"]),
+    known_at=st.floats(0, 20),
+    live_lag=st.sampled_from([0.0, 0.0, 20.0]),
+    starts_at=st.floats(-600, 0),
+    block_message=st.sampled_from([None, "no credits"]),
+    reason=st.sampled_from([None, "limit"]),
+)
+failures = st.sampled_from(
+    [
+        SixtyfourUnavailableError("Away."),
+        SixtyfourUnavailableError("Sixtyfour answered 502.", status=502),
+        SixtyfourUnavailableError("Sixtyfour answered 429.", status=429, retry_after=7.0),
+        SixtyfourUnavailableError("Sixtyfour answered 429.", status=429),
+    ]
+)
+storms = st.lists(st.tuples(st.floats(0, 900), st.floats(0, 200), failures, st.floats(0, 1)), max_size=4)
+
+
+@settings(searched, max_examples=150)
+@given(
+    histories=st.lists(a_history, min_size=1, max_size=40),
+    storms=storms,
+    lag=st.sampled_from([0.0, 3.0, 45.0, NO_END]),
+    latency=st.floats(0.001, 5),
+    dice=st.randoms(use_true_random=True),
+    deadline=st.none() | st.floats(1, 1200),
+)
+def test_every_wait_ends_with_the_right_verdict_in_time(
+    histories: list[dict[str, Any]], storms: Any, lag: float, latency: float, dice: Any, deadline: float | None
+):
+    def fails(call: Any, moment: float) -> BaseException | None:
+        for start, length, error, share in storms:
+            if start < moment < start + length and dice.random() < share:
+                return error
+        return None
+
+    api = FakeApi(latency=latency, list_lag=lag, fails=fails)
+    api.add(*(FakeRun(f"run-{n}", **history) for n, history in enumerate(histories)))
+    options = {} if deadline is None else {"deadline": EPOCH + deadline}
+    waits = run(wait_for_all(api, over=5.0, may_be_unknown=40.0, **options))
+    clear_at = max((start + length for start, length, _, _ in storms), default=0.0)
+    for wait in waits:
+        truth = api.runs[wait.job_id]
+        if isinstance(wait.outcome, SixtyfourTimeoutError):
+            assert deadline is not None
+            assert deadline <= wait.ended_at <= deadline + LAST_LOOK + 5 + latency
+        elif isinstance(wait.outcome, SixtyfourNotFoundError):
+            assert storms  # nobody answered while it might have been unknown
+        else:
+            assert isinstance(wait.outcome, Verdict)
+            assert wait.outcome.status == truth.status
+            assert wait.ended_at >= truth.ends_at
+            if truth.status == "failed" and truth.block_message and clear_at == 0.0:
+                assert wait.outcome.message == "no credits"
+            if deadline is None:
+                # The last word before the sky cleared may have asked for a pause of a minute; a reason may take one.
+                assert wait.ended_at <= max(truth.ends_at, truth.known_at, clear_at) + 60 + 61 + 50 + 20 * latency
+    assert most_in_a_minute(api) <= 370
