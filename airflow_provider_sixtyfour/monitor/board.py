@@ -33,6 +33,9 @@ from airflow_provider_sixtyfour.monitor.questions import HowIs, Question, WhichA
 from airflow_provider_sixtyfour.monitor.weather import DOUBT, REFUSALS, Weather
 
 NEVER = float("inf")
+# Of the budget, what may go to runs that no list tells of, and to the progress of those of which one does. The rest is
+# kept for the moment when many end at once.
+_SHARE = {1: 3 / 4, 2: 1 / 2}
 STORY_LIMIT = 60.0  # seconds in which the details of a failure are waited for; then it is told without them
 
 
@@ -86,7 +89,7 @@ class Board:
         self.deliveries: deque[Callable[[], object]] = deque()  # what waiters are to be told
         self._lists = Lists()
         self._asked_at: dict[Question, float] = {}
-        self._detail_at = 0.0
+        self._calm_at = 0.0
         self._all_are_warned = False
 
     # Who waits.
@@ -121,7 +124,7 @@ class Board:
         """
         Return the next question, or the time from which there may be one.
 
-        :param spacing: seconds between two requests. Half of them at most go to runs of which a list has just told.
+        :param spacing: seconds between two requests. Only what is suspected has all of them; see `_SHARE`.
         """
         if not self.runs:
             return NEVER
@@ -137,9 +140,9 @@ class Board:
             if run.is_suspect:
                 rank, due = 0, run.due
             elif run.going_at < told_from:
-                rank, due = 1, run.due
+                rank, due = 1, max(run.due, self._calm_at)
             else:
-                rank, due = 2, max(run.due, self._detail_at)
+                rank, due = 2, max(run.due, self._calm_at)
             if due > now:
                 soonest = min(soonest, due)
             elif (rank, due) < best:
@@ -152,8 +155,8 @@ class Board:
             soonest = min(soonest, listing)
         if chosen is None:
             return soonest
-        if best[0] == 2:
-            self._detail_at = now + 2 * spacing
+        if best[0] in _SHARE:
+            self._calm_at = now + spacing / _SHARE[best[0]]
         chosen.is_asked = True
         question = HowIs(chosen.job_id)
         self._asked_at[question] = now

@@ -117,9 +117,10 @@ class Monitor:
     async def send(self, call: Call[T], *, attempts: int = ATTEMPTS) -> T:
         """Send something urgent, before all questions, but still inside the rate limit; as the client's own."""
         client = await self._open()
-        async with self._urgent:  # one after the other
+        async with self._urgent:  # one after the other, and no question meanwhile
             await asyncio.sleep(self._budget.delay(self._now(), is_urgent=True))
             self._budget.take(self._now())
+        self._changed.set()
         return await client.send(call, attempts=attempts)
 
     async def close(self) -> None:
@@ -180,7 +181,8 @@ class Monitor:
                 self._board.needs_new_client = False
                 await self._reopen()
             now = self._now()
-            pause = self._budget.delay(now) if len(self._asking) < AT_ONCE else None
+            may_ask = len(self._asking) < AT_ONCE and not self._urgent.locked()
+            pause = self._budget.delay(now) if may_ask else None
             if pause == 0.0:
                 question = self._board.next(now, self._budget.spacing(now))
                 if not isinstance(question, float):
