@@ -5,6 +5,9 @@ import hashlib
 import inspect
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import fsspec
@@ -16,6 +19,7 @@ from airflow_provider_sixtyfour.operators import batches
 from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator, split_input
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
+from tests.unit.airflow.conftest import until
 from tests.unit.airflow.standins import Task
 from tests.unit.airflow.test_transfer_results import peak_megabytes
 
@@ -157,6 +161,28 @@ def test_the_same_input_gives_the_same_files_again(leads, folder):
 
     assert split(source=f"file://{leads}", destination=f"file://{folder}", batch_rows=4) == made
     assert {name: (folder / name).read_bytes() for name in everything_below(folder)} == before
+
+
+def test_a_try_after_a_kill_leaves_what_an_undisturbed_one_leaves(leads, folder, tmp_path):
+    with leads.open("a") as file:
+        file.writelines(f"Lead {number},{number}@x\n" for number in range(30_000))
+    code = f"""
+from airflow_provider_sixtyfour.operators.batches import split_input
+split_input(source="file://{leads}", destination="file://{folder}", batch_rows=200)
+"""
+    killed = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: killed.poll() is not None or (folder.exists() and len(list(folder.glob("*.csv"))) > 5), 60)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL, "it was too quick to be killed"
+    for path in folder.glob("*.csv"):
+        assert len(path.read_bytes().splitlines()) == 201
+
+    split(source=f"file://{leads}", destination=f"file://{folder}", batch_rows=200)
+    split(source=f"file://{leads}", destination=f"file://{tmp_path}/undisturbed", batch_rows=200)
+
+    assert everything_below(folder) == everything_below(tmp_path / "undisturbed")
+    for name in everything_below(folder):
+        assert (folder / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
 
 
 def test_what_a_longer_input_has_left_is_not_among_the_references(leads, folder):
