@@ -146,6 +146,6 @@ $(STORES)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(STORES_PACKAGES); }
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(STORES)
 	$(INSTALL) --python $(STORES)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(lastword $(MATRIX))" --editable ".[emulator,s3,gcs,azure]" --group dev --group stores
+	  "apache-airflow==$(lastword $(MATRIX))" --editable ".[emulator,s3,gcs,azure,parquet]" --group dev --group stores
 	npm install --silent --no-audit --no-fund --prefix $(STORES)/azurite azurite@$(AZURITE_VERSION)
 	touch $@

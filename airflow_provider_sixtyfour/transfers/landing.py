@@ -10,17 +10,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourTransferError
+from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
 from airflow_provider_sixtyfour.api.filenames import safe_names
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, describe_progress, verdict
+from airflow_provider_sixtyfour.transfers.landing_options import PARQUET, Landing
 from airflow_provider_sixtyfour.transfers.listing import Listing, choose, wanted_blocks
 from airflow_provider_sixtyfour.transfers.manifest import (
-    MANIFEST,
     LandedFile,
     Manifest,
     are_there,
@@ -28,7 +29,10 @@ from airflow_provider_sixtyfour.transfers.manifest import (
     now,
     read_manifest,
 )
+from airflow_provider_sixtyfour.transfers.parquet import as_parquet
+from airflow_provider_sixtyfour.transfers.passage import Passage
 from airflow_provider_sixtyfour.transfers.progress import Progress, size
+from airflow_provider_sixtyfour.transfers.tally import Tally
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -36,46 +40,8 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.models import ResultFile
     from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.stores.in_parts import PartSenders
-    from airflow_provider_sixtyfour.stores.publishing import Publication
-    from airflow_provider_sixtyfour.transfers.tally import Tally
 
-VERIFY = ("warn", "strict")
-PIECE = 256 * 1024  # bytes that are counted and written at a time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Landing:
-    """
-    How to land a run's files; the parameters are those of `SixtyfourToObjectStorageOperator`.
-
-    :raises SixtyfourInputError: naming the parameter that can't be right.
-    """
-
-    format: str = "csv"
-    files: Any = "final"
-    overwrite: bool = True
-    verify: str = "warn"
-    max_parallel_files: int = 4
-    manifest: str | None = MANIFEST
-
-    def __post_init__(self) -> None:
-        if self.format not in calls.RESULT_FORMATS:
-            raise SixtyfourInputError(
-                f"format should be one of {', '.join(calls.RESULT_FORMATS)}, not {self.format!r:.60}."
-            )
-        if self.verify not in VERIFY:
-            raise SixtyfourInputError(f"verify should be one of {', '.join(VERIFY)}, not {self.verify!r:.60}.")
-        if not isinstance(self.max_parallel_files, int) or self.max_parallel_files < 1:
-            raise SixtyfourInputError(f"max_parallel_files should be 1 or more, not {self.max_parallel_files!r:.60}.")
-        if self.manifest is not None and (not self.manifest or "/" in self.manifest):
-            raise SixtyfourInputError(f"manifest should be a file's name, not {self.manifest!r:.60}.")
-        wanted_blocks(self.files)
-
-    @property
-    def selection(self) -> str | tuple[int, ...]:
-        """What is landed, in the one form that a manifest has it in."""
-        wanted = wanted_blocks(self.files)
-        return wanted if isinstance(wanted, str) else tuple(sorted(wanted))
+__all__ = ["Landing", "land"]
 
 
 def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: Landing, *, log: Any) -> Manifest:
@@ -92,7 +58,7 @@ def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: L
     """
     calls.identifier(job_id, "job_id")
     there = None if landing.manifest is None else read_manifest(folder, landing.manifest)
-    if there is not None and (there.job_id, there.format) != (job_id, landing.format):
+    if there is not None and (there.job_id, there.format) != (job_id, landing.extension):
         there = None
     if there and not landing.overwrite and there.selection == landing.selection and are_there(folder, there.files):
         log.info("All files of run %s are at %s already, by its manifest.", job_id, folder)
@@ -107,8 +73,8 @@ def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: L
         )
     if ended.status != COMPLETED:
         log.warning("Run %s has ended as %s: landing what it left.", job_id, ended.status)
-    listing = Listing(hook.client, job_id, landing.format)
-    chosen = choose(listing.files, wanted_blocks(landing.files), job_id, landing.format)
+    listing = _listing(hook, job_id, landing)
+    chosen = choose(listing.files, wanted_blocks(landing.files), job_id, listing.format)
     if landing.manifest is not None and there is None:
         _remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
     known = {file.name: file for file in there.files} if there and not landing.overwrite else {}
@@ -116,7 +82,7 @@ def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: L
     manifest = Manifest(
         job_id=job_id,
         workflow_id=live.workflow_id,
-        format=landing.format,
+        format=landing.extension,
         selection=landing.selection,
         created_at=now(),
         files=tuple(files),
@@ -124,6 +90,15 @@ def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: L
     if landing.manifest is not None:
         _write(folder / landing.manifest, manifest.text().encode())
     return manifest
+
+
+def _listing(hook: SixtyfourHook, job_id: str, landing: Landing) -> Listing:
+    """Return the run's files; for Parquet those with types, where the run has them."""
+    if landing.output_format == PARQUET and landing.format == "csv":
+        typed = Listing(hook.client, job_id, "ndjson")
+        if typed.files:
+            return typed
+    return Listing(hook.client, job_id, landing.format)
 
 
 def _remove(path: ObjectStoragePath) -> None:
@@ -165,7 +140,7 @@ class _Files:
         from airflow_provider_sixtyfour.stores.in_parts import PartSenders
 
         files = [self._listing.files[position] for position in chosen]
-        names = safe_names(files, self._landing.format)
+        names = safe_names([self._without_ending(file) for file in files], self._landing.extension)
         senders = PartSenders()
         try:
             # Before there are threads: finding a store's client asks Airflow for its connection.
@@ -174,6 +149,12 @@ class _Files:
             return self._side_by_side(work)
         finally:
             senders.close()
+
+    def _without_ending(self, file: ResultFile) -> ResultFile:
+        """Return a file of another name where it is to have another ending."""
+        if self._landing.extension == self._listing.format:
+            return file
+        return replace(file, filename=file.filename.removesuffix(f".{self._listing.format}"))
 
     def _side_by_side(self, work: Sequence[Callable[[], LandedFile]]) -> list[LandedFile]:
         if len(work) == 1 or self._landing.max_parallel_files == 1:
@@ -191,48 +172,52 @@ class _Files:
 
     def _one(self, position: int, path: ObjectStoragePath, senders: PartSenders) -> LandedFile:
         from airflow_provider_sixtyfour.stores.publishing import publishing
-        from airflow_provider_sixtyfour.transfers.tally import Tally
 
         file = self._listing.files[position]
         known = self._known.get(path.name)
         if known and _are_same(known, file) and is_there(self._folder, known):
             self._log.info("%s is there already, by the manifest.", path)
             return known
-        tally = Tally(self._landing.format)
+        tally = Tally(self._listing.format)
         progress = Progress(path.name, file.file_size, self._log.info)
-        try:
-            with publishing(path.fs, path.path, senders=senders, size=file.file_size) as publication:
-                target = _Target(publication, tally, progress, self._stop)
-                self._fetch(position, path.name, target)
-                target.flush()
-                tally.finish()
-                self._verify(path.name, file, tally)
-                publication.commit()
-        finally:
-            tally.close()
+        with ExitStack() as ending:
+            ending.callback(tally.close)
+            publication = ending.enter_context(publishing(path.fs, path.path, senders=senders, size=file.file_size))
+            converted = None
+            if self._landing.output_format == PARQUET:
+                converted = ending.enter_context(as_parquet(self._listing.format, self._landing.parquet_schema))
+            passage = Passage(converted or publication, tally, progress, self._stop)
+            self._fetch(position, path.name, passage)
+            passage.flush()
+            tally.finish()
+            self._verify(path.name, file, tally)
+            if converted is not None:
+                converted.convert(path.name, publication.write)
+            publication.commit()
+        made = converted or tally
         seconds = progress.seconds()
         self._log.info(
             "Landed %s: %s rows, %d bytes in %.1f s (%s/s).",
             path,
-            tally.rows,
-            tally.bytes,
+            made.rows,
+            made.bytes,
             seconds,
             size(tally.bytes / max(seconds, 1e-3)),
         )
-        return LandedFile(str(path), tally.rows, tally.bytes, tally.sha256, file.block_number, file.filename)
+        return LandedFile(str(path), made.rows, made.bytes, made.sha256, file.block_number, file.filename)
 
-    def _fetch(self, position: int, name: str, target: _Target) -> None:
+    def _fetch(self, position: int, name: str, passage: Passage) -> None:
         from airflow_provider_sixtyfour.api.downloads import Download
         from airflow_provider_sixtyfour.transfers.inline_rows import encoded
 
         file = self._listing.files[position]
         if file.download_url is None and file.rows is not None:
-            for piece in encoded(file.rows, self._landing.format):
-                target.write(piece)
+            for piece in encoded(file.rows, self._listing.format):
+                passage.write(piece)
             return
         download = Download(self._hook.settings, on_secret=self._mask, sleep=self._stop.wait)
         try:
-            download.fetch(name, lambda: self._listing.link(position), target, size=file.file_size)
+            download.fetch(name, lambda: self._listing.link(position), passage, size=file.file_size)
         finally:
             download.close()
 
@@ -257,40 +242,6 @@ class _Files:
                     "verify='warn' would land it all the same."
                 )
             self._log.warning("%s has %d %s; the API said %d.", name, counted, what, told)
-
-
-class _Target:
-    """Where a download goes: to the tally and to the store, in pieces that are worth a call."""
-
-    def __init__(self, publication: Publication, tally: Tally, progress: Progress, stop: threading.Event) -> None:
-        self._publication = publication
-        self._tally = tally
-        self._progress = progress
-        self._stop = stop
-        self._collected: list[bytes] = []
-        self._collected_bytes = 0
-
-    def write(self, piece: bytes) -> None:
-        if self._stop.is_set():
-            raise SixtyfourTransferError("Stopped: another file of the run could not be landed.")
-        self._collected.append(piece)
-        self._collected_bytes += len(piece)
-        if self._collected_bytes >= PIECE:
-            self.flush()
-
-    def flush(self) -> None:
-        piece = b"".join(self._collected)
-        self._collected.clear()
-        self._collected_bytes = 0
-        self._tally.feed(piece)
-        self._publication.write(piece)
-        self._progress.at(self._tally.bytes, lambda: self._tally.rows)
-
-    def start_over(self) -> None:
-        self._collected.clear()
-        self._collected_bytes = 0
-        self._tally.start_over()
-        self._publication.start_over()
 
 
 def _are_same(landed: LandedFile, file: ResultFile) -> bool:

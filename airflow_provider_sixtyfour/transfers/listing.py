@@ -31,6 +31,7 @@ class Listing:
     """The result files of one run in one format."""
 
     def __init__(self, client: SixtyfourClient, job_id: str, format: str) -> None:
+        self.format = format
         self._client = client
         self._call = calls.result_files(job_id, format)
         self._used: set[int] = set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -36,6 +36,11 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         ``strict``: fail, and leave nothing of that file.
     :param max_parallel_files: how many files to fetch at a time.
     :param manifest: the name of the manifest; ``None`` for none, as where several tasks share a folder. (templated)
+    :param output_format: ``parquet`` to write the files as Parquet: with types and nested values from NDJSON, where the
+        run was started with it; else from CSV, as text. Needs the extra ``parquet``, and room on local disk for each
+        file while it is written. Default: as ``format``. (templated)
+    :param parquet_schema: for Parquet, types of columns by their names, as Arrow calls them:
+        ``{"employees": "int64", "founded": "date32"}``.
     :param sixtyfour_conn_id: the connection. (templated)
 
     The events of its ``outlets`` get ``uri``, ``job_id``, ``workflow_id``, ``format``, ``rows``, ``bytes`` and
@@ -49,7 +54,15 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
     :raises OSError: or another error of the store's client; nothing of the file is at the destination then either.
     """
 
-    template_fields: Sequence[str] = ("job_id", "destination", "format", "files", "manifest", "sixtyfour_conn_id")
+    template_fields: Sequence[str] = (
+        "job_id",
+        "destination",
+        "format",
+        "files",
+        "manifest",
+        "output_format",
+        "sixtyfour_conn_id",
+    )
     ui_color = "#e8e4fb"
     _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
 
@@ -64,6 +77,8 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         verify: str = "warn",
         max_parallel_files: int = 4,
         manifest: str | None = MANIFEST,
+        output_format: str | None = None,
+        parquet_schema: Mapping[str, str] | None = None,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
@@ -76,6 +91,8 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         self.verify = verify
         self.max_parallel_files = max_parallel_files
         self.manifest = manifest
+        self.output_format = output_format
+        self.parquet_schema = parquet_schema
         self.sixtyfour_conn_id = sixtyfour_conn_id
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -93,6 +110,8 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
                 verify=self.verify,
                 max_parallel_files=self.max_parallel_files,
                 manifest=self.manifest,
+                output_format=self.output_format,
+                parquet_schema=self.parquet_schema,
             )
             folder = object_storage_path(self.destination, "destination")
             hook = SixtyfourHook(self.sixtyfour_conn_id)

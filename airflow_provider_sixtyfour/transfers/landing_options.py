@@ -1,0 +1,68 @@
+"""How to land a run's files: checked before anything is asked of anybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.transfers.listing import wanted_blocks
+from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
+from airflow_provider_sixtyfour.transfers.parquet import check_schema
+
+VERIFY = ("warn", "strict")
+PARQUET = "parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """
+    How to land a run's files; the parameters are those of `SixtyfourToObjectStorageOperator`.
+
+    :raises SixtyfourInputError: naming the parameter that can't be right.
+    """
+
+    format: str = "csv"
+    files: Any = "final"
+    overwrite: bool = True
+    verify: str = "warn"
+    max_parallel_files: int = 4
+    manifest: str | None = MANIFEST
+    output_format: str | None = None
+    parquet_schema: Any = None
+
+    def __post_init__(self) -> None:
+        if self.format not in calls.RESULT_FORMATS:
+            raise SixtyfourInputError(
+                f"format should be one of {', '.join(calls.RESULT_FORMATS)}, not {self.format!r:.60}."
+            )
+        if self.verify not in VERIFY:
+            raise SixtyfourInputError(f"verify should be one of {', '.join(VERIFY)}, not {self.verify!r:.60}.")
+        if not isinstance(self.max_parallel_files, int) or self.max_parallel_files < 1:
+            raise SixtyfourInputError(f"max_parallel_files should be 1 or more, not {self.max_parallel_files!r:.60}.")
+        if self.manifest is not None and (not self.manifest or "/" in self.manifest):
+            raise SixtyfourInputError(f"manifest should be a file's name, not {self.manifest!r:.60}.")
+        wanted_blocks(self.files)
+        self._check_output()
+
+    def _check_output(self) -> None:
+        if self.output_format == PARQUET:
+            if self.format == "json":
+                raise SixtyfourInputError("Parquet is made of csv or ndjson, not of json: set format to one of these.")
+            check_schema(self.parquet_schema)
+        elif self.output_format not in (None, self.format):
+            raise SixtyfourInputError(
+                f"output_format should be None, {self.format} or {PARQUET}, not {self.output_format!r:.60}."
+            )
+
+    @property
+    def extension(self) -> str:
+        """The format of what is written, and the ending of its name."""
+        return self.output_format or self.format
+
+    @property
+    def selection(self) -> str | tuple[int, ...]:
+        """What is landed, in the one form that a manifest has it in."""
+        wanted = wanted_blocks(self.files)
+        return wanted if isinstance(wanted, str) else tuple(sorted(wanted))
