@@ -324,7 +324,7 @@ def test_a_failure_of_the_second_file_keeps_the_first_and_no_part_of_the_second(
     emulator.fault("reset", where="storage", skip=1, times=100)
 
     with pytest.raises(SixtyfourTransferError):
-        land(made, files="all")
+        land(made, files="all", max_parallel_files=1)
 
     [name] = everything_below(folder)
     assert name.startswith("company_enrichment_2_")
