@@ -46,7 +46,7 @@ def test_deploys_runs_deferred_and_lands(start_run, emulator, editor_json, tmp_p
     rows = csv_rows(file)
     assert [row["company_name"] for row in rows] == ["Example Bakery", "Sample Logistics"]
     assert all(row["industry"] for row in rows)
-    assert [path.name for path in tmp_path.iterdir()] == [Path(file["path"]).name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_manifest.json", Path(file["path"]).name]
 
 
 def test_sync_and_deferred_give_the_same_value_and_log(airflow, start_run, emulator, workflow):

@@ -10,9 +10,13 @@ def destination(tmp_path):
 
 
 def landed(destination):
-    """What was landed, as paths below the folder of the Dag run."""
+    """What was landed, but for the manifests, as paths below the folder of the Dag run."""
     [dag_run_folder] = destination.iterdir()
-    return sorted(path for path in dag_run_folder.rglob("*") if path.is_file())
+    return sorted(files_below(dag_run_folder))
+
+
+def files_below(folder):
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "_manifest.json"]
 
 
 def csv_rows(path):
@@ -94,7 +98,7 @@ def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destin
         "find_email",
     ]
     assert [len(run.runs) for run in (first, again)] == [1, 1]
-    files = [path for path in destination.rglob("*") if path.is_file()]
+    files = files_below(destination)
     assert len(files) == 2  # one in the folder of each Dag run
     for file in files:
         rows = csv_rows(file)
