@@ -33,7 +33,8 @@ class S3Parts:
             for upload in self._uploads():
                 self._fs.call_s3("abort_multipart_upload", **self._object, UploadId=upload)
                 log.info("Removed an upload to %s that was left unfinished.", self._path)
-        except OSError as error:  # no permission, or a server that knows no such call; what is wrong besides comes again
+        except OSError as error:
+            # No permission, or a server that knows no such call. Whatever else is wrong comes up again at once.
             log.info("Can't look for unfinished uploads to %s: %s", self._path, error)
 
     def _uploads(self) -> list[str]:
