@@ -229,6 +229,7 @@ class Monitor:
                 self._budget.refused(error, self._now())
             self._board.failed(question, error, self._now())
         else:
+            await asyncio.sleep(0)  # a list has taken its 10 ms to read
             self._budget.accepted()
             self._board.answered(question, answer, self._now())
 

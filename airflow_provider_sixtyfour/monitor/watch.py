@@ -78,6 +78,7 @@ class RunWatch:
 
     def ended(self, outcome: Verdict) -> None:
         """Take in the end, which something else than an answer on this run may have told."""
+        self.cleared()
         if not self._is_end_told:
             self._log.info("Run %s: %s", self._job_id, outcome.status)
 
