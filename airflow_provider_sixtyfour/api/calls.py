@@ -3,6 +3,9 @@ Every call of the API as a value: what to send, how to read the answer, whether 
 
 Building a call checks its input and sends nothing; an id that can't be one (empty, ``None`` from a template, a
 path) is refused here, before it becomes part of a URL.
+
+A Dag file imports this module, so what reads the answers is imported with the first call that is built: making the
+models takes longer than all else in here.
 """
 
 from __future__ import annotations
@@ -11,11 +14,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_sixtyfour.api import models
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api import models
 
 T = TypeVar("T")
 
@@ -25,7 +30,7 @@ MAX_LISTED_RUNS = 500  # the highest `limit` of GET /workflows/runs
 _IDENTIFIER = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@-]{1,200}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Upload:
     """A file to send as ``multipart/form-data``; ``stream`` is seekable, so that it can be sent again."""
 
@@ -33,7 +38,7 @@ class Upload:
     filename: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call(Generic[T]):
     """
     One request to the API.
@@ -85,22 +90,30 @@ def json_body(value: Any) -> bytes:
 
 def list_workflows() -> Call[tuple[models.Workflow, ...]]:
     """``GET /workflows``: all workflows, without their graphs."""
+    from airflow_provider_sixtyfour.api import models
+
     return Call("listing the workflows", "GET", "/workflows", models.Workflow.read_all)
 
 
 def get_workflow(workflow_id: str) -> Call[models.Workflow]:
     """``GET /workflows/{id}``: one workflow with its graph."""
+    from airflow_provider_sixtyfour.api import models
+
     workflow_id = identifier(workflow_id, "workflow_id")
     return Call(f"reading workflow {workflow_id}", "GET", f"/workflows/{quote(workflow_id)}", models.Workflow.read)
 
 
 def list_blocks() -> Call[tuple[models.BlockType, ...]]:
     """``GET /workflows/blocks``: the kinds of blocks, with the schemas of their ``specs``."""
+    from airflow_provider_sixtyfour.api import models
+
     return Call("listing the kinds of blocks", "GET", "/workflows/blocks", models.BlockType.read_all)
 
 
 def create_workflow(body: Mapping[str, Any]) -> Call[models.Workflow]:
     """``POST /workflows/create_workflow``; 409 if ``body["id"]`` is taken. Not repeatable: it could create two."""
+    from airflow_provider_sixtyfour.api import models
+
     return Call(
         f"creating workflow {body.get('workflow_name')!r}",
         "POST",
@@ -113,6 +126,8 @@ def create_workflow(body: Mapping[str, Any]) -> Call[models.Workflow]:
 
 def update_workflow(workflow_id: str, body: Mapping[str, Any]) -> Call[models.Workflow]:
     """``POST /workflows/update_workflow``: creates or replaces, so sending it twice changes nothing more."""
+    from airflow_provider_sixtyfour.api import models
+
     workflow_id = identifier(workflow_id, "workflow_id")
     return Call(
         f"saving workflow {workflow_id}",
@@ -126,6 +141,8 @@ def update_workflow(workflow_id: str, body: Mapping[str, Any]) -> Call[models.Wo
 
 def delete_workflow(workflow_id: str) -> Call[models.Workflow]:
     """``POST /workflows/delete_workflow``; its runs stay."""
+    from airflow_provider_sixtyfour.api import models
+
     workflow_id = identifier(workflow_id, "workflow_id")
     return Call(
         f"deleting workflow {workflow_id}",
@@ -151,6 +168,8 @@ def run_workflow(
         ``save_json=true``, the others by ``result_formats``.
     :param idempotency_key: a replay under the same key answers with the first run and starts nothing.
     """
+    from airflow_provider_sixtyfour.api import models
+
     workflow_id = identifier(workflow_id, "workflow_id")
     query = [("workflow_id", workflow_id)]
     query += [("result_formats", name) for name in result_formats if name != "json"]
@@ -177,6 +196,8 @@ def list_runs(
     :param status: ``running``, ``completed``, ``cancelled`` or ``active`` (queued and running).
     :param limit: 1 to 500.
     """
+    from airflow_provider_sixtyfour.api import models
+
     query = [("limit", str(limit))]
     if status is not None:
         query.append(("status", status))
@@ -187,6 +208,8 @@ def list_runs(
 
 def live_status(job_id: str) -> Call[models.LiveStatus]:
     """``GET /workflows/runs/{run_id}/live_status``: how far a run is."""
+    from airflow_provider_sixtyfour.api import models
+
     job_id = identifier(job_id, "job_id")
     return Call(
         f"asking how run {job_id} is doing",
@@ -204,6 +227,8 @@ def cancel_run(job_id: str) -> Call[None]:
 
 def result_files(job_id: str, format: str = "csv") -> Call[tuple[models.ResultFile, ...]]:
     """``GET /workflows/runs/{run_id}/results/download-links``: the files with fresh links, alive for 15 minutes."""
+    from airflow_provider_sixtyfour.api import models
+
     job_id = identifier(job_id, "job_id")
     return Call(
         f"asking for the result files of run {job_id}",
@@ -220,6 +245,8 @@ def upload_file(stream: BinaryIO, filename: str) -> Call[str]:
 
     Repeatable: a second upload costs nothing and leaves a handle that nobody uses.
     """
+    from airflow_provider_sixtyfour.api import models
+
     return Call(
         f"uploading {filename}",
         "POST",
@@ -231,6 +258,8 @@ def upload_file(stream: BinaryIO, filename: str) -> Call[str]:
 
 def exchange_token(client_id: str, assertion: str) -> Call[models.Token]:
     """``POST /oauth/token``: an access token for a signed assertion (RFC 7523)."""
+    from airflow_provider_sixtyfour.api import models
+
     return Call(
         f"getting an access token for OAuth client {client_id}",
         "POST",
