@@ -191,11 +191,13 @@ class Board:
         if run is not None:
             run.is_asked = False
         if isinstance(error, SixtyfourRefusedError) and error.status == 401:
-            self.needs_new_client = True
+            # A list may be more than the credential may see; a run that it has started is not.
+            if isinstance(question, WhichAre):
+                self._lists.failed(question, error, now)
+            else:
+                self.needs_new_client = True
             if self.weather.refused(asked_at, now):
                 self.end_all(error)
-            if isinstance(question, WhichAre):
-                self._lists.put_off()
             return
         if isinstance(error, SixtyfourUnavailableError):
             self.weather.failed(error, now)
@@ -290,7 +292,7 @@ class Board:
 
     def _tell_without_story(self, question: WhichAre | None, now: float) -> None:
         """End the waits for a reason that can't be had; the verdict stands."""
-        for run in list(self.runs.values()):
+        for run in [run for run in self.runs.values() if run.verdict is not None]:
             is_answer = question == WhichAre(workflow_id=run.workflow_id)
             if run.verdict is not None and (is_answer or now > run.ended_at + STORY_LIMIT):
                 self._finish(run, run.verdict)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api.calls import MAX_LISTED_RUNS
-from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.models import ListedRun
 from airflow_provider_sixtyfour.api.verdicts import GOING, canonical
 from airflow_provider_sixtyfour.monitor.pace import jittered
@@ -27,6 +27,7 @@ LONGEST_ROUND = 60.0  # seconds, however long the poll interval
 FRESH = 2.5  # rounds for which a list's word holds that a run goes on
 MOST_WORKFLOWS = 4  # that get lists of their own in one round
 OFF = 600.0  # seconds without lists after one was refused: the credential may not read them
+OFF_AFTER_401 = 60.0  # seconds; it may be the credential itself, which is seen from the next question
 
 
 class Lists:
@@ -130,4 +131,5 @@ class Lists:
         self.put_off()
         if not isinstance(error, SixtyfourUnavailableError):
             self._stories.pop(question, None)
-            self._off_until = now + OFF
+            is_401 = isinstance(error, SixtyfourRefusedError) and error.status == 401
+            self._off_until = now + (OFF_AFTER_401 if is_401 else OFF)

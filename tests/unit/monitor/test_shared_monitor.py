@@ -242,6 +242,14 @@ def test_lists_that_may_not_be_read_are_left_alone():
     assert len(lists(api)) == 1
 
 
+def test_lists_that_the_credential_is_refused_for_end_nothing():
+    api = FakeApi(fails=lambda call, _: SixtyfourRefusedError("No.", status=401) if call.path == LIST else None)
+    api.add(*(a_run(n, 300.0) for n in range(50)))
+    assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
+    assert len(lists(api)) <= 6
+    assert api.opened == 1
+
+
 def test_a_row_that_says_failed_waits_for_the_details():
     """The lists know before the live status does; the details must still be told."""
     api = FakeApi()
