@@ -29,7 +29,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": "Sixtyfour",
-                "python-modules": [f"{_PACKAGE}.operators.sixtyfour", f"{_PACKAGE}.operators.batches"],
+                "python-modules": [
+                    f"{_PACKAGE}.operators.sixtyfour",
+                    f"{_PACKAGE}.operators.batches",
+                    f"{_PACKAGE}.operators.enrich",
+                ],
             },
         ],
         "sensors": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.sensors.sixtyfour"]}],

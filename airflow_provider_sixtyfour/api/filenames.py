@@ -25,7 +25,7 @@ def safe_names(files: Sequence[ResultFile], extension: str) -> list[str]:
     taken: set[str] = set()
     names = []
     for file in files:
-        stem = _stem(file.filename, extension) or "results"
+        stem = safe_stem(file.filename, extension) or "results"
         if stem.casefold() + extension in taken and file.block_number is not None:
             stem = f"{stem}-block-{file.block_number}"
         unique, number = stem, 2
@@ -36,7 +36,8 @@ def safe_names(files: Sequence[ResultFile], extension: str) -> list[str]:
     return names
 
 
-def _stem(name: str, extension: str) -> str:
+def safe_stem(name: str, extension: str) -> str:
+    """Return a name as one path segment, without its extension; empty if nothing is left of it."""
     name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
     name = re.split(r"[/\\]", name)[-1]
     name = "".join("_" if unicodedata.category(char)[0] in "CZ" or char in '<>:"|?*%#' else char for char in name)

@@ -20,31 +20,30 @@ WEBHOOK_SOURCE = "webhook"
 FILE_SOURCE = "read_csv"
 
 
-def check_rows(payload: Any) -> list[dict[str, Any]] | dict[str, Any]:
+def check_rows(payload: Any, name: str = "webhook_payload") -> list[dict[str, Any]] | dict[str, Any]:
     """
     Return the payload as plain lists and dicts: a list of objects, or one object.
 
     :param payload: an object, or any finite collection of objects (a list, a tuple, the lazy sequence of a
         mapped upstream task).
+    :param name: the parameter, for a message.
     :raises SixtyfourInputError: naming the row and column that can't be sent.
     """
     if isinstance(payload, Mapping):
-        return plain_object(payload, "webhook_payload")
+        return plain_object(payload, name)
     if isinstance(payload, str | bytes | bytearray) or not isinstance(payload, Iterable):
-        raise SixtyfourInputError(
-            f"webhook_payload should be a list of objects or one object, not {type(payload).__name__}."
-        )
+        raise SixtyfourInputError(f"{name} should be a list of objects or one object, not {type(payload).__name__}.")
     rows = []
     for number, row in enumerate(payload):
         if not isinstance(row, Mapping):
             raise SixtyfourInputError(
-                f"Row {number} of webhook_payload should be an object such as {{'company': 'Example'}}, "
+                f"Row {number} of {name} should be an object such as {{'company': 'Example'}}, "
                 f"not {type(row).__name__}."
             )
         rows.append(plain_object(row, f"row {number}"))
     if not rows:
         raise SixtyfourInputError(
-            "webhook_payload is an empty list: there is nothing to run. Skip the task when there are no rows."
+            f"{name} is an empty list: there is nothing to run. Skip the task when there are no rows."
         )
     return rows
 
@@ -95,6 +94,16 @@ def run_body(webhook_payload: Any, resource_handle_id: Any, specs_override: Any)
     if override:
         body["specs_override"] = override
     return body
+
+
+def with_handle(body: Mapping[str, Any], handle: str) -> dict[str, Any]:
+    """
+    Return the body of a submission with the upload that it is to read.
+
+    :raises SixtyfourInputError: if the handle can't be one.
+    """
+    handle = identifier(handle, "resource_handle_id")
+    return {**body, "specs_override": {**body.get("specs_override", {}), "resource_handle_id": handle}}
 
 
 def check_fit(body: Mapping[str, Any], source: str | None, workflow_id: str) -> None:

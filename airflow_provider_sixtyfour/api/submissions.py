@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from airflow_provider_sixtyfour.api.verdicts import FAILED, canonical
+from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
 
 RECORD_VERSION = 1
 
@@ -36,12 +36,14 @@ class Record:
     :param digest: the work it asked for, see `payloads.digest`.
     :param max_tries: the task instance's ``max_tries`` then; only a user's Clear changes it.
     :param job_id: the run, once the API had answered.
+    :param handle: the upload that it sent along: another one would make another request of it under the same key.
     """
 
     key: str
     digest: str
     max_tries: int
     job_id: str | None = None
+    handle: str | None = None
 
     def started(self, job_id: str) -> Record:
         """Return the record with the run's id."""
@@ -55,6 +57,7 @@ class Record:
             "digest": self.digest,
             "max_tries": self.max_tries,
             "job_id": self.job_id,
+            "handle": self.handle,
         }
 
     @classmethod
@@ -62,17 +65,24 @@ class Record:
         """Read what `as_json` wrote; ``None`` for anything that isn't such a record."""
         match value:
             case {"key": str(key), "digest": str(digest), "max_tries": int(max_tries)}:
-                job_id = value.get("job_id")
-                return cls(key, digest, max_tries, job_id if isinstance(job_id, str) else None)
+                return cls(key, digest, max_tries, _text(value, "job_id"), _text(value, "handle"))
         return None
 
 
-def decide(record: Record | None, *, max_tries: int, digest: str, status: str | None) -> Action:
+def _text(value: Mapping[str, Any], name: str) -> str | None:
+    text = value.get(name)
+    return text if isinstance(text, str) else None
+
+
+def decide(
+    record: Record | None, *, max_tries: int, digest: str, status: str | None, clear_pays_again: bool = True
+) -> Action:
     """
     Decide what a try of a task does.
 
     - No record: this is the first try. Start.
-    - A Clear since (another ``max_tries``): the user asks for new work. Start.
+    - A Clear since (another ``max_tries``): the user asks for new work. Start; but without ``clear_pays_again`` go on
+      with a run that has completed, and ask for one whose answer was lost.
     - Other work (another digest): what was started doesn't answer it. Start.
     - No run recorded: the request may have been lost, or its answer. Replay; the key makes it one run.
     - A run that failed, was cancelled, timed out, or is gone (``status`` is ``None``): start another.
@@ -80,7 +90,10 @@ def decide(record: Record | None, *, max_tries: int, digest: str, status: str | 
 
     :param status: what the API says of the recorded run; ``None`` if it knows none, or none is recorded.
     """
-    if record is None or record.max_tries != max_tries or record.digest != digest:
+    if record is None or record.digest != digest:
+        return Action.START
+    is_stopped_by_a_clear = record.job_id is not None and canonical(status or "") != COMPLETED
+    if record.max_tries != max_tries and (clear_pays_again or is_stopped_by_a_clear):
         return Action.START
     if record.job_id is None:
         return Action.REPLAY

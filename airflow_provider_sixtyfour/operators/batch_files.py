@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from itertools import chain
 from os import PathLike
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.columns import check_names
@@ -25,6 +25,7 @@ from airflow_provider_sixtyfour.batches.splitting import write_batches
 from airflow_provider_sixtyfour.stores.in_parts import PartSenders
 from airflow_provider_sixtyfour.stores.publishing import publishing
 from airflow_provider_sixtyfour.transfers.destination import object_storage_path
+from airflow_provider_sixtyfour.transfers.input_file import opened
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.batches.pieces import Piece
     from airflow_provider_sixtyfour.batches.sources import Source
     from airflow_provider_sixtyfour.batches.splitting import Batch, Publication
-
-READ_AHEAD = 4 * 1024 * 1024  # bytes that are asked of a store at a time; a store's own default may be 50 MiB
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +66,11 @@ def split(
     name = "rows" if path is None else str(path)
     with ExitStack() as ending, _rejecting(rejects, name) as taken:
         if path is None:
-            opened = open_rows(rows, rejects=taken, columns=columns)
+            records = open_rows(rows, rejects=taken, columns=columns)
         else:
-            opened = open_source(ending.enter_context(_opened(path)), name, rejects=taken, columns=columns)
-        sieve = Sieve(opened, unique_by=keys, required=needed, check=check, rejects=taken)
-        batches = _write(sieve.pieces(), opened, folder, stem=_stem(name), limits=limits, max_rows=most)
+            records = open_source(ending.enter_context(opened(path)), name, rejects=taken, columns=columns)
+        sieve = Sieve(records, unique_by=keys, required=needed, check=check, rejects=taken)
+        batches = _write(sieve.pieces(), records, folder, stem=_stem(name), limits=limits, max_rows=most)
     summary = {**_totals(batches), "duplicates": sieve.duplicates, "rejects": None}
     if isinstance(taken, RejectFile):
         summary["rejects"] = taken.reference(str(rejects))
@@ -162,39 +161,22 @@ def _rejecting(value: str | ObjectStoragePath | None, name: str) -> Iterator[Rej
         publication.commit()
 
 
-@contextmanager
-def _opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
-    """
-    Give the bytes of a file, as they come.
-
-    :raises SixtyfourInputError: if there is no such file.
-    """
-    try:
-        if path.is_dir():  # some stores would open it
-            raise IsADirectoryError
-        stream = path.open("rb", block_size=READ_AHEAD)
-    except FileNotFoundError:
-        raise SixtyfourInputError(f"There is no file {path}.") from None
-    except IsADirectoryError:
-        raise SixtyfourInputError(f"{path} is a folder, not a file.") from None
-    with stream:
-        yield cast("BinaryIO", stream)
-
-
 def _each(paths: Iterable[ObjectStoragePath], columns: Mapping[str, str] | None = None) -> Iterator[Source]:
     """Give files as sources, each open until the next is asked for."""
     for path in paths:
-        with _opened(path) as stream:
+        with opened(path) as stream:
             yield open_source(stream, str(path), rejects=NoRejects(str(path)), columns=columns)
 
 
 def _paths(value: Any, name: str) -> list[ObjectStoragePath]:
     """
-    Return the paths of a URL, a reference, or any nesting of these.
+    Return the paths of a URL, a reference, what ``SixtyfourEnrichOperator`` returns, or any nesting of these.
 
     :raises SixtyfourInputError: for anything else.
     """
     if isinstance(value, Mapping):
+        if "files" in value:
+            return _paths(value["files"], name)
         value = value.get("path")
     elif value is None:  # what a mapped task leaves that was skipped
         return []

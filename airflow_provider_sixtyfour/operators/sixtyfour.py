@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_sixtyfour.api import calls, payloads
-from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, deadline, seconds
+from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourDifferenceError,
     SixtyfourInputError,
     SixtyfourNotFoundError,
-    SixtyfourRefusedError,
 )
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import read_json_file
 
@@ -107,20 +106,17 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
+        from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.next_try import next_try
         from airflow_provider_sixtyfour.operators.submission import Submission
 
         with failing_for_good():
             body, formats, poll_interval = self._checked_input(context)
-            ends_at = deadline(
-                context["ti"].start_date,
-                seconds(self.timeout, "timeout"),
-                seconds(self.execution_timeout, "execution_timeout"),
-            )
+            ends_at = running.ends_at(self, context)
             # A next try goes on with the run only where tries share it.
             self._control.begin(ends_at=ends_at, is_tried_again=next_try(context) if self.durable else None)
             client = self._control.client
-            payloads.check_fit(body, self._source_block(), self.workflow_id)
+            payloads.check_fit(body, running.source_block(client, self.workflow_id), self.workflow_id)
             submission = Submission(
                 client=client,
                 workflow_id=self.workflow_id,
@@ -130,27 +126,11 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 cancels=self.cancel_on_kill,
                 announce=self._control.submitting,
             )
-            job_id = submission.start_or_adopt(context) if self.durable else submission.start()
-            self._control.started(job_id)
-            link = run_url(client.base_url, self.workflow_id, job_id)
-            context["ti"].xcom_push(key="job_id", value=job_id)
-            context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=link)
-            self.log.info("Run %s is at %s", job_id, link)
-            self._control.stop_if_killed()
+            start = partial(submission.start_or_adopt, context) if self.durable else submission.start
+            job_id = running.started(self, context, self._control, start)
             if not self.wait_for_completion:
                 return job_id
-            if self.deferrable:
-                from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
-
-                trigger = SixtyfourRunTrigger(
-                    sixtyfour_conn_id=self.sixtyfour_conn_id,
-                    job_id=job_id,
-                    poll_interval=poll_interval,
-                    deadline=ends_at,
-                    cancel_on_kill=self.cancel_on_kill,
-                )
-                self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
-            return self._control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
+            return running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
@@ -173,17 +153,6 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
         override = read_json_file(self, self.specs_override, context, "specs_override")
         body = payloads.run_body(payload, self.resource_handle_id, override)
         return body, payloads.check_formats(self.result_formats), check_poll_interval(self.poll_interval)
-
-    def _source_block(self) -> str | None:
-        """Return the kind of the workflow's first block, where the credential may read the workflow."""
-        from airflow_provider_sixtyfour.api import definitions
-
-        try:
-            return definitions.source_block(self._control.client.send(calls.get_workflow(self.workflow_id)))
-        except SixtyfourRefusedError as error:
-            if error.status == 403:
-                return None
-            raise
 
 
 class SixtyfourDeployWorkflowOperator(BaseOperator):

@@ -39,9 +39,14 @@ class Submission:
     """
     One try's submission.
 
+    :param body: what to send; without the handle of a file that ``upload`` is yet to give.
     :param cancels: whether to cancel a run that an earlier try has left going and that no longer answers the request.
     :param announce: is told each ``Idempotency-Key`` before it is sent, so that a task that is killed while the
         answer is on its way can ask for the run again.
+    :param upload: sends the input file and returns its handle, just before a run is started. A second try of a
+        submission sends the first one's handle, since it has to be the same request under the same key.
+    :param digest: the work, where a new handle for the same content is no other work; see `payloads.digest`.
+    :param clear_pays_again: whether a user's Clear asks for a new run, also where one has completed.
     """
 
     def __init__(
@@ -54,6 +59,9 @@ class Submission:
         log: Log,
         cancels: bool = True,
         announce: Callable[[calls.Call[Any]], None] = lambda _: None,
+        upload: Callable[[], str] | None = None,
+        digest: str | None = None,
+        clear_pays_again: bool = True,
     ) -> None:
         self._client = client
         self._workflow_id = workflow_id
@@ -62,15 +70,22 @@ class Submission:
         self._log = log
         self._cancels = cancels
         self._announce = announce
-        self._digest = payloads.digest(workflow_id, body, result_formats)
+        self._upload = upload
+        self._digest = digest or payloads.digest(workflow_id, body, result_formats)
+        self._clear_pays_again = clear_pays_again
 
     def start(self) -> str:
         """Start a run whatever came before, under a fresh key: a lost answer is asked for again, no more."""
-        return self._post(_fresh_key())[0]
+        return self._post(_fresh_key(), self._uploaded())[0]
 
-    def start_or_adopt(self, context: Context) -> str:
-        """Return the id of the run that does this task's work, starting one unless an earlier try did."""
-        store = context.get("task_state_store")
+    def start_or_adopt(self, context: Context, store: Any = None) -> str:
+        """
+        Return the id of the run that does this task's work, starting one unless an earlier try did.
+
+        :param store: where to keep the record; by default Airflow's ``task_state_store``, where there is one.
+        """
+        if store is None:
+            store = context.get("task_state_store")
         if store is None:
             return self._by_derived_key(context)
         return self._by_record(store, context["ti"].max_tries)
@@ -78,7 +93,13 @@ class Submission:
     def _by_record(self, store: Any, max_tries: int) -> str:
         record = _usable(Record.read(store.get(RECORD_KEY)))
         status = self._status(record.job_id) if record and record.job_id else None
-        action = decide(record, max_tries=max_tries, digest=self._digest, status=status)
+        action = decide(
+            record,
+            max_tries=max_tries,
+            digest=self._digest,
+            status=status,
+            clear_pays_again=self._clear_pays_again,
+        )
         if action is Action.ADOPT and record and record.job_id:
             self._log.info(
                 "Going on with run %s (%s), which an earlier try of this task started.", record.job_id, status
@@ -86,7 +107,7 @@ class Submission:
             return record.job_id
         if action is Action.REPLAY and record:
             self._log.info("An earlier try of this task was cut off while starting a run; asking for that run.")
-            job_id, already_started = self._post(record.key)
+            job_id, already_started = self._post(record.key, record.handle or self._uploaded())
             if not already_started or self._status(job_id) not in FAILED:
                 store.set(RECORD_KEY, record.started(job_id).as_json())
                 return job_id
@@ -94,24 +115,28 @@ class Submission:
         elif record:
             reason = "The task was cleared" if record.max_tries != max_tries else "The input has changed"
             self._stop_outdated(record.job_id, status, reason)
-        record = Record(_fresh_key(), self._digest, max_tries)
+        record = Record(_fresh_key(), self._digest, max_tries, handle=self._uploaded())
         store.set(RECORD_KEY, record.as_json())
         # Whatever `already_started` says: nobody else knows a fresh key, so it can only be this very request.
-        job_id, _ = self._post(record.key)
+        job_id, _ = self._post(record.key, record.handle)
         store.set(RECORD_KEY, record.started(job_id).as_json())
         return job_id
 
     def _by_derived_key(self, context: Context) -> str:
-        identity = _identity(context)
+        identity, handle = identity_of(context), self._uploaded()
         for generation in range(MOST_GENERATIONS):
             key = derived_key(identity, max_tries=context["ti"].max_tries, digest=self._digest, generation=generation)
-            job_id, already_started = self._post(key)
+            job_id, already_started = self._post(key, handle)
             if not already_started or self._status(job_id) not in FAILED:
                 return job_id
         return self.start()
 
-    def _post(self, key: str) -> tuple[str, bool]:
-        call = calls.run_workflow(self._workflow_id, self._body, result_formats=self._formats, idempotency_key=key)
+    def _uploaded(self) -> str | None:
+        return None if self._upload is None else self._upload()
+
+    def _post(self, key: str, handle: str | None) -> tuple[str, bool]:
+        body = self._body if handle is None else payloads.with_handle(self._body, handle)
+        call = calls.run_workflow(self._workflow_id, body, result_formats=self._formats, idempotency_key=key)
         self._announce(call)
         started = self._client.send(call)
         if started.already_started:
@@ -157,6 +182,12 @@ def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
     return job_id
 
 
+def recorded_digest(store: Any, job_id: str) -> str | None:
+    """Return the digest of the work that a run was started for; ``None`` if the record is of another run, or gone."""
+    record = Record.read(store.get(RECORD_KEY))
+    return record.digest if record is not None and record.job_id == job_id else None
+
+
 def _usable(record: Record | None) -> Record | None:
     """Return the record without its run if that can't be one; the key then tells which run it was."""
     if record is None or record.job_id is None:
@@ -172,7 +203,7 @@ def _fresh_key() -> str:
     return f"airflow-{uuid.uuid4()}"
 
 
-def _identity(context: Context) -> dict[str, Any]:
+def identity_of(context: Context) -> dict[str, Any]:
     """
     Tell this task instance from all others, in any deployment that runs the same Dag with the same API key.
 

@@ -67,6 +67,13 @@ def publishing(
         yield publication
 
 
+def publish(fs: Store, path: str, content: bytes) -> None:
+    """Publish an object that is in memory; parameters as for `publishing`."""
+    with publishing(fs, path) as publication:
+        publication.write(content)
+        publication.commit()
+
+
 def _open(fs: Store, path: str, senders: PartSenders, size: int | None) -> Publication:
     protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
     if protocols & _DISK:

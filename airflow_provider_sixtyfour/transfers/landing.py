@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
 from airflow_provider_sixtyfour.api.filenames import safe_names
-from airflow_provider_sixtyfour.api.verdicts import COMPLETED, describe_progress, verdict
+from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict, describe_progress, verdict
+from airflow_provider_sixtyfour.stores.publishing import publish, publishing
 from airflow_provider_sixtyfour.transfers.landing_options import PARQUET, Landing
 from airflow_provider_sixtyfour.transfers.listing import Listing, choose, wanted_blocks
 from airflow_provider_sixtyfour.transfers.manifest import (
@@ -44,12 +45,21 @@ if TYPE_CHECKING:
 __all__ = ["Landing", "land"]
 
 
-def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: Landing, *, log: Any) -> Manifest:
+def land(
+    hook: SixtyfourHook,
+    job_id: str,
+    folder: ObjectStoragePath,
+    landing: Landing,
+    *,
+    log: Any,
+    ended: Verdict | None = None,
+) -> Manifest:
     """
     Land the files of a run that has ended.
 
     :param folder: the destination.
     :param log: a logger.
+    :param ended: how it ended, from who has waited for it; else the API is asked.
     :raises SixtyfourInputError: if ``job_id`` can't be an id.
     :raises SixtyfourRefusedError: if the API refuses, or the run has no such file.
     :raises SixtyfourTransferError: if the run has not ended, a file can't be fetched whole, or it isn't what the API
@@ -60,9 +70,40 @@ def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: L
     there = None if landing.manifest is None else read_manifest(folder, landing.manifest)
     if there is not None and (there.job_id, there.format) != (job_id, landing.extension):
         there = None
+    if there is not None and landing.input not in (None, there.input):
+        there = None
     if there and not landing.overwrite and there.selection == landing.selection and are_there(folder, there.files):
         log.info("All files of run %s are at %s already, by its manifest.", job_id, folder)
         return there
+    if ended is None:
+        ended = _how_it_ended(hook, job_id, log)
+    listing = _listing(hook, job_id, landing)
+    chosen = choose(listing.files, wanted_blocks(landing.files), job_id, listing.format)
+    if landing.manifest is not None and there is None:
+        _remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
+    known = {file.name: file for file in there.files} if there and not landing.overwrite else {}
+    files = _Files(hook, folder, landing, listing, known, log).land(chosen)
+    manifest = Manifest(
+        job_id=job_id,
+        workflow_id=ended.workflow_id,
+        format=landing.extension,
+        selection=landing.selection,
+        created_at=now(),
+        files=tuple(files),
+        input=landing.input or (there.input if there else None),
+    )
+    if landing.manifest is not None:
+        path = folder / landing.manifest
+        publish(path.fs, path.path, manifest.text().encode())
+    return manifest
+
+
+def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> Verdict:
+    """
+    Ask how the run ended.
+
+    :raises SixtyfourTransferError: if it has not.
+    """
     live = hook.client.send(calls.live_status(job_id))
     ended = verdict(job_id, live)
     if ended is None:
@@ -73,23 +114,7 @@ def land(hook: SixtyfourHook, job_id: str, folder: ObjectStoragePath, landing: L
         )
     if ended.status != COMPLETED:
         log.warning("Run %s has ended as %s: landing what it left.", job_id, ended.status)
-    listing = _listing(hook, job_id, landing)
-    chosen = choose(listing.files, wanted_blocks(landing.files), job_id, listing.format)
-    if landing.manifest is not None and there is None:
-        _remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
-    known = {file.name: file for file in there.files} if there and not landing.overwrite else {}
-    files = _Files(hook, folder, landing, listing, known, log).land(chosen)
-    manifest = Manifest(
-        job_id=job_id,
-        workflow_id=live.workflow_id,
-        format=landing.extension,
-        selection=landing.selection,
-        created_at=now(),
-        files=tuple(files),
-    )
-    if landing.manifest is not None:
-        _write(folder / landing.manifest, manifest.text().encode())
-    return manifest
+    return ended
 
 
 def _listing(hook: SixtyfourHook, job_id: str, landing: Landing) -> Listing:
@@ -104,14 +129,6 @@ def _listing(hook: SixtyfourHook, job_id: str, landing: Landing) -> Listing:
 def _remove(path: ObjectStoragePath) -> None:
     if path.fs.exists(path.path):
         path.fs.rm_file(path.path)
-
-
-def _write(path: ObjectStoragePath, content: bytes) -> None:
-    from airflow_provider_sixtyfour.stores.publishing import publishing
-
-    with publishing(path.fs, path.path) as publication:
-        publication.write(content)
-        publication.commit()
 
 
 class _Files:
@@ -171,8 +188,6 @@ class _Files:
                     future.cancel()
 
     def _one(self, position: int, path: ObjectStoragePath, senders: PartSenders) -> LandedFile:
-        from airflow_provider_sixtyfour.stores.publishing import publishing
-
         file = self._listing.files[position]
         known = self._known.get(path.name)
         if known and _are_same(known, file) and is_there(self._folder, known):

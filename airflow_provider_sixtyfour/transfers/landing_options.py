@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.transfers.listing import wanted_blocks
-from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
+from airflow_provider_sixtyfour.transfers.manifest import MANIFEST, Manifest
 from airflow_provider_sixtyfour.transfers.parquet import check_schema
 
 VERIFY = ("warn", "strict")
@@ -20,6 +20,7 @@ class Landing:
     """
     How to land a run's files; the parameters are those of `SixtyfourToObjectStorageOperator`.
 
+    :param input: for the manifest, see there; a manifest of another input counts for none.
     :raises SixtyfourInputError: naming the parameter that can't be right.
     """
 
@@ -31,6 +32,7 @@ class Landing:
     manifest: str | None = MANIFEST
     output_format: str | None = None
     parquet_schema: Any = None
+    input: str | None = None
 
     def __post_init__(self) -> None:
         if self.format not in calls.RESULT_FORMATS:
@@ -66,3 +68,13 @@ class Landing:
         """What is landed, in the one form that a manifest has it in."""
         wanted = wanted_blocks(self.files)
         return wanted if isinstance(wanted, str) else tuple(sorted(wanted))
+
+    @property
+    def run_formats(self) -> tuple[str, ...]:
+        """The result files that a run is to make for this: for Parquet also those that have types."""
+        typed = ("ndjson",) if self.output_format == PARQUET else ()
+        return tuple(dict.fromkeys(("csv", self.format, *typed)))
+
+    def is_of(self, manifest: Manifest) -> bool:
+        """Say whether a manifest tells of the same files in the same form."""
+        return (manifest.format, manifest.selection) == (self.extension, self.selection)

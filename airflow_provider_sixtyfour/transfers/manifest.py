@@ -50,6 +50,7 @@ class Manifest:
 
     :param selection: the ``files`` that were asked for: ``final``, ``all``, or sorted block numbers.
     :param created_at: ISO 8601, UTC.
+    :param input: a digest of what the run was asked to do, input and all; ``None`` where who landed it didn't know.
     """
 
     job_id: str
@@ -58,6 +59,7 @@ class Manifest:
     selection: str | tuple[int, ...]
     created_at: str
     files: tuple[LandedFile, ...]
+    input: str | None = None
 
     @property
     def total_rows(self) -> int | None:
@@ -87,6 +89,7 @@ class Manifest:
                 "rows": self.total_rows,
                 "bytes": self.total_bytes,
                 "files": [{**asdict(file), "format": self.format} for file in self.files],
+                **({"input": self.input} if self.input else {}),
             },
             indent=2,
             ensure_ascii=False,
@@ -111,6 +114,7 @@ class Manifest:
                 selection=selection if isinstance(selection, str) else tuple(selection),
                 created_at=data["created_at"],
                 files=tuple(_read_file(file) for file in data["files"]),
+                input=data.get("input"),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no manifest: {error!r}") from None

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
-from airflow_provider_sixtyfour.transfers.input_checks import EXTENSIONS, check_size, count_rows
+from airflow_provider_sixtyfour.transfers.input_checks import count_rows
+from airflow_provider_sixtyfour.transfers.input_file import MAX_BYTES, MAX_ROWS, checked_size, opened
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_sixtyfour.transfers.lineage import Data
-
-# What the vendor documents for the sister endpoint.
-MAX_BYTES = 100_000_000
-MAX_ROWS = 100_000
-READ_AHEAD = 4 * 1024 * 1024  # bytes that are asked of a store at a time; its own default may be 50 MiB
 
 
 class ObjectStorageToSixtyfourOperator(BaseOperator):
@@ -76,10 +69,9 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
 
         with failing_for_good():
             path = object_storage_path(self.source, "source")
-            size = self._checked_size(path)
-            with path.open("rb", block_size=READ_AHEAD) as file:
-                stream = cast("BinaryIO", file)
-                rows = self._rows(stream, path)
+            size = checked_size(path, self.max_bytes)
+            with opened(path) as stream:
+                rows = count_rows(stream, path.name, extension(path), self.max_rows) if self.validate else None
                 hook = SixtyfourHook(self.sixtyfour_conn_id)
                 handle = hook.client.send(calls.upload_file(stream, path.name))
             counted = "" if rows is None else f"{rows} rows, "
@@ -96,27 +88,3 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
         from airflow_provider_sixtyfour.transfers.lineage import openlineage
 
         return openlineage(*self._moved)
-
-    def _checked_size(self, path: ObjectStoragePath) -> int:
-        if extension(path) not in EXTENSIONS:
-            raise SixtyfourInputError(
-                f"The API takes files that end in {', '.join(f'.{name}' for name in EXTENSIONS)}, "
-                f"not {path.name[:120]!r}."
-            )
-        try:
-            size: int = path.stat().st_size
-            if path.is_dir():
-                raise IsADirectoryError
-        except FileNotFoundError:
-            raise SixtyfourInputError(f"There is no file {path}.") from None
-        except IsADirectoryError:
-            raise SixtyfourInputError(f"{path} is a folder, not a file.") from None
-        check_size(str(path), size, self.max_bytes)
-        return size
-
-    def _rows(self, stream: BinaryIO, path: ObjectStoragePath) -> int | None:
-        if not self.validate:
-            return None
-        rows = count_rows(stream, path.name, extension(path), self.max_rows)
-        stream.seek(0)
-        return rows

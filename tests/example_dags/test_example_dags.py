@@ -66,6 +66,28 @@ def test_mapped_batches_land_each_in_its_own_folder(run_example, store_workflow,
     assert run.result("summarise") == {"files": 3, "rows": 5}
 
 
+def test_batches_of_a_file_are_paid_for_once(run_example, store_workflow, destination, tmp_path):
+    source = tmp_path / "leads.csv"
+    source.write_text("name,company_name\n" + "".join(f"Lead {number},Example {number}\n" for number in range(1, 6)))
+    params = {
+        "workflow_id": store_workflow(source="read_csv"),
+        "source": f"file://{source}",
+        "destination": f"file://{destination}",
+        "batch_rows": 2,
+    }
+
+    run = run_example("example_sixtyfour_batches", **params)
+    again = run_example("example_sixtyfour_batches", **params)
+
+    assert (run.state, again.state) == ("success", "success")
+    assert (len(run.runs), len(again.runs)) == (3, 0)
+    folders = sorted((destination / "enriched").iterdir())
+    assert [folder.name for folder in folders] == ["leads-00000", "leads-00001", "leads-00002"]
+    rows = [row["name"] for folder in folders for file in folder.glob("*.csv") for row in csv_rows(file)]
+    assert rows == [f"Lead {number}" for number in range(1, 6)]
+    assert run.result("summarise") == again.result("summarise") == {"batches": 3, "rows": 5}
+
+
 def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, store_workflow, destination, tmp_path):
     source = tmp_path / "leads.csv"
     source.write_text("name,company_name\nLead One,Example Bakery\nLead Two,Sample Logistics\n")

@@ -17,8 +17,11 @@ from airflow.providers.common.compat.sdk import redact
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from airflow_provider_sixtyfour.operators.batches import split_input
+from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
 from airflow_provider_sixtyfour.triggers import sixtyfour as trigger_module
 from tests.emulator_process import EmulatorProcess
+from tests.unit.airflow.standins import StateStore, Task
 
 try:
     from airflow.sdk.io import attach
@@ -302,3 +305,46 @@ def memory_store() -> Iterator[Any]:
     attach("memory", fs=store)
     yield store
     store.rm("/", recursive=True)
+
+
+@pytest.fixture
+def leads(tmp_path: Path) -> Path:
+    """A file of 5 rows."""
+    path = tmp_path / "in" / "leads.csv"
+    path.parent.mkdir()
+    path.write_text("name,company_name\n" + "".join(f"Lead {number},Example {number}\n" for number in range(5)))
+    return path
+
+
+@pytest.fixture
+def batches(leads: Path, tmp_path: Path) -> list[Any]:
+    """That file in batches of 2, 2 and 1 rows."""
+    return list(split_input(source=f"file://{leads}", destination=f"file://{tmp_path}/batches", batch_rows=2))
+
+
+@pytest.fixture
+def reading_workflow(emulator: Emulator) -> str:
+    """A stored workflow that reads an uploaded file."""
+    return emulator.store_workflow(source="read_csv")
+
+
+@pytest.fixture
+def enriching(reading_workflow: str, folder: Path, tmp_path: Path) -> Callable[..., Task]:
+    """Make tasks that enrich, each with a store unless told otherwise."""
+
+    def task(*, has_store: bool = True, identity: Any = None, params: Any = None, **arguments: Any) -> Task:
+        given = {
+            "workflow_id": reading_workflow,
+            "destination": f"file://{folder}",
+            "poll_interval": 0.02,
+            "deferrable": False,
+            **arguments,
+        }
+        return Task(
+            lambda: SixtyfourEnrichOperator(task_id="enrich", **given),
+            store=StateStore(tmp_path / f"state-{uuid.uuid4()}.json") if has_store else None,
+            params=params,
+            **(identity or {}),
+        )
+
+    return task

@@ -73,6 +73,7 @@ def test_the_face_of_airflow_builds_no_url_and_reads_no_answer():
 LIGHT = [
     f"{NAME}.operators.sixtyfour",
     f"{NAME}.operators.batches",
+    f"{NAME}.operators.enrich",
     f"{NAME}.sensors.sixtyfour",
     f"{NAME}.transfers.sixtyfour_to_object_storage",
     f"{NAME}.transfers.object_storage_to_sixtyfour",

@@ -1,0 +1,298 @@
+"""One batch, one task: an input goes in, the result files of its run come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
+from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
+from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.json_file import read_json_file
+from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
+from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
+    from airflow_provider_sixtyfour.operators.run_control import RunControl
+    from airflow_provider_sixtyfour.transfers.landing import Landing
+    from airflow_provider_sixtyfour.transfers.lineage import Data
+    from airflow_provider_sixtyfour.transfers.manifest import Manifest
+
+
+class SixtyfourEnrichOperator(BaseOperator):
+    """
+    Enrich one batch: send its input, run the workflow, wait, and land the result files with a manifest.
+
+    Made to be mapped over the batches of ``SixtyfourSplitInputOperator``:
+    ``.partial(…).expand(source=split.output)``. Each batch has a folder of its own.
+
+    What has been done is not paid for again: a batch whose manifest names the same work (the same content of the input,
+    workflow, specs and formats), and whose files are there, starts no run, in whatever Dag run; and after a Clear, a
+    run that has completed is landed. Otherwise as ``SixtyfourRunWorkflowOperator``: a retry goes on with the run that
+    an earlier try has started; a user's act, and a deadline, cancel it.
+
+    :param workflow_id: the stored workflow. (templated)
+    :param source: a file, for a workflow that begins with a ``read_csv`` block: a URL such as
+        ``s3://conn_id@bucket/leads.csv``, which is read through before it is sent; or one batch, as
+        ``SixtyfourSplitInputOperator`` returns it, which is sent at once. (templated)
+    :param rows: instead, rows, for a workflow that begins with a ``webhook`` block: a list of objects or one object,
+        JSON text, or the path of a ``.json`` file beside the Dag. (templated)
+    :param destination: the folder to write to, as a URL. A batch of a split gets the folder there that is named like
+        its file without the extension, any other mapped task one with its number (``00003``); else it is the folder
+        itself. No two tasks may share one. (templated)
+    :param specs_override: other ``specs`` for the first block, in this run only. (templated)
+    :param format: of the result files: ``csv``, ``json`` or ``ndjson``. (templated)
+    :param files: which to land: ``final``, ``all``, or block numbers, as for ``SixtyfourToObjectStorageOperator``.
+        (templated)
+    :param verify: what to do when a file has other numbers of rows or bytes than the API said: ``warn`` or ``strict``.
+    :param output_format: ``parquet`` to write the files as Parquet; the run makes NDJSON for it. (templated)
+    :param parquet_schema: for Parquet, types of columns by their names.
+    :param poll_interval: seconds between two questions how the run is doing.
+    :param timeout: seconds (or a ``timedelta``) after the task's start at which the run is cancelled and the task
+        fails; ``None`` for no limit but ``execution_timeout``. (templated)
+    :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting
+        ``[operators] default_deferrable``.
+    :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.
+    :param overwrite: whether to run and land again what has been done. A retry goes on with its run all the same.
+    :param max_rows: how many rows the input may have.
+    :param dry_run: whether to only check the input and log what would be sent. Asks the API for nothing.
+    :param sixtyfour_conn_id: the connection. (templated)
+
+    The events of its ``outlets`` get the same ``extra`` as those of ``SixtyfourToObjectStorageOperator``.
+
+    :returns: ``job_id``, ``workflow_id``, ``rows`` and ``bytes`` that came back, ``files`` (a list with ``path``,
+        ``rows``, ``bytes``, ``sha256``, ``block_number`` and ``filename`` each) and ``manifest`` (its URL). Of a dry
+        run, ``job_id`` and ``manifest`` are ``None``. ``SixtyfourRepairInputOperator`` takes it as ``results``.
+    :raises AirflowFailException: if the input can't be sent, or the API refuses it: no retry can help.
+    :raises SixtyfourRunFailedError: if the run failed, was cancelled or timed out; a retry starts a new one.
+    :raises SixtyfourTimeoutError: at ``timeout`` or ``execution_timeout``.
+    :raises SixtyfourTransferError: if a file can't be fetched whole; a retry lands the same run.
+    """
+
+    template_fields: Sequence[str] = (
+        "workflow_id",
+        "source",
+        "rows",
+        "destination",
+        "specs_override",
+        "format",
+        "files",
+        "output_format",
+        "timeout",
+        "sixtyfour_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "rows": "json", "specs_override": "json"}
+    operator_extra_links = (SixtyfourRunLink(),)
+    ui_color = "#e8e4fb"
+    _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
+
+    def __init__(
+        self,
+        *,
+        workflow_id: str,
+        destination: str | ObjectStoragePath,
+        source: str | ObjectStoragePath | Mapping[str, Any] | None = None,
+        rows: Any = None,
+        specs_override: dict[str, Any] | str | None = None,
+        format: str = "csv",
+        files: str | int | Sequence[int] = "final",
+        verify: str = "warn",
+        output_format: str | None = None,
+        parquet_schema: Mapping[str, str] | None = None,
+        poll_interval: float = 10.0,
+        timeout: float | timedelta | str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        cancel_on_kill: bool = True,
+        overwrite: bool = False,
+        max_rows: int = MAX_ROWS,
+        dry_run: bool = False,
+        sixtyfour_conn_id: str = DEFAULT_CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workflow_id = workflow_id
+        self.destination = destination
+        self.source = source
+        self.rows = rows
+        self.specs_override = specs_override
+        self.format = format
+        self.files = files
+        self.verify = verify
+        self.output_format = output_format
+        self.parquet_schema = parquet_schema
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
+        self.overwrite = overwrite
+        self.max_rows = max_rows
+        self.is_dry_run = dry_run  # `dry_run` is a method of every operator
+        self.sixtyfour_conn_id = sixtyfour_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Do the work, unless it is done; wait here or in the triggerer."""
+        from airflow_provider_sixtyfour.operators import running
+        from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
+        from airflow_provider_sixtyfour.operators.next_try import next_try
+        from airflow_provider_sixtyfour.operators.submission import Submission
+        from airflow_provider_sixtyfour.transfers.input_file import send
+
+        with failing_for_good():
+            calls.identifier(self.workflow_id, "workflow_id")
+            poll_interval, ends_at = check_poll_interval(self.poll_interval), running.ends_at(self, context)
+            folder, formats = self._folder(context), self._landing(None).run_formats
+            given = enrich_input(
+                source=self.source,
+                rows=read_json_file(self, self.rows, context, "rows"),
+                specs_override=read_json_file(self, self.specs_override, context, "specs_override"),
+                max_rows=self.max_rows,
+            )
+            digest = given.digest(self.workflow_id, formats)
+            if (done := self._done(folder, digest)) is not None:
+                self.log.info("%s is done already, by run %s: its files are at %s.", given, done.job_id, folder)
+                return self._told(context, folder, done)
+            if self.is_dry_run:
+                return self._imagined(given, folder, formats)
+            # From here on a try may leave a run behind.
+            self._control.begin(ends_at=ends_at, is_tried_again=next_try(context))
+            client = self._control.client
+            given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
+            submission = Submission(
+                client=client,
+                workflow_id=self.workflow_id,
+                body=given.body,
+                result_formats=formats,
+                log=self.log,
+                cancels=self.cancel_on_kill,
+                announce=self._control.submitting,
+                upload=None if given.file is None else partial(send, client, given.file),
+                digest=digest,
+                clear_pays_again=self.overwrite,
+            )
+            start = partial(submission.start_or_adopt, context, self._records(context, folder))
+            job_id = running.started(self, context, self._control, start)
+            running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+            return self._landed(context, folder, job_id, digest)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Conclude what the trigger found, and land the files."""
+        from airflow_provider_sixtyfour.operators.submission import recorded_digest
+
+        with failing_for_good():
+            job_id = self._control.conclude(event)
+            folder = self._folder(context)
+            # Not that of the input as it is now: the run has read it as it was.
+            digest = recorded_digest(self._records(context, folder), job_id)
+            return self._landed(context, folder, job_id, digest)
+
+    def on_kill(self) -> None:
+        """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""
+        self._control.kill()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage of the run, and of each file with its rows and bytes."""
+        from airflow_provider_sixtyfour.transfers.lineage import openlineage
+
+        return openlineage(*self._moved)
+
+    @cached_property
+    def _hook(self) -> SixtyfourHook:
+        return SixtyfourHook(self.sixtyfour_conn_id)
+
+    @cached_property
+    def _control(self) -> RunControl:
+        from airflow_provider_sixtyfour.operators.run_control import RunControl
+
+        return RunControl(self._hook, cancels=self.cancel_on_kill, log=self.log)
+
+    def _folder(self, context: Context) -> ObjectStoragePath:
+        from airflow_provider_sixtyfour.operators.enrich_input import batch_folder
+
+        return batch_folder(self.destination, self.source, context["ti"].map_index)
+
+    def _records(self, context: Context, folder: ObjectStoragePath) -> Any:
+        """Return where the task's submission is recorded: a handle can't be derived anew, as a key could be."""
+        from airflow_provider_sixtyfour.operators.submission import identity_of
+        from airflow_provider_sixtyfour.transfers.intent_file import IntentFile
+
+        store = context.get("task_state_store")
+        return IntentFile(folder, identity_of(context)) if store is None else store
+
+    def _landing(self, digest: str | None) -> Landing:
+        from airflow_provider_sixtyfour.transfers.landing import Landing
+
+        return Landing(
+            format=self.format,
+            files=self.files,
+            overwrite=self.overwrite,
+            verify=self.verify,
+            output_format=self.output_format,
+            parquet_schema=self.parquet_schema,
+            input=digest,
+        )
+
+    def _done(self, folder: ObjectStoragePath, digest: str) -> Manifest | None:
+        """Return the manifest of this very work, if all that it names is there."""
+        from airflow_provider_sixtyfour.transfers.manifest import are_there, read_manifest
+
+        there = None if self.overwrite else read_manifest(folder)
+        if there is None or there.input != digest or not self._landing(digest).is_of(there):
+            return None
+        return there if are_there(folder, there.files) else None
+
+    def _imagined(self, given: EnrichInput, folder: ObjectStoragePath, formats: Sequence[str]) -> dict[str, Any]:
+        given.check_file()
+        self.log.info(
+            "Dry run: workflow %s would be run over %s, with specs_override %s, for results as %s, to be landed at %s. "
+            "Nothing was sent.",
+            self.workflow_id,
+            given,
+            given.body.get("specs_override"),
+            ", ".join(formats),
+            folder,
+        )
+        return {
+            "job_id": None,
+            "workflow_id": self.workflow_id,
+            "rows": 0,
+            "bytes": 0,
+            "files": [],
+            "manifest": None,
+        }
+
+    def _landed(self, context: Context, folder: ObjectStoragePath, job_id: str, digest: str | None) -> dict[str, Any]:
+        from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict
+        from airflow_provider_sixtyfour.transfers.landing import land
+
+        if digest is None:
+            self.log.warning("What run %s was started for is not on record: its manifest won't say it.", job_id)
+        ended = Verdict(job_id, COMPLETED, self.workflow_id)  # else its end would have been raised
+        return self._told(
+            context, folder, land(self._hook, job_id, folder, self._landing(digest), log=self.log, ended=ended)
+        )
+
+    def _told(self, context: Context, folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:
+        """Tell of what is at the destination, and return it."""
+        from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
+        from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
+
+        self._moved = moved(self._hook.settings.base_url, folder, manifest)
+        tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
+        tell_hook_lineage(self._hook, *self._moved)
+        return {
+            "job_id": manifest.job_id,
+            "workflow_id": manifest.workflow_id,
+            "rows": manifest.total_rows,
+            "bytes": manifest.total_bytes,
+            "files": manifest.as_dicts(),
+            "manifest": str(folder / MANIFEST),
+        }

@@ -1,0 +1,122 @@
+"""
+The input of one batch: rows, or a file, known by a digest of the work that is to be done with it.
+
+Invariant: the digest goes by content. The same rows or the same bytes, for the same workflow with the same specs and
+formats, are the same work, wherever the file lies and whatever handle its upload gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.api import payloads
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.api.filenames import safe_stem
+from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
+from airflow_provider_sixtyfour.transfers.input_file import InputFile, checked_size, measure
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrichInput:
+    """
+    What a run is to be started with.
+
+    :param body: what to send, without the handle of the file.
+    :param file: the file, where the input is one.
+    :param rows: how many there are; ``None`` for a JSON file that is no array.
+    """
+
+    body: Mapping[str, Any]
+    file: InputFile | None
+    rows: int | None
+
+    def digest(self, workflow_id: str, result_formats: Sequence[str]) -> str:
+        """Return a fingerprint of the work, see `payloads.digest`."""
+        body = dict(self.body)
+        if self.file is not None:
+            body["file"] = {"sha256": self.file.sha256, "extension": extension(self.file.path)}
+        return payloads.digest(workflow_id, body, result_formats)
+
+    def check_fit(self, block: str | None, workflow_id: str) -> None:
+        """
+        Check that the workflow takes this kind of input.
+
+        :param block: the kind of its first block; ``None`` if it isn't known, which passes everything.
+        :raises SixtyfourInputError: if it doesn't.
+        """
+        wanted = {payloads.WEBHOOK_SOURCE: "rows", payloads.FILE_SOURCE: "source"}.get(block or "")
+        if wanted not in (None, "rows" if self.file is None else "source"):
+            raise SixtyfourInputError(f"Workflow {workflow_id} begins with the block {block!r}: give {wanted} instead.")
+
+    def check_file(self) -> None:
+        """
+        Look whether the file is there.
+
+        :raises SixtyfourInputError: if it isn't, or can't be sent.
+        """
+        if self.file is not None:
+            checked_size(self.file.path)
+
+    def __str__(self) -> str:
+        rows = "unknown rows" if self.rows is None else f"{self.rows} rows"
+        return f"{rows} of this task" if self.file is None else f"{self.file.path} ({rows}, {self.file.bytes} bytes)"
+
+
+def enrich_input(*, source: Any, rows: Any, specs_override: Any, max_rows: int) -> EnrichInput:
+    """
+    Check the input of a batch; a file that only its URL is known of is read through.
+
+    :raises SixtyfourInputError: if it can't be sent.
+    """
+    if (source is None) == (rows is None):
+        raise SixtyfourInputError("Give source or rows, and not both: a run has one input.")
+    body = payloads.run_body(None, None, specs_override)
+    if "resource_handle_id" in body.get("specs_override", {}):
+        raise SixtyfourInputError(
+            "specs_override names a resource_handle_id; give source or rows alone: a run has one input."
+        )
+    if source is not None:
+        file = _file(source, max_rows)
+        count = file.rows
+    else:
+        payload = payloads.check_rows(rows, "rows")
+        body["webhook_payload"], file = payload, None
+        count = len(payload) if isinstance(payload, list) else 1
+    if count is not None and count > max_rows:
+        raise SixtyfourInputError(f"There are {count:,} rows; max_rows allows {max_rows:,}.")
+    return EnrichInput(body=body, file=file, rows=count)
+
+
+def batch_folder(destination: Any, source: Any, map_index: int | None) -> ObjectStoragePath:
+    """
+    Return the folder of one batch, the same at each try and in each Dag run.
+
+    :param source: a reference to a batch gives the folder the name of its file.
+    :param map_index: of a mapped task, whose number is the name for any other input; else it is ``destination`` itself.
+    :raises SixtyfourInputError: if ``destination`` can't be reached.
+    """
+    folder = object_storage_path(destination, "destination")
+    if isinstance(source, Mapping):
+        path = object_storage_path(source.get("path"), "source")
+        return folder / (safe_stem(path.name, extension(path)) or "batch")
+    if map_index is None or map_index < 0:
+        return folder
+    return folder / f"{map_index:05d}"
+
+
+def _file(source: Any, max_rows: int) -> InputFile:
+    match source:
+        case {"path": str(path), "rows": int(rows), "bytes": int(size), "sha256": str(sha256)}:
+            # Whoever split the input has read it; that the file is still the same is seen when it is sent.
+            return InputFile(object_storage_path(path, "source"), rows, size, sha256)
+        case Mapping():
+            raise SixtyfourInputError(
+                "source should be a URL, or one batch as SixtyfourSplitInputOperator returns it, with path, rows, "
+                f"bytes and sha256; this one has {sorted(map(str, source))!s:.120}."
+            )
+    return measure(object_storage_path(source, "source"), max_rows)

@@ -1,0 +1,101 @@
+"""
+From a submission to the end of its run: what every operator that runs a workflow does in the same way.
+
+Invariant: a run that has been started is known to whoever may have to stop it, and to the task's page, before anything
+else is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from airflow_provider_sixtyfour.api import calls, definitions
+from airflow_provider_sixtyfour.api.deadlines import deadline, seconds
+from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.operators.run_control import RunControl
+
+
+class RunsWorkflow(Protocol):
+    """An operator that runs a workflow, as far as it matters here."""
+
+    workflow_id: str
+    timeout: Any
+    execution_timeout: timedelta | None
+    deferrable: bool
+    cancel_on_kill: bool
+    sixtyfour_conn_id: str
+
+    @property
+    def log(self) -> Any: ...  # noqa: D102
+
+    @property
+    def defer(self) -> Callable[..., NoReturn]: ...  # noqa: D102
+
+    @property
+    def execute_complete(self) -> Callable[..., Any]: ...  # noqa: D102
+
+
+def ends_at(operator: RunsWorkflow, context: Context) -> float | None:
+    """
+    Return when the task gives up on its run, in seconds of the epoch; ``None`` for never.
+
+    :raises SixtyfourInputError: if a limit is no duration.
+    """
+    return deadline(
+        context["ti"].start_date,
+        seconds(operator.timeout, "timeout"),
+        seconds(operator.execution_timeout, "execution_timeout"),
+    )
+
+
+def started(operator: RunsWorkflow, context: Context, control: RunControl, start: Callable[[], str]) -> str:
+    """
+    Start or adopt a run, and tell of it.
+
+    :param start: does so, and returns its id.
+    :raises SixtyfourError: if the task was killed meanwhile.
+    """
+    job_id = start()
+    control.started(job_id)
+    link = run_url(control.client.base_url, operator.workflow_id, job_id)
+    context["ti"].xcom_push(key="job_id", value=job_id)
+    context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=link)
+    operator.log.info("Run %s is at %s", job_id, link)
+    control.stop_if_killed()
+    return job_id
+
+
+def waited_for(
+    operator: RunsWorkflow, control: RunControl, job_id: str, *, poll_interval: float, ends_at: float | None
+) -> str:
+    """Return the id of the run once it has completed; or defer, to ``execute_complete``."""
+    if operator.deferrable:
+        from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
+
+        trigger = SixtyfourRunTrigger(
+            sixtyfour_conn_id=operator.sixtyfour_conn_id,
+            job_id=job_id,
+            poll_interval=poll_interval,
+            deadline=ends_at,
+            cancel_on_kill=operator.cancel_on_kill,
+        )
+        operator.defer(trigger=trigger, method_name=operator.execute_complete.__name__)
+    return control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
+
+
+def source_block(client: SixtyfourClient, workflow_id: str) -> str | None:
+    """Return the kind of the workflow's first block; ``None`` where the credential may not read the workflow."""
+    try:
+        return definitions.source_block(client.send(calls.get_workflow(workflow_id)))
+    except SixtyfourRefusedError as error:
+        if error.status == 403:
+            return None
+        raise

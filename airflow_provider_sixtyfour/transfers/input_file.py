@@ -1,0 +1,152 @@
+"""
+An input file in a store: checked, measured, and sent, always as a stream.
+
+Invariant: what was sent is what was measured. A file that is another one by the time it is sent starts no run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.transfers.destination import extension
+from airflow_provider_sixtyfour.transfers.input_checks import EXTENSIONS, check_size, count_rows
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    from airflow_provider_sixtyfour.api.client import SixtyfourClient
+
+# What the vendor documents for the sister endpoint.
+MAX_BYTES = 100_000_000
+MAX_ROWS = 100_000
+READ_AHEAD = 4 * 1024 * 1024  # bytes that are asked of a store at a time; a store's own default may be 50 MiB
+_BLOCK = 1024 * 1024  # bytes
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """
+    A file that is as it should be.
+
+    :param rows: how many it has; ``None`` for JSON that is no array.
+    :param sha256: hex digest of its bytes.
+    """
+
+    path: ObjectStoragePath
+    rows: int | None
+    bytes: int
+    sha256: str
+
+
+@contextmanager
+def opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
+    """
+    Give the bytes of a file, as they come.
+
+    :raises SixtyfourInputError: if there is no such file.
+    """
+    try:
+        if path.is_dir():  # some stores would open it
+            raise IsADirectoryError
+        stream = path.open("rb", block_size=READ_AHEAD)
+    except FileNotFoundError:
+        raise SixtyfourInputError(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise SixtyfourInputError(f"{path} is a folder, not a file.") from None
+    with stream:
+        yield cast("BinaryIO", stream)
+
+
+def checked_size(path: ObjectStoragePath, max_bytes: int = MAX_BYTES) -> int:
+    """
+    Return a file's size in bytes.
+
+    :raises SixtyfourInputError: if its name has another ending than the API takes, there is no such file, or it is
+        empty or too large.
+    """
+    if extension(path) not in EXTENSIONS:
+        raise SixtyfourInputError(
+            f"The API takes files that end in {', '.join(f'.{name}' for name in EXTENSIONS)}, not {path.name[:120]!r}."
+        )
+    try:
+        size: int = path.stat().st_size
+        if path.is_dir():
+            raise IsADirectoryError
+    except FileNotFoundError:
+        raise SixtyfourInputError(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise SixtyfourInputError(f"{path} is a folder, not a file.") from None
+    check_size(str(path), size, max_bytes)
+    return size
+
+
+def measure(path: ObjectStoragePath, max_rows: int = MAX_ROWS) -> InputFile:
+    """
+    Read a file through, once: check it, count its rows, and hash it.
+
+    :raises SixtyfourInputError: if it can't be sent; the message names the line.
+    """
+    checked_size(path)
+    with opened(path) as stream:
+        hashed = _Hashed(stream)
+        rows = count_rows(cast("BinaryIO", hashed), path.name, extension(path), max_rows)
+        while hashed.read(_BLOCK):
+            pass
+        return InputFile(path, rows, hashed.bytes, hashed.sha256)
+
+
+def send(client: SixtyfourClient, file: InputFile) -> str:
+    """
+    Upload a file, and return its handle.
+
+    :raises SixtyfourInputError: if it has changed since it was measured.
+    """
+    checked_size(file.path)
+    with opened(file.path) as stream:
+        hashed = _Hashed(stream)
+        handle = client.send(calls.upload_file(cast("BinaryIO", hashed), file.path.name))
+    if hashed.sha256 != file.sha256:
+        raise SixtyfourInputError(
+            f"The file {file.path} has other content than when it was measured, so no run was started. Clear the task "
+            "that makes it, together with this one."
+        )
+    return handle
+
+
+class _Hashed:
+    """A stream that is hashed while it is read from its beginning; whoever goes back there begins anew."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._begin()
+
+    def _begin(self) -> None:
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what was read."""
+        return self._digest.hexdigest()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on."""
+        piece = self._stream.read(size)
+        self._digest.update(piece)
+        self.bytes += len(piece)
+        return piece
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        """Go elsewhere."""
+        self._begin()
+        return self._stream.seek(position, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._stream.tell()
