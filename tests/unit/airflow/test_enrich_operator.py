@@ -144,7 +144,7 @@ def test_six_requests_a_batch_are_enough(emulator, enriching, batches):
 
 
 def test_its_outlets_are_told_what_was_landed(enriching, batches, folder):
-    asset = Asset(uri=f"file://{folder}", name="enriched")
+    asset = Asset(uri=f"file://{folder}")
     events = {asset: SimpleNamespace(extra={})}
     one = enriching(source=batches[0], outlets=[asset])
     operator = one.operator()

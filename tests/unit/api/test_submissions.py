@@ -36,10 +36,29 @@ def test_what_a_try_does(record: Record | None, max_tries: int, digest: str, sta
     assert decide(record, max_tries=max_tries, digest=digest, status=status) is action
 
 
+@pytest.mark.parametrize(
+    ("record", "digest", "status", "action"),
+    [
+        *((STARTED, "digest", s, ADOPT) for s in ("completed", "Completed")),
+        *((STARTED, "digest", s, START) for s in (None, "queued", "running", "failed", "canceled", "new", "")),
+        (LOST, "digest", None, REPLAY),
+        *((STARTED, "other", s, START) for s in (None, "running", "completed")),
+        (LOST, "other", None, START),
+    ],
+)
+def test_what_the_first_try_after_a_clear_does_that_pays_for_nothing_twice(
+    record: Record, digest: str, status: str | None, action: Action
+):
+    """A run that is going may be one that the Clear is stopping."""
+    assert decide(record, max_tries=5, digest=digest, status=status, clear_pays_again=False) is action
+
+
 @searched
-@given(st.text(), st.text(), st.integers(), st.none() | st.text())
-def test_a_record_is_read_as_it_was_written(key: str, digest: str, max_tries: int, job_id: str | None):
-    record = Record(key, digest, max_tries, job_id)
+@given(st.text(), st.text(), st.integers(), st.none() | st.text(), st.none() | st.text())
+def test_a_record_is_read_as_it_was_written(
+    key: str, digest: str, max_tries: int, job_id: str | None, handle: str | None
+):
+    record = Record(key, digest, max_tries, job_id, handle)
     assert Record.read(record.as_json()) == record
     assert Record.read({**record.as_json(), "version": 2, "later": [1]}) == record
 
