@@ -197,9 +197,9 @@ class SixtyfourRepairInputOperator(BaseOperator):
 
     :param source: what was sent: a file's URL, the references that ``SixtyfourSplitInputOperator`` returns, or a list
         of either. (templated)
-    :param results: what came back, as ``.csv``, ``.ndjson`` or ``.jsonl``: a file's URL, the references that
-        ``SixtyfourToObjectStorageOperator`` returns, or a list of either, also nested as mapped tasks return them. With
-        an empty list every row is owed. (templated)
+    :param results: what came back, as ``.csv``, ``.ndjson`` or ``.jsonl``: a file's URL, what
+        ``SixtyfourEnrichOperator`` or ``SixtyfourToObjectStorageOperator`` returns, or a list of any, also nested as
+        mapped tasks return them. With an empty list every row is owed. (templated)
     :param destination: the folder to write to, as a URL. (templated)
     :param key: columns whose text tells one row from another, such as ``email``, by the names that they have in the
         results. A row in which they are all empty is left out: whether it came back can't be told. (templated)
