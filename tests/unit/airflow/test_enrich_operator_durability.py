@@ -245,7 +245,7 @@ def test_a_run_that_failed_is_replaced(emulator, enriching, given, has_store, de
 @WITH_AND_WITHOUT_STORE
 def test_other_content_stops_the_outdated_run(emulator, enriching, leads, has_store):
     emulator.plan(seconds=1000)
-    one = enriching(has_store=has_store, deferrable=True, source=f"file://{leads}")
+    one = enriching(has_store=has_store, deferrable=True, timeout=20, source=f"file://{leads}")
     one.defer()
     leads.write_text(leads.read_text() + "Lead 5,Example 5\n")
 
@@ -288,7 +288,7 @@ def test_the_intent_of_another_dag_run_counts_for_none(emulator, enriching, give
     first = enriching(has_store=False, deferrable=True, identity={"run_id": "one"}, **given("reference"))
     first.defer()
 
-    enriching(has_store=False, identity={"run_id": "another"}, **given("reference")).run()
+    enriching(has_store=False, identity={"run_id": "another"}, timeout=20, **given("reference")).run()
 
     assert len({one["idempotency_key"] for one in emulator.submissions()}) == 2
     assert emulator.statuses() == ["running", "completed"]
