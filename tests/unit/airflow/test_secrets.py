@@ -14,6 +14,7 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import OAuthClient
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
+from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
 from airflow_provider_sixtyfour.operators.sixtyfour import (
     SixtyfourCancelRunOperator,
     SixtyfourDeployWorkflowOperator,
@@ -119,6 +120,8 @@ def whole_flow(emulator, folder, source):
     job_id = task(SixtyfourRunWorkflowOperator, deferrable=True, **run)
     task(SixtyfourRunSensor, job_id=job_id, deferrable=True)
     task(SixtyfourToObjectStorageOperator, job_id=job_id, destination=f"file://{folder}", files="all")
+    enrich = {"rows": ROWS, "poll_interval": 0.02, "destination": f"file://{folder}/enriched"}
+    task(SixtyfourEnrichOperator, workflow_id=WORKFLOW, deferrable=True, **enrich)
     task(SixtyfourCancelRunOperator, job_id=job_id)
     return kept
 
