@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from airflow_provider_sixtyfour.api import calls, definitions
+from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import deadline, seconds
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
@@ -93,6 +93,8 @@ def waited_for(
 
 def source_block(client: SixtyfourClient, workflow_id: str) -> str | None:
     """Return the kind of the workflow's first block; ``None`` where the credential may not read the workflow."""
+    from airflow_provider_sixtyfour.api import definitions
+
     try:
         return definitions.source_block(client.send(calls.get_workflow(workflow_id)))
     except SixtyfourRefusedError as error:
