@@ -33,6 +33,8 @@ class S3Parts:
             for upload in self._uploads():
                 self._fs.call_s3("abort_multipart_upload", **self._object, UploadId=upload)
                 log.info("Removed an upload to %s that was left unfinished.", self._path)
+        except FileNotFoundError:  # no such bucket
+            raise
         except OSError as error:
             # No permission, or a server that knows no such call. Whatever else is wrong comes up again at once.
             log.info("Can't look for unfinished uploads to %s: %s", self._path, error)
