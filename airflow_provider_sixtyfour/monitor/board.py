@@ -130,23 +130,27 @@ class Board:
             return NEVER
         if self.weather.is_bad and (self._asked_at or now < self.weather.ask_at):
             return NEVER if self._asked_at else self.weather.ask_at
-        best: tuple[int, float] = (9, NEVER)
         chosen: Run | None = None
-        soonest = NEVER
+        chosen_rank, chosen_due, soonest = 9, NEVER, NEVER
         told_from = now - self._lists.fresh_for
-        for run in self.runs.values():
+        is_calm = now >= self._calm_at  # whether others than suspects may be asked
+        for run in self.runs.values():  # thousands, some times a second: no call in here
             if run.is_asked or (run.verdict is not None and not run.is_suspect):
                 continue
+            due = run.due
             if run.is_suspect:
-                rank, due = 0, run.due
-            elif run.going_at < told_from:
-                rank, due = 1, max(run.due, self._calm_at)
+                rank = 0
+            elif is_calm:
+                rank = 1 if run.going_at < told_from else 2
             else:
-                rank, due = 2, max(run.due, self._calm_at)
+                continue
             if due > now:
-                soonest = min(soonest, due)
-            elif (rank, due) < best:
-                best, chosen = (rank, due), run
+                if due < soonest:
+                    soonest = due
+            elif rank < chosen_rank or (rank == chosen_rank and due < chosen_due):
+                chosen, chosen_rank, chosen_due = run, rank, due
+        if not is_calm and self._calm_at < soonest:
+            soonest = self._calm_at
         # First of all: one list may tell of hundreds that are suspected.
         if (listing := self._lists.next(self.runs, now)) is not None:
             if isinstance(listing, WhichAre):
@@ -155,8 +159,8 @@ class Board:
             soonest = min(soonest, listing)
         if chosen is None:
             return soonest
-        if best[0] in _SHARE:
-            self._calm_at = now + spacing / _SHARE[best[0]]
+        if chosen_rank in _SHARE:
+            self._calm_at = now + spacing / _SHARE[chosen_rank]
         chosen.is_asked = True
         question = HowIs(chosen.job_id)
         self._asked_at[question] = now

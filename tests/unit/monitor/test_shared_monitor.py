@@ -219,6 +219,14 @@ def test_an_api_that_takes_long_gets_a_few_questions_at_once():
     assert api.most_under_way == shared.AT_ONCE
 
 
+def test_where_no_list_helps_all_runs_have_their_turn():
+    api = FakeApi(list_lag=NO_END)
+    api.add(*(a_run(n, 1200.0) for n in range(600)))
+    run(wait_for_all(api, over=10.0))
+    asked = [len([call for _, call in api.asked if f"/{job_id}/" in call.path]) for job_id in list(api.runs)[::60]]
+    assert min(asked) >= max(asked) / 2
+
+
 def test_progress_takes_half_of_the_budget_at_most():
     api = FakeApi()
     api.add(*(a_run(n, 300.0) for n in range(300)))
