@@ -101,6 +101,7 @@ class TimedSelector(selectors.DefaultSelector):
     def clear(self) -> None:
         """Begin anew."""
         self.turn = self.work = 0.0
+        self._woke = None  # what was done in this turn so far is not measured
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Note the turn that ends, rest, and note when the next begins."""
