@@ -11,12 +11,14 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.calls import Call
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.api.models import Token
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.models import Token
 
 RENEW_BEFORE_END = 60.0  # seconds; longer than a request may take to arrive
 ASSERTION_LIFE = 300  # seconds; "a few minutes" by the vendor's page

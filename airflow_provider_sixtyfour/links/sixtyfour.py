@@ -7,8 +7,6 @@ from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
-from airflow_provider_sixtyfour.api.settings import LIVE_URL
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
 
@@ -22,6 +20,8 @@ def run_url(base_url: str, workflow_id: str, job_id: str) -> str:
     The vendor documents no address of a run's page: for the live service this is the app's front page with the
     ids in the fragment, to search for; elsewhere (an emulator, a proxy) the run's ``live_status``.
     """
+    from airflow_provider_sixtyfour.api.settings import LIVE_URL
+
     if base_url == LIVE_URL:
         return f"{APP_URL}/#{urlencode({'workflow_id': workflow_id, 'job_id': job_id})}"
     return f"{base_url}/workflows/runs/{job_id}/live_status"

@@ -15,8 +15,8 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, Sixty
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import read_json_file
+from airflow_provider_sixtyfour.transfers.destination import MANIFEST
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
-from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath

@@ -11,6 +11,8 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+MANIFEST = "_manifest.json"  # the name of a landing's manifest
+
 
 def object_storage_path(value: object, name: str) -> ObjectStoragePath:
     """

@@ -7,8 +7,9 @@ from typing import Any
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.transfers.destination import MANIFEST
 from airflow_provider_sixtyfour.transfers.listing import wanted_blocks
-from airflow_provider_sixtyfour.transfers.manifest import MANIFEST, Manifest
+from airflow_provider_sixtyfour.transfers.manifest import Manifest
 from airflow_provider_sixtyfour.transfers.parquet import check_schema
 
 VERIFY = ("warn", "strict")
