@@ -124,7 +124,8 @@ def test_a_store_that_is_no_disk(memory_store):
     )
 
     assert memory_store.cat("/out/leads-repair-00000.csv") == b"email\n1@x\n"
-    assert made["path"] == "memory://out/leads-repair-00000.csv"
+    # Airflow 2 spells it with three slashes.
+    assert made["path"].replace(":///", "://") == "memory://out/leads-repair-00000.csv"
 
 
 def test_the_same_files_give_the_same_repair_again(sent, tmp_path, folder):

@@ -147,7 +147,8 @@ def test_a_store_that_is_no_disk(memory_store):
         batch_rows=5,
     )
 
-    assert [batch["path"] for batch in made] == [f"memory://bucket/out/leads-0000{number}.csv" for number in (0, 1)]
+    paths = [batch["path"].replace(":///", "://") for batch in made]  # Airflow 2 spells it with three slashes
+    assert paths == [f"memory://bucket/out/leads-0000{number}.csv" for number in (0, 1)]
     for batch in made:
         stored = memory_store.cat(batch["path"].removeprefix("memory://"))
         assert hashlib.sha256(stored).hexdigest() == batch["sha256"]
