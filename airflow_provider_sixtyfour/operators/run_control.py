@@ -143,7 +143,8 @@ class RunControl:
             self._is_judged.wait()
         if self._cancels and self._spare is not None and not self._is_kept:
             self._stop(self._spare)
-        outcome = " Its next try goes on with that run." if self._is_kept else ""
+        has_run = self._job_id is not None or self._submission is not None
+        outcome = " Its next try goes on with that run." if self._is_kept and has_run else ""
         raise SixtyfourError(f"The task was stopped before its run had ended.{outcome}")
 
     def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> str:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -171,6 +173,29 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("api.retry", "api.downloads", "monitor.watch", "monitor.weather", "monitor.budget"):
         monkeypatch.setattr(f"airflow_provider_sixtyfour.{module}.pause", lambda *_: 0.02)
     monkeypatch.setattr("airflow_provider_sixtyfour.operators.submission.NEWBORN_PAUSES", (0.0, 0.02, 0.02, 0.02))
+
+
+@pytest.fixture
+def at_signal() -> Iterator[Callable[[Callable[[], object], Callable[[], object]], None]]:
+    """Do something in a signal handler, in the middle of what this thread is doing, once a condition holds."""
+    before = signal.getsignal(signal.SIGUSR1)
+    helpers: list[threading.Thread] = []
+
+    def arm(condition: Callable[[], object], act: Callable[[], object]) -> None:
+        signal.signal(signal.SIGUSR1, lambda *_: act())
+        main = threading.main_thread().ident or 0
+
+        def send() -> None:
+            until(condition)
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+        helpers.append(threading.Thread(target=send))
+        helpers[-1].start()
+
+    yield arm
+    for helper in helpers:
+        helper.join()
+    signal.signal(signal.SIGUSR1, before)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourError
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
-from tests.unit.airflow.conftest import ROWS, until
+from tests.unit.airflow.conftest import ROWS
 from tests.unit.airflow.standins import StateStore, Task
 
 
@@ -23,33 +23,10 @@ def task(workflow, *, store=True, map_index=-1, try_number=1, **arguments):
     )
 
 
-@pytest.fixture
-def stop_when():
-    """Call a task's ``on_kill`` in a signal handler, in the middle of what this thread does, once a condition holds."""
-    before = signal.getsignal(signal.SIGUSR1)
-    helpers = []
-
-    def arm(condition, act):
-        signal.signal(signal.SIGUSR1, lambda *_: act())
-        main = threading.main_thread().ident
-
-        def send():
-            until(condition)
-            signal.pthread_kill(main, signal.SIGUSR1)
-
-        helpers.append(threading.Thread(target=send))
-        helpers[-1].start()
-
-    yield arm
-    for helper in helpers:
-        helper.join()
-    signal.signal(signal.SIGUSR1, before)
-
-
-def stopped(one, stop_when, condition):
+def stopped(one, at_signal, condition):
     """Run a try of a task that is stopped once the condition holds, and return what its log says in the end."""
     operator = one.operator()
-    stop_when(condition, operator.on_kill)
+    at_signal(condition, operator.on_kill)
     began = time.monotonic()
     with pytest.raises(SixtyfourError, match="The task was stopped") as end:
         one.go(operator)
@@ -59,12 +36,12 @@ def stopped(one, stop_when, condition):
 
 @pytest.mark.parametrize("map_index", [-1, 3])
 @pytest.mark.parametrize("state", ["running", "up_for_retry", "scheduled", "queued", "deferred"])
-def test_a_stop_that_no_user_asked_for_keeps_the_run_for_the_next_try(emulator, workflow, stop_when, state, map_index):
+def test_a_stop_that_no_user_asked_for_keeps_the_run_for_the_next_try(emulator, workflow, at_signal, state, map_index):
     emulator.plan(seconds=2)
     one = task(workflow, map_index=map_index)
     one.ti.state = state
 
-    end = stopped(one, stop_when, emulator.questions)
+    end = stopped(one, at_signal, emulator.questions)
 
     assert end.endswith("Its next try goes on with that run.")
     assert emulator.cancels() == []
@@ -78,12 +55,12 @@ def test_a_stop_that_no_user_asked_for_keeps_the_run_for_the_next_try(emulator, 
 
 @pytest.mark.parametrize("map_index", [-1, 3])
 @pytest.mark.parametrize("state", ["failed", "success", "restarting", "skipped", "removed", None])
-def test_a_users_stop_cancels_the_run(emulator, workflow, stop_when, state, map_index):
+def test_a_users_stop_cancels_the_run(emulator, workflow, at_signal, state, map_index):
     emulator.plan(seconds=20)
     one = task(workflow, map_index=map_index)
     one.ti.state = state
 
-    end = stopped(one, stop_when, emulator.questions)
+    end = stopped(one, at_signal, emulator.questions)
 
     assert "next try" not in end
     assert (emulator.statuses(), len(emulator.cancels())) == (["cancelled"], 1)
@@ -97,16 +74,16 @@ def test_a_users_stop_cancels_the_run(emulator, workflow, stop_when, state, map_
         ({"store": False}, "an older Airflow can't be asked from a thread"),
     ],
 )
-def test_a_run_that_no_next_try_goes_on_with_is_cancelled_unasked(emulator, workflow, stop_when, arguments, reason):
+def test_a_run_that_no_next_try_goes_on_with_is_cancelled_unasked(emulator, workflow, at_signal, arguments, reason):
     emulator.plan(seconds=20)
     one = task(workflow, **arguments)
 
-    stopped(one, stop_when, emulator.questions)
+    stopped(one, at_signal, emulator.questions)
 
     assert (emulator.statuses(), one.ti.states_asked) == (["cancelled"], 0), reason
 
 
-def test_a_run_is_kept_where_airflow_gives_no_answer(emulator, workflow, stop_when, monkeypatch):
+def test_a_run_is_kept_where_airflow_gives_no_answer(emulator, workflow, at_signal, monkeypatch):
     """Its API server is away, and for that its supervisors stop tasks that wait on a worker."""
     emulator.plan(seconds=20)
     one = task(workflow)
@@ -116,12 +93,12 @@ def test_a_run_is_kept_where_airflow_gives_no_answer(emulator, workflow, stop_wh
 
     monkeypatch.setattr(one.ti, "get_task_states", nobody_answers)
 
-    stopped(one, stop_when, emulator.questions)
+    stopped(one, at_signal, emulator.questions)
 
     assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
 
 
-def test_the_question_waits_for_a_lock_that_the_stopped_code_holds(emulator, workflow, stop_when, monkeypatch):
+def test_the_question_waits_for_a_lock_that_the_stopped_code_holds(emulator, workflow, at_signal, monkeypatch):
     """Airflow's channel has one, and the signal may come while the task itself uses the channel."""
     emulator.plan(seconds=20)
     one = task(workflow)
@@ -147,19 +124,19 @@ def test_the_question_waits_for_a_lock_that_the_stopped_code_holds(emulator, wor
 
 
 @pytest.mark.parametrize(("state", "status"), [("failed", "cancelled"), ("running", "running")])
-def test_a_stop_during_the_submission(emulator, workflow, stop_when, state, status):
+def test_a_stop_during_the_submission(emulator, workflow, at_signal, state, status):
     emulator.plan(seconds=20)
     emulator.fault("delay", method="POST", path="/workflows/run", when="after", delay=1.0)
     one = task(workflow)
     one.ti.state = state
 
-    stopped(one, stop_when, emulator.runs)
+    stopped(one, at_signal, emulator.runs)
 
     assert emulator.statuses() == [status]
     assert len({sent["idempotency_key"] for sent in emulator.submissions()}) == 1
 
 
-def test_a_timeout_cancels_whatever_tries_are_left(emulator, workflow, stop_when):
+def test_a_timeout_cancels_whatever_tries_are_left(emulator, workflow, at_signal):
     """Airflow's own timer raises first, then calls ``on_kill`` of a task that it calls running."""
     emulator.plan(seconds=20)
     one = task(workflow, timeout=0.5)
@@ -169,7 +146,7 @@ def test_a_timeout_cancels_whatever_tries_are_left(emulator, workflow, stop_when
         time.sleep(0.5)
         raise AirflowTaskTimeout("Timeout")
 
-    stop_when(emulator.questions, time_out)
+    at_signal(emulator.questions, time_out)
     with pytest.raises(AirflowTaskTimeout):
         one.go(operator)
     operator.on_kill()

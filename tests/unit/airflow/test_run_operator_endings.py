@@ -1,6 +1,5 @@
 """Nothing is left running, nothing is stopped by mistake: deadlines and kills, on the worker and deferred."""
 
-import signal
 import threading
 import time
 from datetime import timedelta
@@ -164,29 +163,6 @@ def test_no_limit_means_no_deadline(emulator, workflow):
 
 class Terminated(BaseException):
     """What Airflow 2's handler of SIGTERM raises (``AirflowTaskTerminated``)."""
-
-
-@pytest.fixture
-def at_signal():
-    """Do something in a signal handler, in the middle of what this thread is doing, once a condition holds."""
-    before = signal.getsignal(signal.SIGUSR1)
-    helpers = []
-
-    def arm(condition, act):
-        signal.signal(signal.SIGUSR1, lambda *_: act())
-        main = threading.main_thread().ident
-
-        def send():
-            until(condition)
-            signal.pthread_kill(main, signal.SIGUSR1)
-
-        helpers.append(threading.Thread(target=send))
-        helpers[-1].start()
-
-    yield arm
-    for helper in helpers:
-        helper.join()
-    signal.signal(signal.SIGUSR1, before)
 
 
 def kill(operator, style):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from airflow_provider_sixtyfour.api.calls import Call
 from airflow_provider_sixtyfour.api.verdicts import Verdict
 from airflow_provider_sixtyfour.monitor.waiting import wait
 from airflow_provider_sixtyfour.monitor.watch import RunWatch
+from tests.emulator_process import EmulatorProcess
 
 
 class Lines:
@@ -73,3 +74,16 @@ class World:
 @pytest.fixture
 def world() -> Callable[..., World]:
     return World
+
+
+@pytest.fixture(scope="module")
+def emulator_process() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess("--run-seconds", "0", "--queue-seconds", "0", "--requests-per-minute", "0") as process:
+        yield process
+
+
+@pytest.fixture
+def emulator(emulator_process: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> EmulatorProcess:
+    monkeypatch.setenv("NO_PROXY", "*")
+    emulator_process.clear()
+    return emulator_process

@@ -7,7 +7,7 @@ import gc
 import selectors
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -46,19 +46,6 @@ class Turns(selectors.DefaultSelector):
         return ready
 
 
-@pytest.fixture(scope="module")
-def emulator_process() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess("--run-seconds", "5", "--queue-seconds", "0", "--requests-per-minute", "0") as process:
-        yield process
-
-
-@pytest.fixture
-def emulator(emulator_process: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> EmulatorProcess:
-    monkeypatch.setenv("NO_PROXY", "*")
-    emulator_process.clear()
-    return emulator_process
-
-
 @pytest.fixture
 def start(emulator: EmulatorProcess) -> Callable[..., list[str]]:
     """Start runs of a workflow of their own, and return their ids."""
@@ -68,8 +55,7 @@ def start(emulator: EmulatorProcess) -> Callable[..., list[str]]:
         graph = {"blocks": [{**block, "specs": {}}], "edges": []}
         body = {"workflow_name": "w", "workflow_description": "", "workflow_definition": graph}
         workflow_id = emulator.api("POST", "/workflows/create_workflow", body)["id"]
-        if plan:
-            emulator.plan(workflow_id=workflow_id, times=None, **plan)
+        emulator.plan(workflow_id=workflow_id, times=None, **{"seconds": 5, **plan})
         rows = {"webhook_payload": [{"name": "Ada"}]}
         path = f"/workflows/run?workflow_id={workflow_id}"
         found = [str(emulator.api("POST", path, rows)["job_id"]) for _ in range(count)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,19 +25,6 @@ GRAPH = {
     ],
     "edges": [{"from_block_id": "a", "to_block_id": "b"}],
 }
-
-
-@pytest.fixture(scope="module")
-def emulator_process() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess("--run-seconds", "0", "--queue-seconds", "0", "--requests-per-minute", "0") as process:
-        yield process
-
-
-@pytest.fixture
-def emulator(emulator_process: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> EmulatorProcess:
-    monkeypatch.setenv("NO_PROXY", "*")
-    emulator_process.clear()
-    return emulator_process
 
 
 @pytest.fixture
