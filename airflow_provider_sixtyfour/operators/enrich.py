@@ -163,31 +163,31 @@ class SixtyfourEnrichOperator(BaseOperator):
             if self.is_dry_run:
                 return self._imagined(given, folder, formats)
             # From here on a try may leave a run behind.
-            self._control.begin(ends_at=ends_at, is_tried_again=next_try(context))
-            client = self._control.client
-            given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
-            submission = Submission(
-                client=client,
-                workflow_id=self.workflow_id,
-                body=given.body,
-                result_formats=formats,
-                log=self.log,
-                cancels=self.cancel_on_kill,
-                announce=self._control.submitting,
-                upload=None if given.file is None else partial(send, client, given.file),
-                digest=digest,
-                clear_pays_again=self.overwrite,
-            )
-            start = partial(submission.start_or_adopt, context, self._records(context, folder))
-            job_id = running.started(self, context, self._control, start)
-            running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
-            return self._landed(context, folder, job_id, digest)
+            with self._control.running(ends_at=ends_at, is_tried_again=next_try(context)):
+                client = self._control.client
+                given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
+                submission = Submission(
+                    client=client,
+                    workflow_id=self.workflow_id,
+                    body=given.body,
+                    result_formats=formats,
+                    log=self.log,
+                    cancels=self.cancel_on_kill,
+                    announce=self._control.submitting,
+                    upload=None if given.file is None else partial(send, client, given.file),
+                    digest=digest,
+                    clear_pays_again=self.overwrite,
+                )
+                start = partial(submission.start_or_adopt, context, self._records(context, folder))
+                job_id = running.started(self, context, self._control, start)
+                running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+                return self._landed(context, folder, job_id, digest)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Conclude what the trigger found, and land the files."""
         from airflow_provider_sixtyfour.operators.submission import recorded_digest
 
-        with failing_for_good():
+        with failing_for_good(), self._control.running():
             job_id = self._control.conclude(event)
             folder = self._folder(context)
             # Not that of the input as it is now: the run has read it as it was.

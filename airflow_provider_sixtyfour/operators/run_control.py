@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ class RunControl:
     """
     Holds what `kill` needs: it runs in a signal handler, while the task is still in the middle of something.
 
+    What is in the middle may hold any lock, that of the log included. So the handler only wakes a thread, which asks
+    Airflow, cancels and logs; and the task doesn't end before that thread is done.
+
     :param cancels: whether to cancel the run when the task is killed or times out.
     """
 
@@ -43,29 +47,36 @@ class RunControl:
         self._log = log
         self._job_id: str | None = None
         self._submission: Call[Any] | None = None
-        self._ends_at: float | None = None
-        self._is_tried_again: Callable[[], bool] | None = None
         self._is_killed = False
-        self._kills: SimpleQueue[None] = SimpleQueue()  # its `put` is safe in a signal handler
+        self._is_running = False
+        self._kills: SimpleQueue[bool] = SimpleQueue()  # its `put` is safe in a signal handler
         self._is_asking = False
         self._is_judged = threading.Event()
         self._is_kept = False
         self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
 
-    def begin(self, *, ends_at: float | None, is_tried_again: Callable[[], bool] | None) -> None:
+    @contextmanager
+    def running(
+        self, *, ends_at: float | None = None, is_tried_again: Callable[[], bool] | None = None
+    ) -> Iterator[None]:
         """
-        Get ready to be killed.
+        Be ready to be killed for as long as the block runs.
 
-        :param ends_at: the task's deadline, in seconds of the epoch.
+        :param ends_at: the task's deadline, in seconds of the epoch; from then on no next try keeps the run.
         :param is_tried_again: asks Airflow whether it will try the task again, and so go on with the run; ``None``
-            if it won't. It is asked in a thread: a signal handler must not wait for Airflow.
+            if it won't.
         """
-        self._ends_at = ends_at
-        self._is_tried_again = is_tried_again
-        if is_tried_again is not None:
-            # There before it is needed: a signal handler had better not start one.
-            threading.Thread(target=self._judge, args=[is_tried_again], name="sixtyfour-kill", daemon=True).start()
+        # There before it is needed: a signal handler had better not start one.
+        threading.Thread(target=self._judge, args=[ends_at, is_tried_again], name="sixtyfour-kill", daemon=True).start()
+        self._is_running = True
+        try:
+            yield
+        finally:
+            self._is_running = False
+            self._kills.put(False)
+            if self._is_asking:
+                self._is_judged.wait()
 
     @property
     def client(self) -> SixtyfourClient:
@@ -96,22 +107,25 @@ class RunControl:
         """
         Stop the run, once, unless the task's next try will go on with it. Also one whose id is not known yet.
 
-        There is no time to wait for anything: Airflow kills the process 5 s after the signal that led here.
+        There is no time to wait for anything: Airflow kills the process 5 s after the signal that led here. A timeout
+        of Airflow's own calls this after it has ended the block of `running`; nothing is interrupted then.
         """
         self._is_killed = True
         if not self._cancels or self._spare is None:
             return
-        if self._is_tried_again is None or (self._ends_at is not None and time.time() >= self._ends_at):
-            self._stop(self._spare)
-        else:
+        if self._is_running:
             self._is_asking = True
-            self._kills.put(None)
+            self._kills.put(True)
+        else:
+            self._stop(self._spare)
 
-    def _judge(self, is_tried_again: Callable[[], bool]) -> None:
+    def _judge(self, ends_at: float | None, is_tried_again: Callable[[], bool] | None) -> None:
         """Wait for a kill, and decide between the run's end and its keeping."""
-        self._kills.get()
+        if not self._kills.get():
+            return
         try:
-            self._is_kept = is_tried_again()
+            is_late = ends_at is not None and time.time() >= ends_at
+            self._is_kept = is_tried_again is not None and not is_late and is_tried_again()
             if self._spare is not None and not self._is_kept:
                 self._stop(self._spare)
         finally:

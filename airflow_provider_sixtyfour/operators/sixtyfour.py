@@ -114,27 +114,28 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
             body, formats, poll_interval = self._checked_input(context)
             ends_at = running.ends_at(self, context)
             # A next try goes on with the run only where tries share it.
-            self._control.begin(ends_at=ends_at, is_tried_again=next_try(context) if self.durable else None)
-            client = self._control.client
-            payloads.check_fit(body, running.source_block(client, self.workflow_id), self.workflow_id)
-            submission = Submission(
-                client=client,
-                workflow_id=self.workflow_id,
-                body=body,
-                result_formats=formats,
-                log=self.log,
-                cancels=self.cancel_on_kill,
-                announce=self._control.submitting,
-            )
-            start = partial(submission.start_or_adopt, context) if self.durable else submission.start
-            job_id = running.started(self, context, self._control, start)
-            if not self.wait_for_completion:
-                return job_id
-            return running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+            resumption = next_try(context) if self.durable else None
+            with self._control.running(ends_at=ends_at, is_tried_again=resumption):
+                client = self._control.client
+                payloads.check_fit(body, running.source_block(client, self.workflow_id), self.workflow_id)
+                submission = Submission(
+                    client=client,
+                    workflow_id=self.workflow_id,
+                    body=body,
+                    result_formats=formats,
+                    log=self.log,
+                    cancels=self.cancel_on_kill,
+                    announce=self._control.submitting,
+                )
+                start = partial(submission.start_or_adopt, context) if self.durable else submission.start
+                job_id = running.started(self, context, self._control, start)
+                if not self.wait_for_completion:
+                    return job_id
+                return running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
-        with failing_for_good():
+        with failing_for_good(), self._control.running():
             return self._control.conclude(event)
 
     def on_kill(self) -> None:

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
@@ -98,7 +99,8 @@ def test_a_run_is_kept_where_airflow_gives_no_answer(emulator, workflow, at_sign
     assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
 
 
-def test_the_question_waits_for_a_lock_that_the_stopped_code_holds(emulator, workflow, at_signal, monkeypatch):
+@pytest.mark.usefixtures("at_signal")
+def test_the_question_waits_for_a_lock_that_the_stopped_code_holds(emulator, workflow, monkeypatch):
     """Airflow's channel has one, and the signal may come while the task itself uses the channel."""
     emulator.plan(seconds=20)
     one = task(workflow)
@@ -121,6 +123,32 @@ def test_the_question_waits_for_a_lock_that_the_stopped_code_holds(emulator, wor
         one.go(operator)
 
     assert emulator.statuses() == ["cancelled"]
+
+
+@pytest.mark.usefixtures("at_signal")  # puts the handler back
+@pytest.mark.parametrize("arguments", [{}, {"try_number": 4}, {"store": False}], ids=str)
+def test_a_kill_in_the_middle_of_a_line_of_the_log(emulator, workflow, monkeypatch, arguments):
+    """Airflow's log has a lock that its holder can't take again; the handler may have interrupted just that."""
+    emulator.plan(seconds=20)
+    one = task(workflow, **arguments)
+    one.ti.state = "failed"
+    operator, lock = one.operator(), threading.Lock()
+    signal.signal(signal.SIGUSR1, lambda *_: operator.on_kill())
+
+    def write(event, *values):
+        assert lock.acquire(timeout=10), f"nobody can log {event % values!r} any more"
+        try:
+            if "running 0 %" in event % values:
+                signal.raise_signal(signal.SIGUSR1)
+        finally:
+            lock.release()
+
+    log = SimpleNamespace(info=write, warning=write, error=write)
+    monkeypatch.setattr(operator._control, "_log", log)
+    with pytest.raises(SixtyfourError, match="The task was stopped"):
+        one.go(operator)
+
+    assert (emulator.statuses(), len(emulator.cancels())) == (["cancelled"], 1)
 
 
 @pytest.mark.parametrize(("state", "status"), [("failed", "cancelled"), ("running", "running")])
