@@ -25,6 +25,11 @@ try:
 except ImportError:  # Airflow before 3.2
     from airflow.serialization.serde import deserialize, serialize
 
+try:
+    from airflow.sdk.execution_time.context import OutletEventAccessors as OutletEventAccessors
+except ImportError:  # Airflow 2
+    from airflow.utils.context import OutletEventAccessors as OutletEventAccessors
+
 LONGEST_WAIT = 30.0  # seconds that a trigger may take in a test
 
 

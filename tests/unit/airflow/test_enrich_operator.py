@@ -3,7 +3,6 @@
 import csv
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
@@ -13,7 +12,7 @@ from airflow_provider_sixtyfour.operators.batches import SixtyfourRepairInputOpe
 from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.unit.airflow.conftest import ROWS
-from tests.unit.airflow.standins import Task
+from tests.unit.airflow.standins import OutletEventAccessors, Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 BOTH_MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
@@ -145,7 +144,7 @@ def test_six_requests_a_batch_are_enough(emulator, enriching, batches):
 
 def test_its_outlets_are_told_what_was_landed(enriching, batches, folder):
     asset = Asset(uri=f"file://{folder}")
-    events = {asset: SimpleNamespace(extra={})}
+    events = OutletEventAccessors()
     one = enriching(source=batches[0], outlets=[asset])
     operator = one.operator()
 

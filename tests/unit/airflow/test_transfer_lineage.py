@@ -6,12 +6,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias, HookLineageCo
 
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
-from tests.unit.airflow.standins import Task
-
-try:
-    from airflow.sdk.execution_time.context import OutletEventAccessors
-except ImportError:  # Airflow 2
-    from airflow.utils.context import OutletEventAccessors
+from tests.unit.airflow.standins import OutletEventAccessors, Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
