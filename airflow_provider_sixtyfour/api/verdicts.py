@@ -8,10 +8,11 @@ triggerer, so that the same run ends the same way everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError
+from airflow_provider_sixtyfour.api.metrics import numbers
 from airflow_provider_sixtyfour.api.models import BlockProgress, ListedRun, LiveStatus
 
 GOING = frozenset({"queued", "running"})
@@ -41,11 +42,12 @@ def is_known(status: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """
-    How a run ended: plain texts only, so that it can travel in a trigger's event.
+    How a run ended: plain texts and numbers only, so that it can travel in a trigger's event.
 
     :param status: ``completed``, ``failed``, ``cancelled`` or ``timeout``.
     :param block: the block that failed, named as in the workflow.
     :param message: what the API said of it.
+    :param metrics: what it has used, where the verdict comes from the list of runs, which alone tells.
     """
 
     job_id: str
@@ -53,6 +55,7 @@ class Verdict:
     workflow_id: str | None = None
     block: str | None = None
     message: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def as_event(self) -> dict[str, Any]:
         """Return the verdict as JSON types."""
@@ -67,6 +70,7 @@ class Verdict:
             workflow_id=event.get("workflow_id"),
             block=event.get("block"),
             message=event.get("message"),
+            metrics=event.get("metrics") or {},
         )
 
     def raise_if_failed(self) -> None:
@@ -106,7 +110,7 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
 def verdict_of_row(row: ListedRun) -> Verdict:
     """Return how a run ended, by its own row in the list of runs alone."""
     status = canonical(row.status)
-    ended = Verdict(row.job_id, status, row.workflow_id)
+    ended = with_metrics(Verdict(row.job_id, status, row.workflow_id), row)
     return ended if status == COMPLETED else with_reason(ended, row)
 
 
@@ -120,7 +124,12 @@ def with_reason(ended: Verdict, row: ListedRun | None) -> Verdict:
     if row is None or ended.message:
         return ended
     reason = " - ".join(text for text in (row.status_reason, row.error_message) if text)
-    return Verdict(ended.job_id, ended.status, ended.workflow_id or row.workflow_id, ended.block, _bounded(reason))
+    return replace(ended, workflow_id=ended.workflow_id or row.workflow_id, message=_bounded(reason))
+
+
+def with_metrics(ended: Verdict, row: ListedRun) -> Verdict:
+    """Return the verdict with what the list of runs tells of the run's use."""
+    return replace(ended, metrics=numbers(row.metrics))
 
 
 def culprit(live: LiveStatus) -> BlockProgress | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,12 +16,12 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, Sixty
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import read_json_file
-from airflow_provider_sixtyfour.transfers.destination import MANIFEST
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_sixtyfour.api.verdicts import Verdict
     from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
     from airflow_provider_sixtyfour.operators.run_control import RunControl
     from airflow_provider_sixtyfour.transfers.landing import Landing
@@ -69,9 +70,11 @@ class SixtyfourEnrichOperator(BaseOperator):
 
     The events of its ``outlets`` get the same ``extra`` as those of ``SixtyfourToObjectStorageOperator``.
 
-    :returns: ``job_id``, ``workflow_id``, ``rows`` and ``bytes`` that came back, ``files`` (a list with ``path``,
-        ``rows``, ``bytes``, ``sha256``, ``block_number`` and ``filename`` each) and ``manifest`` (its URL). Of a dry
-        run, ``job_id`` and ``manifest`` are ``None``. ``SixtyfourRepairInputOperator`` takes it as ``results``.
+    :returns: ``job_id``, ``workflow_id``, ``source`` (the input's URL; ``None`` for rows), ``rows`` and ``bytes`` that
+        came back, ``files`` (a list with ``path``, ``rows``, ``bytes``, ``sha256``, ``block_number`` and ``filename``
+        each), ``manifest`` (its URL) and ``metrics`` (what the run has used, as the API counts it; empty if it doesn't
+        tell). Of a dry run, ``job_id`` and ``manifest`` are ``None``. ``SixtyfourRepairInputOperator`` and
+        ``SixtyfourCollectBatchesOperator`` take it as ``results``.
     :raises AirflowFailException: if the input can't be sent, or the API refuses it: no retry can help.
     :raises SixtyfourRunFailedError: if the run failed, was cancelled or timed out; a retry starts a new one.
     :raises SixtyfourTimeoutError: at ``timeout`` or ``execution_timeout``.
@@ -180,19 +183,19 @@ class SixtyfourEnrichOperator(BaseOperator):
                 )
                 start = partial(submission.start_or_adopt, context, self._records(context, folder))
                 job_id = running.started(self, context, self._control, start)
-                running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
-                return self._landed(context, folder, job_id, digest)
+                ended = running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+                return self._landed(context, folder, ended, digest)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Conclude what the trigger found, and land the files."""
         from airflow_provider_sixtyfour.operators.submission import recorded_digest
 
         with failing_for_good(), self._control.running():
-            job_id = self._control.conclude(event)
+            ended = self._control.conclude(event)
             folder = self._folder(context)
             # Not that of the input as it is now: the run has read it as it was.
-            digest = recorded_digest(self._records(context, folder), job_id)
-            return self._landed(context, folder, job_id, digest)
+            digest = recorded_digest(self._records(context, folder), ended.job_id)
+            return self._landed(context, folder, ended, digest)
 
     def on_kill(self) -> None:
         """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""
@@ -250,6 +253,8 @@ class SixtyfourEnrichOperator(BaseOperator):
         return there if are_there(folder, there.files) else None
 
     def _imagined(self, given: EnrichInput, folder: ObjectStoragePath, formats: Sequence[str]) -> dict[str, Any]:
+        from airflow_provider_sixtyfour.operators.enrich_result import imagined
+
         given.check_file()
         self.log.info(
             "Dry run: workflow %s would be run over %s, with specs_override %s, for results as %s, to be landed at %s. "
@@ -260,39 +265,27 @@ class SixtyfourEnrichOperator(BaseOperator):
             ", ".join(formats),
             folder,
         )
-        return {
-            "job_id": None,
-            "workflow_id": self.workflow_id,
-            "rows": 0,
-            "bytes": 0,
-            "files": [],
-            "manifest": None,
-        }
+        return imagined(self.source, self.workflow_id)
 
-    def _landed(self, context: Context, folder: ObjectStoragePath, job_id: str, digest: str | None) -> dict[str, Any]:
-        from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict
+    def _landed(
+        self, context: Context, folder: ObjectStoragePath, ended: Verdict, digest: str | None
+    ) -> dict[str, Any]:
+        from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.transfers.landing import land
 
         if digest is None:
-            self.log.warning("What run %s was started for is not on record: its manifest won't say it.", job_id)
-        ended = Verdict(job_id, COMPLETED, self.workflow_id)  # else its end would have been raised
-        return self._told(
-            context, folder, land(self._hook, job_id, folder, self._landing(digest), log=self.log, ended=ended)
-        )
+            self.log.warning("What run %s was started for is not on record: its manifest won't say it.", ended.job_id)
+        ended = running.measured(self._hook.client, replace(ended, workflow_id=self.workflow_id), self.log)
+        manifest = land(self._hook, ended.job_id, folder, self._landing(digest), log=self.log, ended=ended)
+        return self._told(context, folder, manifest)
 
     def _told(self, context: Context, folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:
         """Tell of what is at the destination, and return it."""
+        from airflow_provider_sixtyfour.operators.enrich_result import enriched
         from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
         from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
 
         self._moved = moved(self._hook.settings.base_url, folder, manifest)
         tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
         tell_hook_lineage(self._hook, *self._moved)
-        return {
-            "job_id": manifest.job_id,
-            "workflow_id": manifest.workflow_id,
-            "rows": manifest.total_rows,
-            "bytes": manifest.total_bytes,
-            "files": manifest.as_dicts(),
-            "manifest": str(folder / MANIFEST),
-        }
+        return enriched(self.source, folder, manifest)

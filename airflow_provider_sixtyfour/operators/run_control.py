@@ -161,7 +161,7 @@ class RunControl:
         outcome = " Its next try goes on with that run." if self._is_kept and has_run else ""
         raise SixtyfourError(f"The task was stopped before its run had ended.{outcome}")
 
-    def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> str:
+    def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> Verdict:
         """Wait on this worker until the run has ended, and conclude."""
         from airflow_provider_sixtyfour.monitor.waiting import wait
         from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
@@ -173,11 +173,11 @@ class RunControl:
             return self._give_up(job_id, str(error))
         return self._end(ended)
 
-    def conclude(self, event: Mapping[str, Any] | None) -> str:
+    def conclude(self, event: Mapping[str, Any] | None) -> Verdict:
         """
         Conclude what a trigger found, as `wait` would have; see `SixtyfourRunTrigger` for the event.
 
-        :returns: the run's id.
+        :returns: how the run has completed; all other ends are errors.
         """
         match event:
             case {"ended": {"job_id": str(), "status": str()} as ended}:
@@ -193,13 +193,13 @@ class RunControl:
                 )
         raise SixtyfourUnavailableError(f"The trigger's event can't be read: {event!r:.200}. A retry resumes the run.")
 
-    def _end(self, ended: Verdict) -> str:
+    def _end(self, ended: Verdict) -> Verdict:
         self._job_id = None  # nothing is left to cancel
         ended.raise_if_failed()
         self._log.info("Run %s has completed.", ended.job_id)
-        return ended.job_id
+        return ended
 
-    def _give_up(self, job_id: str, reason: str) -> str:
+    def _give_up(self, job_id: str, reason: str) -> Verdict:
         """Cancel at the deadline; a run that turns out to have completed is taken, since it is paid for."""
         if not self._cancels:
             raise SixtyfourTimeoutError(f"{reason} It goes on: this task does not cancel it.")

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import deadline, seconds
-from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
+from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.api.verdicts import Verdict
+    from airflow_provider_sixtyfour.monitor.log import Log
     from airflow_provider_sixtyfour.operators.run_control import RunControl
 
 
@@ -75,8 +77,8 @@ def started(operator: RunsWorkflow, context: Context, control: RunControl, start
 
 def waited_for(
     operator: RunsWorkflow, control: RunControl, job_id: str, *, poll_interval: float, ends_at: float | None
-) -> str:
-    """Return the id of the run once it has completed; or defer, to ``execute_complete``."""
+) -> Verdict:
+    """Return how the run has completed, once it has; or defer, to ``execute_complete``."""
     if operator.deferrable:
         from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
 
@@ -89,6 +91,24 @@ def waited_for(
         )
         operator.defer(trigger=trigger, method_name=operator.execute_complete.__name__)
     return control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
+
+
+def measured(client: SixtyfourClient, ended: Verdict, log: Log) -> Verdict:
+    """
+    Return the end of a run with what the run has used, if the API tells; the list of runs alone does.
+
+    Asks, unless whoever waited has seen it there already. What it is good for is no reason to fail a task.
+    """
+    from airflow_provider_sixtyfour.api.verdicts import COMPLETED, with_metrics
+
+    if ended.metrics:
+        return ended
+    try:
+        rows = client.send(calls.list_runs(status=COMPLETED, workflow_id=ended.workflow_id), attempts=2)
+    except SixtyfourError as error:
+        log.warning("What run %s has used is not known: %s", ended.job_id, error)
+        return ended
+    return next((with_metrics(ended, row) for row in rows if row.job_id == ended.job_id), ended)
 
 
 def source_block(client: SixtyfourClient, workflow_id: str) -> str | None:

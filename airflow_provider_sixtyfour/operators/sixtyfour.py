@@ -129,14 +129,14 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 )
                 start = partial(submission.start_or_adopt, context) if self.durable else submission.start
                 job_id = running.started(self, context, self._control, start)
-                if not self.wait_for_completion:
-                    return job_id
-                return running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+                if self.wait_for_completion:
+                    running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+                return job_id
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
         with failing_for_good(), self._control.running():
-            return self._control.conclude(event)
+            return self._control.conclude(event).job_id
 
     def on_kill(self) -> None:
         """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""

@@ -114,7 +114,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
         control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
         try:
             with failing_for_good():
-                return control.conclude(event)
+                return control.conclude(event).job_id
         except Exception as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error

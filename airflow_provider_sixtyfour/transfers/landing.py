@@ -91,6 +91,7 @@ def land(
         created_at=now(),
         files=tuple(files),
         input=landing.input or (there.input if there else None),
+        metrics=ended.metrics or (there.metrics if there else {}),
     )
     if landing.manifest is not None:
         path = folder / landing.manifest

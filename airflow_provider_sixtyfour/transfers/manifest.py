@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sixtyfour.api.metrics import numbers
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Manifest:
     :param selection: the ``files`` that were asked for: ``final``, ``all``, or sorted block numbers.
     :param created_at: ISO 8601, UTC.
     :param input: a digest of what the run was asked to do, input and all; ``None`` where who landed it didn't know.
+    :param metrics: what the run has used, see `api.metrics`; empty where who landed it didn't know.
     """
 
     job_id: str
@@ -61,6 +63,7 @@ class Manifest:
     created_at: str
     files: tuple[LandedFile, ...]
     input: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total_rows(self) -> int | None:
@@ -91,6 +94,7 @@ class Manifest:
                 "bytes": self.total_bytes,
                 "files": [{**asdict(file), "format": self.format} for file in self.files],
                 **({"input": self.input} if self.input else {}),
+                **({"metrics": self.metrics} if self.metrics else {}),
             },
             indent=2,
             ensure_ascii=False,
@@ -116,6 +120,7 @@ class Manifest:
                 created_at=data["created_at"],
                 files=tuple(_read_file(file) for file in data["files"]),
                 input=data.get("input"),
+                metrics=numbers(data.get("metrics", {})),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no manifest: {error!r}") from None

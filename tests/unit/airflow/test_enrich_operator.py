@@ -51,6 +51,8 @@ def test_a_file_goes_in_and_its_results_come_out(
         "bytes": manifest["bytes"],
         "files": [{key: value for key, value in file.items() if key != "format"} for file in manifest["files"]],
         "manifest": f"file://{folder}/{MANIFEST}",
+        "source": f"file://{leads}",
+        "metrics": {"rows_in": 5, "rows_out": 5, "credits_used": manifest["metrics"]["credits_used"]},
     }
     assert names(summary) == [f"Lead {number}" for number in range(5)]
     assert one.deferrals == int(deferrable)
@@ -152,6 +154,40 @@ def test_its_outlets_are_told_what_was_landed(enriching, batches, folder):
 
     extra = events[asset].extra
     assert (extra["job_id"], extra["rows"], extra["uri"]) == (summary["job_id"], 2, f"file://{folder}/leads-00000")
+    assert extra["metrics"] == summary["metrics"]
+
+
+def test_what_a_run_has_used_is_told_from_the_list_where_the_wait_has_not_seen_it(emulator, enriching, batches):
+    summary = enriching(source=batches[0]).run()
+
+    [listed] = [one for one in emulator.requests() if one["path"] == "/workflows/runs"]
+    assert listed["query"].startswith("limit=100&status=completed&workflow_id=")
+    assert summary["metrics"]["rows_in"] == 2
+    assert summary["metrics"]["credits_used"] > 0
+
+
+def test_what_a_run_has_used_comes_with_the_event_of_a_trigger_that_has_seen_it(emulator, enriching, batches):
+    one = enriching(source=batches[0], deferrable=True)
+    event = {"ended": {"job_id": emulator.completed_run(emulator.store_workflow()), "status": "completed"}}
+    event["ended"]["metrics"] = {"credits_used": 7}
+
+    assert one.operator().execute_complete(one.context, event)["metrics"] == {"credits_used": 7}
+    assert emulator.asked("GET", "/workflows/runs") == []
+
+
+@pytest.mark.parametrize("trouble", [{"status": 403}, {"status": 200, "body": "<html>"}, {"status": 200, "body": "[]"}])
+def test_that_it_is_not_known_what_a_run_has_used_fails_no_task(emulator, enriching, batches, trouble):
+    emulator.fault("answer", path="/workflows/runs", times=2, **trouble)
+
+    summary = enriching(source=batches[0]).run()
+
+    assert (summary["metrics"], summary["rows"]) == ({}, 2)
+
+
+def test_a_batch_that_is_done_tells_what_it_has_used_then(enriching, batches):
+    first = enriching(source=batches[0]).run()
+
+    assert enriching(source=batches[0]).run() == first
 
 
 def test_what_is_still_owed_is_found_from_what_it_returns(enriching, batches, tmp_path):
@@ -196,7 +232,7 @@ def test_a_file_with_the_same_content_elsewhere_is_the_same_work(emulator, enric
     copy = tmp_path / "copy.csv"
     copy.write_bytes(leads.read_bytes())
 
-    assert enriching(source=f"file://{copy}").run() == first
+    assert enriching(source=f"file://{copy}").run() == {**first, "source": f"file://{copy}"}
     assert len(emulator.runs()) == 1
 
 

@@ -1,0 +1,38 @@
+"""
+What a run has used, as the API counts it: numbers by their names.
+
+The API promises an object of anything (rows in and out, costs). Numbers alone are taken from it, those in objects
+within it too, and a bounded number of them: they travel through Airflow's database, and they can be added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+MOST = 50  # numbers of one run
+LONGEST_NAME = 100  # characters
+DEEPEST = 3  # objects within objects
+
+
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a run's metrics; one in an object within is named ``object.name``."""
+    return dict(pair for _, pair in zip(range(MOST), _named(metrics, "", DEEPEST), strict=False))
+
+
+def total(of_each: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Add up the metrics of several runs, name by name."""
+    sums: dict[str, float] = {}
+    for one in of_each:
+        for name, number in one.items():
+            sums[name] = sums.get(name, 0) + number
+    return sums
+
+
+def _named(values: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, float]]:
+    for key, value in values.items():
+        name = f"{prefix}{key}"[:LONGEST_NAME]
+        if isinstance(value, Mapping) and depth > 1:
+            yield from _named(value, f"{name}.", depth - 1)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63:
+            yield name, value
