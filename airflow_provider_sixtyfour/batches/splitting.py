@@ -67,6 +67,7 @@ def write_batches(
     stem: str,
     limits: Limits,
     max_rows: int | None = None,
+    max_runs: int | None = None,
 ) -> list[Batch]:
     """
     Write rows as batches, each file whole or not at all.
@@ -75,6 +76,7 @@ def write_batches(
     :param source: where they are from: it tells the header and the format of the files.
     :param stem: what the files' names begin with: ``{stem}-00000.csv`` is the first.
     :param max_rows: how many rows there may be in all; ``None`` for any number.
+    :param max_runs: how many batches, likewise.
     :raises SixtyfourInputError: if there are more, or a row is larger than a batch may be. The batches before it are
         written then, but nobody is told of them.
     """
@@ -83,6 +85,11 @@ def write_batches(
     with ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="sixtyfour-batch") as committing:
         under_way: deque[tuple[Future[None], int]] = deque()
         for index, of_one in groupby(parts, key=attrgetter("batch")):
+            if index == max_runs:
+                raise SixtyfourInputError(
+                    f"{source.name} makes more than the {max_runs:,} batches of max_runs. Raise it if all are meant to "
+                    "be run, or raise batch_rows."
+                )
             file_name = f"{stem}-{index:05d}.{source.extension}"
             with ExitStack() as ending:
                 file = ending.enter_context(folder.publishing(file_name))

@@ -50,6 +50,7 @@ def split(
     batch_rows: int | str,
     batch_bytes: int | str,
     max_rows: int | str | None,
+    max_runs: int | str | None,
 ) -> tuple[list[Batch], dict[str, Any]]:
     """
     Split a file, or rows; see `SixtyfourSplitInputOperator` for the parameters.
@@ -59,7 +60,8 @@ def split(
     """
     if (source is None) == (rows is None):
         raise SixtyfourInputError("Give source or rows, and not both: a split has one input.")
-    limits, most = _limits(batch_rows, batch_bytes), _most_rows(max_rows)
+    limits = _limits(batch_rows, batch_bytes)
+    guards = {"max_rows": _most(max_rows, "max_rows"), "max_runs": _most(max_runs, "max_runs")}
     keys, needed = check_names(unique_by, "unique_by"), check_names(required, "required")
     folder = object_storage_path(destination, "destination")
     path = None if source is None else object_storage_path(source, "source")
@@ -70,7 +72,7 @@ def split(
         else:
             records = open_source(ending.enter_context(opened(path)), name, rejects=taken, columns=columns)
         sieve = Sieve(records, unique_by=keys, required=needed, check=check, rejects=taken)
-        batches = _write(sieve.pieces(), records, folder, stem=_stem(name), limits=limits, max_rows=most)
+        batches = _write(sieve.pieces(), records, folder, stem=_stem(name), limits=limits, **guards)
     summary = {**_totals(batches), "duplicates": sieve.duplicates, "rejects": None}
     if isinstance(taken, RejectFile):
         summary["rejects"] = taken.reference(str(rejects))
@@ -89,6 +91,7 @@ def repair(
     batch_rows: int | str,
     batch_bytes: int | str,
     max_rows: int | str | None,
+    max_runs: int | str | None,
 ) -> tuple[list[Batch], dict[str, Any]]:
     """
     Write what is still owed; see `SixtyfourRepairInputOperator` for the parameters.
@@ -96,7 +99,8 @@ def repair(
     :returns: the batches, and a summary.
     :raises SixtyfourInputError: if a parameter or a file can't be right.
     """
-    limits, most = _limits(batch_rows, batch_bytes), _most_rows(max_rows)
+    limits = _limits(batch_rows, batch_bytes)
+    guards = {"max_rows": _most(max_rows, "max_rows"), "max_runs": _most(max_runs, "max_runs")}
     keys = check_names(key, "key")
     if not keys:
         raise SixtyfourInputError("key should name the columns that tell one row from another.")
@@ -116,7 +120,7 @@ def repair(
             folder,
             stem=f"{_stem(first.name)}-repair",
             limits=limits,
-            max_rows=most,
+            **guards,
         )
     summary = {**_totals(batches), "without_key": owed.without_key}
     log.info("Owed of %s: %s", first.name if first else "nothing", summary)
@@ -197,15 +201,15 @@ def _limits(rows: Any, size: Any) -> Limits:
     return Limits(rows=_number(rows), bytes=_number(size))
 
 
-def _most_rows(value: Any) -> int | None:
+def _most(value: Any, name: str) -> int | None:
     """
-    Read ``max_rows``.
+    Read ``max_rows`` or ``max_runs``.
 
-    :raises SixtyfourInputError: if it is no number of rows.
+    :raises SixtyfourInputError: if it is no number of these.
     """
     most = _number(value)
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-        raise SixtyfourInputError(f"max_rows should be a number of rows, or None for no limit, not {value!r:.60}.")
+        raise SixtyfourInputError(f"{name} should be a number of {name[4:]}, or None for no limit, not {value!r:.60}.")
     return most
 
 

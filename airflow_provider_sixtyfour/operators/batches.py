@@ -34,6 +34,7 @@ def split_input(
     batch_rows: int = BATCH_ROWS,
     batch_bytes: int = BATCH_BYTES,
     max_rows: int | None = None,
+    max_runs: int | None = None,
 ) -> list[Batch]:
     """
     Split an input into batches, as `SixtyfourSplitInputOperator` does; parameters and value are the same.
@@ -54,6 +55,7 @@ def split_input(
         batch_rows=batch_rows,
         batch_bytes=batch_bytes,
         max_rows=max_rows,
+        max_runs=max_runs,
     )[0]
 
 
@@ -68,6 +70,7 @@ def repair_input(
     batch_rows: int = BATCH_ROWS,
     batch_bytes: int = BATCH_BYTES,
     max_rows: int | None = None,
+    max_runs: int | None = None,
 ) -> list[Batch]:
     """
     Write what is still owed of an input, as `SixtyfourRepairInputOperator` does; parameters and value are the same.
@@ -86,6 +89,7 @@ def repair_input(
         batch_rows=batch_rows,
         batch_bytes=batch_bytes,
         max_rows=max_rows,
+        max_runs=max_runs,
     )[0]
 
 
@@ -116,6 +120,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         a small part of the whole. (templated)
     :param batch_bytes: bytes of a batch, 100,000,000 at most. Default 50,000,000. (templated)
     :param max_rows: fail if there are more rows than this to send, before anything is sent. (templated)
+    :param max_runs: fail if they make more batches than this, likewise; each is a run. (templated)
 
     :returns: a list with, for each batch, its ``index``, ``path``, ``rows``, ``bytes`` and ``sha256``; empty if the
         input has no rows. XCom ``summary`` has the counts: ``batches``, ``rows``, ``duplicates``, and the file of
@@ -134,6 +139,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         "batch_rows",
         "batch_bytes",
         "max_rows",
+        "max_runs",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json", "columns": "json"}
     ui_color = "#e8e4fb"
@@ -152,6 +158,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         batch_rows: int | str = BATCH_ROWS,
         batch_bytes: int | str = BATCH_BYTES,
         max_rows: int | str | None = None,
+        max_runs: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -166,6 +173,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.batch_rows = batch_rows
         self.batch_bytes = batch_bytes
         self.max_rows = max_rows
+        self.max_runs = max_runs
 
     def execute(self, context: Context) -> list[Batch]:
         """Read, cut and write."""
@@ -184,6 +192,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
                 batch_rows=self.batch_rows,
                 batch_bytes=self.batch_bytes,
                 max_rows=self.max_rows,
+                max_runs=self.max_runs,
             )
         context["ti"].xcom_push(key="summary", value=summary)
         return batches
@@ -210,6 +219,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
     :param batch_rows: rows of a batch, as for the split. (templated)
     :param batch_bytes: bytes of a batch, as for the split. (templated)
     :param max_rows: fail if more rows than this are owed, before anything is sent. (templated)
+    :param max_runs: fail if they make more batches than this, likewise; each is a run. (templated)
 
     :returns: references as ``SixtyfourSplitInputOperator`` returns them; an empty list if nothing is owed, over which a
         mapped task is skipped. XCom ``summary`` has the counts: ``batches``, ``rows``, ``without_key``.
@@ -226,6 +236,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         "batch_rows",
         "batch_bytes",
         "max_rows",
+        "max_runs",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "results": "json", "columns": "json"}
     ui_color = "#e8e4fb"
@@ -242,6 +253,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         batch_rows: int | str = BATCH_ROWS,
         batch_bytes: int | str = BATCH_BYTES,
         max_rows: int | str | None = None,
+        max_runs: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -254,6 +266,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         self.batch_rows = batch_rows
         self.batch_bytes = batch_bytes
         self.max_rows = max_rows
+        self.max_runs = max_runs
 
     def execute(self, context: Context) -> list[Batch]:
         """Read what came back, then write what didn't."""
@@ -270,6 +283,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
                 batch_rows=self.batch_rows,
                 batch_bytes=self.batch_bytes,
                 max_rows=self.max_rows,
+                max_runs=self.max_runs,
             )
         context["ti"].xcom_push(key="summary", value=summary)
         return batches

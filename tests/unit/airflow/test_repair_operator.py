@@ -88,6 +88,14 @@ def test_what_a_run_left_out_is_run_again_until_nothing_is_owed(emulator, sent, 
     assert [run["rows"] for run in emulator.runs()] == [4, 6]
 
 
+def test_more_batches_than_may_be_run_fail_for_good(sent, folder):
+    given = {"source": sent, "results": [], "destination": f"file://{folder}", "key": "email", "max_runs": 2}
+
+    assert len(repair(batch_rows=5, **given)) == 2
+    with pytest.raises(AirflowFailException, match="makes more than the 2 batches of max_runs"):
+        repair(batch_rows=4, **given)
+
+
 @pytest.mark.parametrize("results", [[], None, [[], None]])
 def test_without_results_everything_is_owed(sent, folder, results):
     made = repair(source=sent, results=results, destination=f"file://{folder}", key="email")
@@ -155,6 +163,7 @@ def test_the_same_files_give_the_same_repair_again(sent, tmp_path, folder):
         ({"results": [7]}, "results should be a URL with a scheme"),
         ({"destination": "/data"}, "destination should be a URL with a scheme"),
         ({"max_rows": 8}, "has more than the 8 rows of max_rows"),
+        ({"max_runs": 1.5}, "max_runs should be a number of runs"),
         ({"batch_rows": 0}, "batch_rows should be a whole number"),
     ],
     ids=str,

@@ -92,6 +92,7 @@ def test_everything_at_once_and_templates(leads, folder, logs):
             batch_rows="{{ 3 }}",
             batch_bytes="{{ 1000 }}",
             max_rows="{{ 7 }}",
+            max_runs="{{ 3 }}",
         ),
         params={"source": str(leads), "folder": str(folder)},
     )
@@ -251,6 +252,7 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
         ({"max_rows": 0}, "max_rows should be a number of rows, or None for no limit"),
         ({"max_rows": "all"}, "max_rows should be a number of rows"),
         ({"max_rows": True}, "max_rows should be a number of rows"),
+        ({"max_runs": 0}, "max_runs should be a number of runs, or None for no limit"),
     ],
     ids=str,
 )
@@ -266,6 +268,14 @@ def test_what_cannot_be_right_fails_for_good(leads, folder, arguments, said):
         split(**given)
 
     assert not folder.exists() or everything_below(folder) == []
+
+
+def test_more_batches_than_may_be_run_fail_for_good(leads, folder):
+    given = {"source": f"file://{leads}", "destination": f"file://{folder}", "max_runs": 3}
+
+    assert len(split(batch_rows=4, **given)) == 3
+    with pytest.raises(AirflowFailException, match=r"leads\.csv makes more than the 3 batches of max_runs"):
+        split(batch_rows=3, **given)
 
 
 def test_the_function_does_what_the_operator_does(leads, folder):
