@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.sixtyfour",
                     f"{_PACKAGE}.operators.batches",
                     f"{_PACKAGE}.operators.enrich",
+                    f"{_PACKAGE}.operators.collect",
                 ],
             },
         ],

@@ -80,5 +80,9 @@ class SixtyfourTransferError(SixtyfourError):
     """A file could not be moved whole; nothing of it was left at its destination."""
 
 
+class SixtyfourIncompleteError(SixtyfourError):
+    """Some batches of an input have no result. Their tasks can be cleared; a retry of what collects them can't help."""
+
+
 class SixtyfourDifferenceError(SixtyfourError):
     """The stored workflow differs from the wanted one, and the task was told to only check."""

@@ -7,7 +7,7 @@ Every line is parsed, so that none goes up that the API would stumble over after
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from airflow_provider_sixtyfour.api.payloads import plain_object
@@ -27,6 +27,7 @@ class JsonSource:
     """
 
     header = b""
+    columns: Sequence[str] = ()
 
     def __init__(
         self, pieces: Iterator[Piece], name: str, extension: str, *, rejects: Rejects, renamed: Mapping[str, str]

@@ -7,7 +7,7 @@ JSON whose members get other names, are written anew. A row that isn't what its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
@@ -25,7 +25,8 @@ class Source(Protocol):
     """
     Rows in pieces.
 
-    ``name`` is the input's, for messages; ``extension`` that of a file of such rows; ``header`` what it begins with.
+    ``name`` is the input's, for messages; ``extension`` that of a file of such rows; ``header`` what it begins with;
+    ``columns`` are their names in the header, none where each row names its own.
     """
 
     @property
@@ -34,6 +35,8 @@ class Source(Protocol):
     def extension(self) -> str: ...  # noqa: D102
     @property
     def header(self) -> bytes: ...  # noqa: D102
+    @property
+    def columns(self) -> Sequence[str]: ...  # noqa: D102
 
     def pieces(self) -> Iterator[Piece]:
         """Give all rows, once."""

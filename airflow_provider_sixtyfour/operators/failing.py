@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourRefusedError
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourIncompleteError,
+    SixtyfourInputError,
+    SixtyfourRefusedError,
+)
 
 
 @contextmanager
@@ -13,11 +17,12 @@ def failing_for_good() -> Iterator[None]:
     """
     Turn what no retry can mend into ``AirflowFailException``; let all else pass to Airflow's own retries.
 
-    :raises AirflowFailException: for input that can't be sent, and for what the API refuses.
+    :raises AirflowFailException: for input that can't be sent, for what the API refuses, and for a whole that lacks
+        batches.
     """
     try:
         yield
-    except (SixtyfourInputError, SixtyfourRefusedError) as error:
+    except (SixtyfourInputError, SixtyfourRefusedError, SixtyfourIncompleteError) as error:
         from airflow.providers.common.compat.sdk import AirflowFailException
 
         raise AirflowFailException(str(error)) from error

@@ -94,7 +94,7 @@ def measure(path: ObjectStoragePath, max_rows: int = MAX_ROWS) -> InputFile:
     """
     checked_size(path)
     with opened(path) as stream:
-        hashed = _Hashed(stream)
+        hashed = Hashed(stream)
         rows = count_rows(cast("BinaryIO", hashed), path.name, extension(path), max_rows)
         while hashed.read(_BLOCK):
             pass
@@ -109,7 +109,7 @@ def send(client: SixtyfourClient, file: InputFile) -> str:
     """
     checked_size(file.path)
     with opened(file.path) as stream:
-        hashed = _Hashed(stream)
+        hashed = Hashed(stream)
         handle = client.send(calls.upload_file(cast("BinaryIO", hashed), file.path.name))
     if hashed.sha256 != file.sha256:
         raise SixtyfourInputError(
@@ -119,7 +119,7 @@ def send(client: SixtyfourClient, file: InputFile) -> str:
     return handle
 
 
-class _Hashed:
+class Hashed:
     """A stream that is hashed while it is read from its beginning; whoever goes back there begins anew."""
 
     def __init__(self, stream: BinaryIO) -> None:

@@ -1,0 +1,105 @@
+"""
+An operator, and a function for TaskFlow: the results of all batches as one whole.
+
+It is what comes after mapped tasks of ``SixtyfourEnrichOperator``, and what other tasks look at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.operators.failing import failing_for_good
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+
+def collect_batches(
+    *,
+    results: Any,
+    destination: str | ObjectStoragePath,
+    batches: Any = None,
+    merge_into: str | ObjectStoragePath | None = None,
+) -> dict[str, Any]:
+    """
+    Write the manifest of the whole, as `SixtyfourCollectBatchesOperator` does; parameters and value are the same.
+
+    :raises SixtyfourInputError: if a parameter can't be right.
+    :raises SixtyfourIncompleteError: if batches are missing.
+    :raises SixtyfourTransferError: if a file isn't what its batch has landed.
+    """
+    from airflow_provider_sixtyfour.operators.batch_whole import collect_whole
+
+    return collect_whole(batches=batches, results=results, destination=destination, merge_into=merge_into)
+
+
+class SixtyfourCollectBatchesOperator(BaseOperator):
+    """
+    Write one manifest of all batches, and merge their files into one, if that is asked for.
+
+    With ``trigger_rule="all_done"`` it also runs after batches have failed: then it writes what is there, names the
+    batches that are missing, and fails, so that nothing downstream takes a part for the whole.
+
+    :param results: what ``SixtyfourEnrichOperator`` returned, as a list, also nested. (templated)
+    :param destination: the folder to write ``_manifest.json`` to, as a URL: the one that the batches have theirs
+        below. (templated)
+    :param batches: what was to be enriched, as ``SixtyfourSplitInputOperator`` returned it; ``None`` if that isn't
+        known, so that nothing can be missing. (templated)
+    :param merge_into: a file to write, as a URL, with the rows of all batches in their order: ``.csv``, ``.ndjson`` or
+        ``.jsonl``, as the files of the batches are. Each of these is checked against its SHA-256. CSV files with other
+        columns than the first get a header with all columns. Nothing is merged while a batch is missing. (templated)
+
+    The events of its ``outlets`` get the value below as ``extra``, and the destination as ``uri``.
+
+    :returns: ``batches`` (how many), ``rows_sent``, ``rows`` and ``bytes`` that came back, ``metrics`` (what all runs
+        have used, added up), ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of the merged file) and
+        ``manifest`` (its URL; ``None`` after a dry run).
+    :raises AirflowFailException: if a parameter can't be right, or batches are missing: clear their tasks.
+    :raises SixtyfourTransferError: if a file isn't what its batch has landed.
+    """
+
+    template_fields: Sequence[str] = ("results", "destination", "batches", "merge_into")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"results": "json", "batches": "json"}
+    ui_color = "#e8e4fb"
+
+    def __init__(
+        self,
+        *,
+        results: Any,
+        destination: str | ObjectStoragePath,
+        batches: Any = None,
+        merge_into: str | ObjectStoragePath | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.results = results
+        self.destination = destination
+        self.batches = batches
+        self.merge_into = merge_into
+        self._knows_batches = batches is not None  # before they are pulled
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Collect, merge, write."""
+        from airflow_provider_sixtyfour.operators.batch_whole import collect_whole
+        from airflow_provider_sixtyfour.transfers.destination import object_storage_path
+        from airflow_provider_sixtyfour.transfers.lineage import tell_outlets, uri_of
+
+        with failing_for_good():
+            if self._knows_batches and self.batches is None:
+                raise SixtyfourInputError(
+                    "There are no batches: the task that should have made them has returned nothing. Clear it, with "
+                    "downstream."
+                )
+            summary = collect_whole(
+                batches=self.batches,
+                results=self.results,
+                destination=self.destination,
+                merge_into=self.merge_into,
+            )
+            uri = uri_of(object_storage_path(self.destination, "destination"))
+        tell_outlets(self.outlets or (), context, {"uri": uri, **summary})
+        return summary

@@ -1,0 +1,234 @@
+"""The results of all batches become one whole: a manifest, a file if asked for, an error if something is missing."""
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
+from airflow_provider_sixtyfour.operators.batches import SixtyfourRepairInputOperator
+from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator, collect_batches
+from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
+from tests.unit.airflow.standins import OutletEventAccessors, Task
+
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
+
+@pytest.fixture
+def enriched(enriching, batches):
+    """What the enrichment of three batches, of 2, 2 and 1 rows, has returned."""
+    return [enriching(source=batch).run() for batch in batches]
+
+
+@pytest.fixture
+def collecting(folder):
+    """Make a task that collects; return what it returns."""
+
+    def run(**given):
+        return Task(
+            lambda: SixtyfourCollectBatchesOperator(
+                task_id="collect", **{"destination": f"file://{folder}", "merge_into": None, **given}
+            )
+        ).run()
+
+    return run
+
+
+def local(url):
+    return Path(url.removeprefix("file://"))
+
+
+def names(text):
+    return [row["name"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+
+
+def test_the_whole_is_told_and_merged(enriched, batches, collecting, folder):
+    merged = folder / "all.csv"
+
+    summary = collecting(batches=batches, results=enriched, merge_into=f"file://{merged}")
+
+    content = merged.read_bytes()
+    assert names(content.decode()) == [f"Lead {number}" for number in range(5)]
+    assert content.count(b"company_name") == 1
+    assert summary == {
+        "batches": 3,
+        "rows_sent": 5,
+        "rows": 5,
+        "bytes": sum(one["bytes"] for one in enriched),
+        "metrics": {name: sum(one["metrics"][name] for one in enriched) for name in enriched[0]["metrics"]},
+        "merged": {
+            "path": f"file://{merged}",
+            "rows": 5,
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        },
+        "manifest": f"file://{folder}/{MANIFEST}",
+    }
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert manifest["complete"] is True
+    assert [one["job_id"] for one in manifest["results"]] == [one["job_id"] for one in enriched]
+    assert {name: manifest[name] for name in summary if name != "manifest"} == {
+        name: summary[name] for name in summary if name != "manifest"
+    }
+
+
+def test_a_missing_batch_is_named_and_nothing_is_merged(enriched, batches, collecting, folder):
+    (folder / MANIFEST).write_text("of an earlier run")
+
+    with pytest.raises(AirflowFailException, match=r"1 of 3 batches have no result: leads-00001\.csv\. Clear their"):
+        collecting(batches=batches, results=[enriched[2], None, enriched[0]], merge_into=f"file://{folder}/all.csv")
+
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert (manifest["complete"], manifest["merged"]) == (False, None)
+    assert [one["path"] for one in manifest["missing"]] == [batches[1]["path"]]
+    assert [one["job_id"] for one in manifest["results"]] == [enriched[0]["job_id"], enriched[2]["job_id"]]
+    assert not (folder / "all.csv").exists()
+
+
+def test_collecting_again_writes_the_same(enriched, batches, collecting, folder):
+    once = collecting(batches=batches, results=enriched, merge_into=f"file://{folder}/all.csv")
+
+    assert collecting(batches=batches, results=enriched, merge_into=f"file://{folder}/all.csv") == once
+    assert sorted(path.name for path in folder.iterdir()) == [
+        MANIFEST,
+        "all.csv",
+        *(f"leads-{number:05d}" for number in range(3)),
+    ]
+
+
+def test_an_input_without_rows_makes_an_empty_whole(collecting, folder):
+    summary = collecting(batches=[], results=None, merge_into=f"file://{folder}/all.csv")
+
+    assert (summary["batches"], summary["rows"], summary["merged"]["bytes"]) == (0, 0, 0)
+    assert json.loads((folder / MANIFEST).read_text())["complete"] is True
+
+
+def test_a_dry_run_writes_nothing(emulator, enriching, batches, collecting, folder, logs):
+    planned = [enriching(source=batch, dry_run=True).run() for batch in batches]
+
+    summary = collecting(batches=batches, results=planned)
+
+    assert (summary["rows_sent"], summary["manifest"]) == (5, None)
+    assert not folder.exists()
+    assert "Nothing was sent" in logs
+    assert emulator.runs() == []
+
+
+def test_json_lines_are_merged_too(enriching, batches, collecting, folder):
+    results = [enriching(source=batch, format="ndjson").run() for batch in batches]
+
+    collecting(batches=batches, results=results, merge_into=f"file://{folder}/all.ndjson")
+
+    rows = [json.loads(line) for line in (folder / "all.ndjson").read_text().splitlines()]
+    assert [row["name"] for row in rows] == [f"Lead {number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("change", [b"\n", b""], ids=["a byte more", "another byte"])
+def test_a_file_that_is_not_what_was_landed_is_not_merged(enriched, batches, collecting, folder, change):
+    file = local(enriched[1]["files"][0]["path"])
+    content = file.read_bytes()
+    file.write_bytes(content + change if change else content.replace(b"Lead 2", b"Lead X"))
+
+    with pytest.raises(SixtyfourTransferError, match="is not what its batch has landed"):
+        collecting(batches=batches, results=enriched, merge_into=f"file://{folder}/all.csv")
+
+    assert sorted(path.name for path in folder.iterdir()) == [f"leads-{number:05d}" for number in range(3)]
+
+
+def test_what_a_repair_brought_is_part_of_the_whole(enriching, enriched, batches, collecting, folder, tmp_path):
+    sent = f"file://{tmp_path}/owed"
+    owed = Task(
+        lambda: SixtyfourRepairInputOperator(
+            task_id="repair", source=batches, results=enriched[:2], destination=sent, key="name"
+        )
+    ).run()
+    repaired = [enriching(source=batch).run() for batch in owed]
+
+    summary = collecting(batches=[batches[:2], owed], results=[enriched[:2], repaired])
+
+    assert (summary["batches"], summary["rows_sent"], summary["rows"]) == (3, 5, 5)
+
+
+def test_its_outlets_are_told_of_the_whole(enriched, batches, folder):
+    asset = Asset(uri="s3://bucket/leads/")
+    task = Task(
+        lambda: SixtyfourCollectBatchesOperator(
+            task_id="collect", outlets=[asset], batches=batches, results=enriched, destination=f"file://{folder}"
+        )
+    )
+    events = OutletEventAccessors()
+
+    summary = task.operator().execute({**task.context, "outlet_events": events})
+
+    assert events[asset].extra == {"uri": f"file://{folder}", **summary}
+
+
+def test_everything_that_can_be_templated(enriched, batches, folder):
+    params = {"folder": str(folder), "batches": batches, "results": enriched}
+    summary = Task(
+        lambda: SixtyfourCollectBatchesOperator(
+            task_id="collect",
+            destination="file://{{ params.folder }}/whole",
+            merge_into="file://{{ params.folder }}/{{ run_id }}.csv",
+            batches=batches,
+            results=enriched,
+        ),
+        params=params,
+    ).run()
+
+    assert summary["manifest"] == f"file://{folder}/whole/{MANIFEST}"
+    assert summary["merged"]["path"] == f"file://{folder}/scheduled__2026-11-01.csv"
+
+
+def test_a_split_that_has_failed_leaves_no_batches_and_no_whole(folder):
+    """Airflow pulls ``None`` then; it is not the ``None`` of a Dag that doesn't know its batches."""
+    task = Task(
+        lambda: SixtyfourCollectBatchesOperator(
+            task_id="collect", batches=["{{ a }}"], results=[], destination=f"file://{folder}"
+        )
+    )
+    operator = task.operator()
+    operator.batches = None
+
+    with pytest.raises(AirflowFailException, match="should have made them has returned nothing"):
+        operator.execute(task.context)
+
+    assert not folder.exists()
+
+
+def test_as_a_function(enriched, folder):
+    assert collect_batches(results=enriched, destination=f"file://{folder}")["rows_sent"] is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"destination": "/landed"}, "destination should be a URL"),
+        ({"merge_into": "all.csv"}, "merge_into should be a URL"),
+        ({"merge_into": "file:///all.parquet"}, "should end as the files of the batches do"),
+        ({"merge_into": "file:///all.ndjson"}, "should end as the files of the batches do"),
+        ({"results": ["x"]}, "results should be"),
+        ({"batches": []}, "none of the batches"),
+    ],
+)
+def test_what_can_not_be_right_is_told(enriched, batches, collecting, folder, wrong, said):
+    before = sorted(folder.rglob("*"))
+
+    with pytest.raises(AirflowFailException, match=said):
+        collecting(**{"batches": batches, "results": enriched, **wrong})
+
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_files_that_can_not_be_merged_are_told(enriched, batches, collecting, folder):
+    two = [{**enriched[0], "files": enriched[0]["files"] * 2}, *enriched[1:]]
+    own = enriched[1]["files"][0]["path"]
+
+    with pytest.raises(AirflowFailException, match=r"has 2 files; merge_into takes one of each batch"):
+        collecting(batches=batches, results=two, merge_into=f"file://{folder}/all.csv")
+    with pytest.raises(AirflowFailException, match="is a file of a batch"):
+        collecting(batches=batches, results=enriched, merge_into=own)
