@@ -57,6 +57,11 @@ class AirflowRest:
         body = {"logical_date": None, "conf": conf or {}}
         return str(self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
+    def clear_failed(self, dag_id: str, run_id: str) -> None:
+        """Clear the tasks of a run that have failed."""
+        body = {"dry_run": False, "only_failed": True, "dag_run_id": run_id}
+        self._send("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return the Dag run's state."""
         return str(self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])

@@ -1,5 +1,5 @@
 """
-Split a file into batches and enrich each in one task: send, run, wait, land.
+A file of any size: split into batches, each enriched in one task, and brought together again.
 
 Running it again for the same input pays for nothing that is done; clearing what failed runs what failed.
 """
@@ -9,8 +9,7 @@ from __future__ import annotations
 import pendulum
 from airflow.providers.common.compat.sdk import Param, dag, task
 
-from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator
-from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
+from airflow_provider_sixtyfour.task_groups.enrichment import sixtyfour_enrichment
 
 
 @dag(
@@ -23,35 +22,31 @@ from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
         "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d67", type="string", format="uuid"),
         # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads.csv
         "source": Param("file:///tmp/sixtyfour/leads.csv", type="string"),
-        "destination": Param("file:///tmp/sixtyfour/batches", type="string"),
+        "destination": Param("file:///tmp/sixtyfour/leads", type="string"),
         "batch_rows": Param(5000, type="integer"),
+        # A guard: more rows than this are never sent, whatever the source has.
+        "max_rows": Param(100_000, type="integer"),
     },
 )
 def example_sixtyfour_batches():
-    split = SixtyfourSplitInputOperator(
-        task_id="split",
+    enrichment = sixtyfour_enrichment(
+        workflow_id="{{ params.workflow_id }}",
         source="{{ params.source }}",
-        destination="{{ params.destination }}/sent",
-        batch_rows="{{ params.batch_rows }}",
+        destination="{{ params.destination }}",
+        merge_into="{{ params.destination }}/enriched.csv",
+        max_rows="{{ params.max_rows }}",
+        batches_at_once=20,
+        split={"batch_rows": "{{ params.batch_rows }}"},
+        enrich={"retries": 2},
     )
 
-    enriched = SixtyfourEnrichOperator.partial(
-        task_id="enrich",
-        workflow_id="{{ params.workflow_id }}",
-        destination="{{ params.destination }}/enriched",
-        deferrable=True,
-        # Batches under way at once. Airflow 3.3 counts the deferred ones in; a pool does where it has include_deferred.
-        max_active_tis_per_dagrun=20,
-        retries=2,
-    ).expand(source=split.output)
-
     @task
-    def summarise(batches: list[dict]) -> dict[str, int]:
-        """Look at what landed, all batches together."""
-        batches = list(batches)
-        return {"batches": len(batches), "rows": sum(batch["rows"] for batch in batches)}
+    def load(whole: dict) -> int:
+        """Stands for whatever takes the merged file."""
+        print(f"{whole['merged']['path']}: {whole['rows']} rows of {whole['rows_sent']}, for {whole['metrics']}")
+        return whole["merged"]["rows"]
 
-    summarise(enriched.output)
+    load(enrichment.output)
 
 
 example_sixtyfour_batches()

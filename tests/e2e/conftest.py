@@ -15,7 +15,7 @@ from tests.emulator_process import EmulatorProcess
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped")
+DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped", "batches")
 RUN_LIMIT = 120.0  # seconds for a Dag run
 
 
@@ -64,6 +64,19 @@ class DagRun:
         self._airflow.wait_for(f"{self.dag_id} finished", is_finished, RUN_LIMIT)
         return state
 
+    def clear_failed(self) -> None:
+        """Clear the tasks that have failed, and let the run go on."""
+        self._airflow.rest.clear_failed(self.dag_id, self.run_id)
+        self._airflow.wait_for(
+            "cleared", lambda: self._airflow.rest.run_state(self.dag_id, self.run_id) not in FINISHED, RUN_LIMIT
+        )
+
+    def states(self, task_id: str) -> list[str]:
+        """Return the states of a task's instances, in their order."""
+        instances = self._airflow.rest.task_instances(self.dag_id, self.run_id)
+        mine = [each for each in instances if each["task_id"] == task_id]
+        return [each["state"] for each in sorted(mine, key=lambda each: each["map_index"])]
+
     def wait_until(self, state: str, task_id: str = "run") -> None:
         """Wait until all instances of a task are in ``state``."""
 
@@ -76,9 +89,9 @@ class DagRun:
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         return self._airflow.rest.xcom(self.dag_id, self.run_id, task_id, key, map_index)
 
-    def log(self, map_index: int = -1) -> str:
-        """Return the log of task ``run``."""
-        return self._airflow.rest.log_text(self.dag_id, self.run_id, "run", map_index=map_index)
+    def log(self, map_index: int = -1, task_id: str = "run") -> str:
+        """Return the log of a task's first try."""
+        return self._airflow.rest.log_text(self.dag_id, self.run_id, task_id, map_index=map_index)
 
     def provider_lines(self) -> list[str]:
         """Return what this provider wrote to the log of task ``run``."""

@@ -1,12 +1,15 @@
 """The main job on a real scheduler, triggerer and API server, with Airflow's stock settings."""
 
 import csv
+import json
 import re
 import sqlite3
 import uuid
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.conftest import definition
 
 ROWS = [{"company_name": "Example Bakery"}, {"company_name": "Sample Logistics"}]
 LIVE_STATUS = "/workflows/runs/[^/]+/live_status"
@@ -98,6 +101,32 @@ def test_mapped_runs_wait_side_by_side_and_land_apart(start_run, emulator, workf
         assert Path(file["path"]).parent.name == str(index)
         assert [row["company_name"] for row in csv_rows(file)] == [name]
     assert len(job_ids(emulator, workflow)) == 3
+
+
+def test_a_batch_that_fails_stops_no_other_and_is_cleared_alone(start_run, emulator, tmp_path):
+    source, to = tmp_path / "leads.csv", tmp_path / "to"
+    source.write_text("company_name\n" + "".join(f"Example Company {number}\n" for number in range(7)))
+    body = definition("read_csv", "company_enrichment")
+    workflow = str(emulator.api("POST", "/workflows/create_workflow", body)["id"])
+    emulator.plan(fail_block=2, error_message="no credits at the source", workflow_id=workflow)
+
+    run = start_run("batches", workflow_id=workflow, source=f"file://{source}", to=f"file://{to}")
+
+    assert run.ended() == "failed"
+    assert sorted(run.states("leads.enrich")) == ["failed", "success", "success", "success"]
+    assert run.states("leads.collect") == ["failed"]
+    assert "1 of 4 batches have no result: leads-0000" in run.log(task_id="leads.collect")
+    assert json.loads((to / "_manifest.json").read_text())["complete"] is False
+    assert not (to / "enriched.csv").exists()
+
+    run.clear_failed()
+
+    assert run.ended() == "success"
+    assert len(job_ids(emulator, workflow)) == 5
+    whole = run.xcom("leads.collect")
+    assert (whole["batches"], whole["rows_sent"], whole["rows"]) == (4, 7, 7)
+    rows = csv_rows(whole["merged"])
+    assert [row["company_name"] for row in rows] == [f"Example Company {number}" for number in range(7)]
 
 
 def test_bad_weather_while_deferred_is_waited_out(start_run, emulator, workflow):

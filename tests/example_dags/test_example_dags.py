@@ -81,11 +81,45 @@ def test_batches_of_a_file_are_paid_for_once(run_example, store_workflow, destin
 
     assert (run.state, again.state) == ("success", "success")
     assert (len(run.runs), len(again.runs)) == (3, 0)
-    folders = sorted((destination / "enriched").iterdir())
-    assert [folder.name for folder in folders] == ["leads-00000", "leads-00001", "leads-00002"]
-    rows = [row["name"] for folder in folders for file in folder.glob("*.csv") for row in csv_rows(file)]
-    assert rows == [f"Lead {number}" for number in range(1, 6)]
-    assert run.result("summarise") == again.result("summarise") == {"batches": 3, "rows": 5}
+    assert sorted(path.name for path in destination.iterdir()) == [
+        "_manifest.json",
+        "enriched.csv",
+        *(f"leads-0000{number}" for number in range(3)),
+        "sent",
+    ]
+    rows = csv_rows(destination / "enriched.csv")
+    assert [row["name"] for row in rows] == [f"Lead {number}" for number in range(1, 6)]
+    assert all(row["industry"] for row in rows)
+    assert run.result("load") == again.result("load") == 5
+    manifest = json.loads((destination / "_manifest.json").read_text())
+    assert [each["job_id"] for each in manifest["results"]] == [each["job_id"] for each in run.runs]
+
+
+def test_an_input_of_more_rows_than_allowed_is_not_sent(run_example, store_workflow, destination, tmp_path):
+    (tmp_path / "leads.csv").write_text("name\n" + "Lead\n" * 5)
+
+    run = run_example(
+        "example_sixtyfour_batches",
+        workflow_id=store_workflow(source="read_csv"),
+        source=f"file://{tmp_path}/leads.csv",
+        destination=f"file://{destination}",
+        max_rows=4,
+    )
+
+    assert (run.state, run.runs) == ("failed", [])
+
+
+def test_an_input_without_rows_is_no_error(run_example, store_workflow, destination, tmp_path):
+    (tmp_path / "leads.csv").write_text("name\n")
+
+    run = run_example(
+        "example_sixtyfour_batches",
+        workflow_id=store_workflow(source="read_csv"),
+        source=f"file://{tmp_path}/leads.csv",
+        destination=f"file://{destination}",
+    )
+
+    assert (run.state, run.runs, run.result("load")) == ("success", [], 0)
 
 
 def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, store_workflow, destination, tmp_path):

@@ -8,6 +8,7 @@ from airflow_provider_sixtyfour.operators.sixtyfour import (
     SixtyfourDeployWorkflowOperator,
     SixtyfourRunWorkflowOperator,
 )
+from airflow_provider_sixtyfour.task_groups.enrichment import sixtyfour_enrichment
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 
 START = datetime(2026, 1, 1)
@@ -42,4 +43,15 @@ with DAG("mapped", schedule=None, start_date=START, params={"workflow_id": "", "
     ).expand(webhook_payload=[[{"company_name": f"Example Company {number}"}] for number in range(3)])
     SixtyfourToObjectStorageOperator.partial(task_id="land", destination="{{ params.to }}/{{ ti.map_index }}").expand(
         job_id=runs.output
+    )
+
+with DAG("batches", schedule=None, start_date=START, params={"workflow_id": "", "source": "", "to": ""}):
+    sixtyfour_enrichment(
+        group_id="leads",
+        workflow_id="{{ params.workflow_id }}",
+        source="{{ params.source }}",
+        destination="{{ params.to }}",
+        merge_into="{{ params.to }}/enriched.csv",
+        split={"batch_rows": 2},
+        enrich={"poll_interval": POLL_INTERVAL, "retries": 0},
     )

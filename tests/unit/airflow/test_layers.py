@@ -12,10 +12,12 @@ import airflow_provider_sixtyfour
 
 PACKAGE = Path(airflow_provider_sixtyfour.__file__).parent
 NAME = PACKAGE.name
-FACE = ("operators", "sensors", "triggers", "transfers", "decorators", "links")
+OPERATORS = ("operators", "sensors", "triggers", "transfers", "decorators", "links")
+FACE = (*OPERATORS, "task_groups")
 # What each layer may import of the package, itself included.
 MAY_IMPORT = {
-    **{folder: {*FACE, "hooks", "monitor", "batches", "stores", "api"} for folder in FACE},
+    "task_groups": {*FACE, "hooks"},
+    **{folder: {*OPERATORS, "hooks", "monitor", "batches", "stores", "api"} for folder in OPERATORS},
     "hooks": {"hooks", "api"},
     "monitor": {"monitor", "api"},
     "batches": {"batches", "api"},

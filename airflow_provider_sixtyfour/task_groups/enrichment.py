@@ -1,0 +1,122 @@
+"""
+From an input of any size to its results, in one call: split, enrich batch by batch, collect.
+
+A batch that fails stops no other, and what is done is not paid for again; so the failed tasks are cleared, whatever
+their number, and the group goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import TaskGroup
+
+from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
+from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator
+from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator
+from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
+
+BATCHES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Enrichment:
+    """
+    The tasks of an enrichment, to put others before and after them.
+
+    :param group: all of them: ``extract >> enrichment.group``.
+    :param batches: what was sent, see ``SixtyfourSplitInputOperator``.
+    :param results: what came back of each batch, see ``SixtyfourEnrichOperator``.
+    :param output: the whole, see ``SixtyfourCollectBatchesOperator``: ``load(enrichment.output)``.
+    """
+
+    group: TaskGroup
+    batches: XComArg
+    results: XComArg
+    output: XComArg
+
+
+def sixtyfour_enrichment(
+    *,
+    workflow_id: str,
+    destination: str | ObjectStoragePath,
+    source: str | ObjectStoragePath | XComArg | None = None,
+    rows: Any = None,
+    merge_into: str | ObjectStoragePath | None = None,
+    max_rows: int | str | None = None,
+    max_runs: int | str | None = None,
+    dry_run: bool = False,
+    batches_at_once: int = BATCHES_AT_ONCE,
+    split: Mapping[str, Any] | None = None,
+    enrich: Mapping[str, Any] | None = None,
+    group_id: str = "sixtyfour_enrichment",
+    default_args: Mapping[str, Any] | None = None,
+    sixtyfour_conn_id: str = DEFAULT_CONNECTION,
+) -> Enrichment:
+    """
+    Add tasks to the Dag that split an input, enrich each batch in one mapped, deferred task, and collect the results.
+
+    The tasks are ``split``, ``enrich`` and ``collect``. Batches are sent from ``sent/`` below the destination, each
+    lands in a folder of its own there, and ``_manifest.json`` tells of the whole. After batches have failed,
+    ``collect`` fails too, and names them.
+
+    :param workflow_id: the stored workflow; it begins with a ``read_csv`` block. (templated)
+    :param destination: the folder to write to, as a URL; the input's own. (templated)
+    :param source: the input, as for ``SixtyfourSplitInputOperator``. (templated)
+    :param rows: instead, rows of an upstream task, likewise. (templated)
+    :param merge_into: a file for the rows of all batches, as for ``SixtyfourCollectBatchesOperator``. (templated)
+    :param max_rows: fail before anything is sent if there are more rows than this. (templated)
+    :param max_runs: fail before anything is sent if there would be more runs than this; a retry that replaces a failed
+        run is not counted. (templated)
+    :param dry_run: whether to only split and check, and log what would be sent. Asks the API for nothing.
+    :param batches_at_once: how many batches of one Dag run are under way at once. Airflow counts deferred tasks in from
+        3.3 on; before, a pool that includes them does (``enrich={"pool": …}``).
+    :param split: other parameters of ``SixtyfourSplitInputOperator``: ``columns``, ``unique_by``, ``batch_rows`` …
+    :param enrich: other parameters of ``SixtyfourEnrichOperator``: ``format``, ``timeout``, ``retries``, ``pool`` …
+    :param group_id: the group's name in the Dag.
+    :param default_args: of the group's tasks, as for any ``TaskGroup``.
+    :param sixtyfour_conn_id: the connection. (templated)
+    """
+    of_group: dict[str, Any] = {"group_id": group_id, "default_args": dict(default_args or {})}
+    with TaskGroup(**of_group) as group:
+        batches = SixtyfourSplitInputOperator(
+            **{
+                "task_id": "split",
+                "source": source,
+                "rows": rows,
+                "destination": f"{str(destination).rstrip('/')}/sent",
+                "max_rows": max_rows,
+                "max_runs": max_runs,
+                **(split or {}),
+            }
+        ).output
+        results = (
+            SixtyfourEnrichOperator.partial(
+                **{
+                    "task_id": "enrich",
+                    "workflow_id": workflow_id,
+                    "destination": destination,
+                    "deferrable": True,
+                    "dry_run": dry_run,
+                    "max_active_tis_per_dagrun": batches_at_once,
+                    "sixtyfour_conn_id": sixtyfour_conn_id,
+                    **(enrich or {}),
+                }
+            )
+            .expand(source=batches)
+            .output
+        )
+        output = SixtyfourCollectBatchesOperator(
+            task_id="collect",
+            batches=batches,
+            results=results,
+            destination=destination,
+            merge_into=merge_into,
+            trigger_rule="all_done",
+        ).output
+    return Enrichment(group, batches, results, output)
