@@ -1,7 +1,7 @@
 # From a fresh clone with Python 3.11 and make alone:
 #   make demo         an Airflow and a local Sixtyfour API; runs a workflow, lands its files in ./demo-output/
-#   make test         unit tests, then end-to-end tests on a real Airflow
-#   make test-matrix  unit tests and example Dags on each Airflow of MATRIX
+#   make test         unit tests, the example Dags, then end-to-end tests on a real Airflow
+#   make test-matrix  unit tests and example Dags on each older Airflow
 #   make test-cluster durability and the cancel matrix, on PostgreSQL, Celery and Redis
 #   make test-stores  transfers to and from real S3, Azure and Google servers
 #   make lint         ruff and mypy --strict
@@ -19,7 +19,8 @@ VENV := .venv
 NEWEST := 2026-11-22
 UV_VERSION := 0.13.9
 
-MATRIX := 2.11.2 3.0.6 3.1.8 3.2.2 3.3.2
+AIRFLOW_VERSION := 3.3.2
+MATRIX := 2.11.2 3.0.6 3.1.8 3.2.2
 # These two break with what came out later.
 NEWEST_3.0.6 := 2025-09-15
 NEWEST_3.2.2 := 2026-06-01
@@ -49,7 +50,7 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-transfer clean
+.PHONY: demo test test-unit test-examples test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-transfer clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -58,10 +59,16 @@ demo: $(VENV)/.installed
 # What needs servers of its own is left out of the unit tests.
 UNIT_TESTS := tests --ignore tests/e2e --ignore tests/cluster --ignore tests/stores --ignore tests/example_dags
 
-test: test-unit test-e2e
+# Three at a time: most of them wait. A file's tests stay in one process.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
+
+test: test-unit test-examples test-e2e
 
 test-unit: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest $(UNIT_TESTS)
+	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(UNIT_TESTS)
+
+test-examples: $(VENV)/.installed
+	$(VENV)/bin/python -m pytest tests/example_dags
 
 test-e2e: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest tests/e2e
@@ -77,7 +84,7 @@ WITHOUT_AIRFLOW := tests/unit/monitor tests/unit/batches tests/unit/stores
 # before the command: so there is no shell between this make and pytest, and who stops the one stops the other.
 test-matrix-%: export SIXTYFOUR_EMULATOR_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test-matrix-%: .venvs/%/.installed $(VENV)/.installed
-	.venvs/$*/bin/python -m pytest --quiet tests/unit $(WITHOUT_AIRFLOW:%=--ignore %) tests/example_dags
+	.venvs/$*/bin/python -m pytest --quiet $(SIDE_BY_SIDE) tests/example_dags tests/unit $(WITHOUT_AIRFLOW:%=--ignore %)
 
 test-cluster: $(CLUSTER)/.installed cluster-packages
 	$(CLUSTER)/bin/python -m pytest tests/cluster
@@ -121,7 +128,7 @@ $(VENV)/bin/uv: | .tmp
 # Stamps: an environment is made again when the requirements or the pins above change.
 $(VENV)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(INSTALL) --python $(VENV)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(lastword $(MATRIX))" --editable ".[emulator]" --group dev
+	  "apache-airflow==$(AIRFLOW_VERSION)" --editable ".[emulator]" --group dev
 	touch $@
 
 .PRECIOUS: .venvs/%/.installed
@@ -134,13 +141,13 @@ $(VENV)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 $(CLUSTER)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(CLUSTER)
 	$(INSTALL) --python $(CLUSTER)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow[celery,postgres]==$(lastword $(MATRIX))" --editable ".[emulator]" --group dev
+	  "apache-airflow[celery,postgres]==$(AIRFLOW_VERSION)" --editable ".[emulator]" --group dev
 	touch $@
 
 $(BENCH)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(BENCH)
 	$(INSTALL) --python $(BENCH)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(lastword $(MATRIX))" "$(BENCH_PEER)" --editable ".[emulator]"
+	  "apache-airflow==$(AIRFLOW_VERSION)" "$(BENCH_PEER)" --editable ".[emulator]"
 	touch $@
 
 $(STORES)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
@@ -149,6 +156,6 @@ $(STORES)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(STORES_PACKAGES); }
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(STORES)
 	$(INSTALL) --python $(STORES)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(lastword $(MATRIX))" --editable ".[emulator,s3,gcs,azure,parquet]" --group dev --group stores
+	  "apache-airflow==$(AIRFLOW_VERSION)" --editable ".[emulator,s3,gcs,azure,parquet]" --group dev --group stores
 	npm install --silent --no-audit --no-fund --prefix $(STORES)/azurite azurite@$(AZURITE_VERSION)
 	touch $@

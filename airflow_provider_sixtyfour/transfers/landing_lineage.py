@@ -28,7 +28,7 @@ def outlet_extra(folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any
         "format": manifest.format,
         "rows": manifest.total_rows,
         "bytes": manifest.total_bytes,
-        "metrics": dict(manifest.metrics),
+        **({"metrics": dict(manifest.metrics)} if manifest.metrics else {}),
         "files": [
             {"path": file.path, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
             for file in manifest.files

@@ -67,6 +67,7 @@ def test_a_completed_run_is_one_event_of_plain_types(emulator, workflow):
             "workflow_id": workflow,
             "block": None,
             "message": None,
+            "metrics": {},
         },
     }
 
