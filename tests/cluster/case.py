@@ -194,12 +194,12 @@ def log_tail(path: Path, count: int = LOG_LINES) -> list[str]:
     return lines
 
 
-def deploy(emulator: EmulatorProcess) -> str:
-    """Store a workflow that takes rows and gives them back, and return its id."""
-    webhook = {"block_id": str(uuid.uuid4()), "sequence_number": 1, "block_type": "any", "block_name": "webhook"}
+def deploy(emulator: EmulatorProcess, source: str = "webhook") -> str:
+    """Store a workflow that takes rows, or the ``source`` ``read_csv`` a file, and gives them back; return its id."""
+    block = {"block_id": str(uuid.uuid4()), "sequence_number": 1, "block_type": "any", "block_name": source}
     body = {
         "workflow_name": "rows",
         "workflow_description": "",
-        "workflow_definition": {"blocks": [{**webhook, "specs": {}}], "edges": []},
+        "workflow_definition": {"blocks": [{**block, "specs": {}}], "edges": []},
     }
     return str(emulator.api("POST", "/workflows/create_workflow", body)["id"])

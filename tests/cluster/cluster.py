@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ START_LIMIT = 240.0  # seconds; two cores that others use too
 FLEET = 2  # workers, and triggerers
 SLOTS = 10  # tasks at once on one worker
 DEAD_AFTER = 45  # seconds without a heartbeat after which a task counts as dead; Airflow's one API process may stall
+COMMAND_LIMIT = 120.0  # seconds
 STALE_AFTER = 20  # seconds without a heartbeat after which a triggerer's triggers move
+AIRFLOW = (sys.executable, str(Path(sys.executable).parent / "airflow"))
 
 SETTINGS = {
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
@@ -66,6 +69,25 @@ class Cluster:
     workers: Fleet
     triggerers: Fleet
     task_logs: Path
+    environment: Mapping[str, str]
+
+    def command(self, *arguments: str) -> None:
+        """Run a command of Airflow, as an operator does in a shell."""
+        done = subprocess.run(
+            [*AIRFLOW, *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_LIMIT,
+        )
+        assert done.returncode == 0, f"airflow {' '.join(arguments)}:\n{done.stdout}"
+
+    def lose_worker(self, pid: int) -> None:
+        """Kill the worker that a process runs on, and start another."""
+        self.workers.kill(self.workers.running(pid))
+        self.workers.start_one()
 
     def start_triggerer(self) -> str:
         """Start a triggerer and return its name, once it takes triggers."""
@@ -92,20 +114,20 @@ def start_cluster(
     """Start all of it and return once it is healthy."""
     [port] = free_ports(1)
     environment = _environment(services, home, port, emulators)
-    airflow = [sys.executable, str(Path(sys.executable).parent / "airflow")]
-    processes.start("migration", [*airflow, "db", "migrate"], environment)
+    processes.start("migration", [*AIRFLOW, "db", "migrate"], environment)
     processes.finish("migration", START_LIMIT)
-    processes.start("api-server", [*airflow, "api-server"], environment)
-    processes.start("dag-processor", [*airflow, "dag-processor"], environment)
-    processes.start("scheduler", [*airflow, "scheduler", "--skip-serve-logs"], environment)
-    worker = [*airflow, "celery", "worker", "--skip-serve-logs", "--without-gossip", "--without-mingle"]
-    triggerer = [*airflow, "triggerer", "--skip-serve-logs"]
+    processes.start("api-server", [*AIRFLOW, "api-server"], environment)
+    processes.start("dag-processor", [*AIRFLOW, "dag-processor"], environment)
+    processes.start("scheduler", [*AIRFLOW, "scheduler", "--skip-serve-logs"], environment)
+    worker = [*AIRFLOW, "celery", "worker", "--skip-serve-logs", "--without-gossip", "--without-mingle"]
+    triggerer = [*AIRFLOW, "triggerer", "--skip-serve-logs"]
     cluster = Cluster(
         rest=UserRest(f"http://127.0.0.1:{port}"),
         emulators=emulators,
         workers=Fleet("worker", [*worker, "--celery-hostname", "{name}@%h"], environment, processes),
         triggerers=Fleet("triggerer", triggerer, environment, processes),
         task_logs=home / "logs",
+        environment=environment,
     )
     for _ in range(FLEET):
         cluster.workers.start_one()

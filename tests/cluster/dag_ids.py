@@ -1,4 +1,4 @@
-"""The names of the Dags in ``dags/runs.py``, for the tests and for that file alike."""
+"""The names of the Dags in ``dags``, for the tests and for those files alike."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ FIFTY = "fifty"
 BARE = "bare"  # nothing of this provider: a deferred task whose trigger writes down whether it was told of a kill
 SHORT_MAPPED = "short_mapped"  # `SHORT_RUNS` deferred tasks without retries
 SHORT_RUNS = 8
+DAILY = "daily"  # one task a day, from a file of the day to a folder of the day, with retries
+DAILY_ONCE = "daily_once"  # the same without
+PARTITIONED = "partitioned"  # the same by partition, with outlets: `enriched_days`, and `enriched_regions` for each
+REGIONS = ("north", "south")
+LISTENING = "listening"  # runs for each partition of `enriched_days`
+DAYS_CONNECTION = "sixtyfour_days"  # of these: an API of their own, where every request can be counted
 EXECUTION_TIMEOUT = 25  # seconds
 INSTANTS = ("before_the_request", "after_the_answer")
 
@@ -47,4 +53,8 @@ DAG_IDS = (
     FIFTY,
     BARE,
     SHORT_MAPPED,
+    DAILY,
+    DAILY_ONCE,
+    PARTITIONED,
+    LISTENING,
 )

@@ -39,6 +39,10 @@ class Replaceable(Processes):
         eventually(f"{name} ends after SIGTERM", lambda: process.poll() is not None, GONE_LIMIT)
         self.kill(name)  # what it may have left behind
 
+    def is_under(self, name: str, pid: int) -> bool:
+        """Whether a process is this one or was started by it."""
+        return os.getsid(pid) == self._started[name].pid
+
     def freeze(self, name: str) -> None:
         """Stop a process and all that it started where they are, as a machine that hangs does."""
         for pid in _session(self._started[name].pid):
@@ -97,6 +101,10 @@ class Fleet:
     def labelled(self, label: int) -> str:
         """Return the name of the living one with this label."""
         return next(name for name in self.names if self.labels.get(name) == label)
+
+    def running(self, pid: int) -> str:
+        """Return the name of the one that started a process."""
+        return next(name for name in self.names if self._processes.is_under(name, pid))
 
 
 def _session(leader: int) -> list[int]:

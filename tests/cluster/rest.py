@@ -33,6 +33,18 @@ class UserRest(AirflowRest):
         jobs = self._get("/api/v2/jobs", job_type="TriggererJob", job_state="running", limit=100)
         return {int(job["id"]) for job in jobs["jobs"]}
 
+    def dag_runs(self, dag_id: str) -> list[Json]:
+        """Return the Dag's runs, each with its ``logical_date``, ``partition_key`` and ``state``."""
+        return list(self._get(f"/api/v2/dags/{dag_id}/dagRuns", limit=100, order_by="id")["dag_runs"])
+
+    def asset_events(self, dag_id: str) -> list[Json]:
+        """Return the events of assets that the Dag's tasks made, each with ``name``, ``partition_key``, ``extra``."""
+        return list(self._get("/api/v2/assets/events", source_dag_id=dag_id, limit=100)["asset_events"])
+
+    def has_open_backfill(self, dag_id: str) -> bool:
+        """Whether a backfill of the Dag isn't marked as completed; there can be no other one until it is."""
+        return any(each["completed_at"] is None for each in self._get("/api/v2/backfills", dag_id=dag_id)["backfills"])
+
     @staticmethod
     def _path(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"

@@ -5,10 +5,12 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
+from datetime import datetime
+from functools import cache, partialmethod
 from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
 
 from airflow_provider_sixtyfour.monitor.watch import RunWatch
@@ -91,16 +93,40 @@ class DagRun:
 
 
 @pytest.fixture
-def run_example(database: None, one_execution_api: None, emulator: EmulatorProcess) -> Callable[..., DagRun]:
-    """Run an example Dag to its end, with other values for its params."""
+def run_example(
+    database: None, one_execution_api: None, emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., DagRun]:
+    """
+    Run an example Dag to its end.
 
-    def run(dag_id: str, **params: Any) -> DagRun:
+    Besides the other values for its params, a test may give the date of the Dag run, and its partition key.
+    """
+
+    def run(dag_id: str, date: datetime | None = None, partition_key: str | None = None, **params: Any) -> DagRun:
         bag = dag_bag()
         assert bag.import_errors == {}
         before = len(emulator.runs())
-        return DagRun(bag.dags[dag_id].test(run_conf=params), before, emulator)
+        # Airflow 2 has another name for it.
+        dated = {} if date is None else {"execution_date" if airflow.__version__ < "3" else "logical_date": date}
+        with monkeypatch.context() as patch:
+            if partition_key is not None:
+                give_partition_key(patch, partition_key)
+            return DagRun(bag.dags[dag_id].test(run_conf=params, **dated), before, emulator)
 
     return run
+
+
+def give_partition_key(patch: pytest.MonkeyPatch, key: str) -> None:
+    """Give the Dag runs that are made their partition key, as the scheduler and a backfill do; `dag.test` can't."""
+    from airflow.serialization.definitions.dag import SerializedDAG
+
+    patch.setattr(SerializedDAG, "create_dagrun", partialmethod(SerializedDAG.create_dagrun, partition_key=key))
+
+
+@pytest.fixture
+def example_bag(database: None) -> Any:
+    """The example Dags, read."""
+    return dag_bag()
 
 
 def dag_bag() -> Any:

@@ -1,7 +1,12 @@
 import csv
 import json
+from datetime import UTC, datetime
 
+import airflow
 import pytest
+from packaging.version import Version
+
+HAS_PARTITIONS = Version(airflow.__version__) >= Version("3.2")
 
 
 @pytest.fixture
@@ -160,3 +165,62 @@ def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destin
         rows = csv_rows(file)
         assert [row["name"] for row in rows] == ["Lead One", "Lead Two", "Lead Three"]
         assert all(row["title"] and row["email"] for row in rows)
+
+
+@pytest.fixture
+def days(tmp_path, store_workflow, destination):
+    """The params of a Dag that runs once for each of two days."""
+    (tmp_path / "days").mkdir()
+    for day in (1, 2):
+        file = tmp_path / "days" / f"2026-01-0{day}.csv"
+        file.write_text("name,company_name\n" + f"Lead {day},Example {day}\n" * day)
+    return {
+        "workflow_id": store_workflow(source="read_csv"),
+        "source": f"file://{tmp_path}/days",
+        "destination": f"file://{destination}",
+    }
+
+
+def test_a_backfill_of_days_is_paid_for_once(run_example, days, destination):
+    dates = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
+
+    first = [run_example("example_sixtyfour_backfill", date=date, **days) for date in dates]
+    again = [run_example("example_sixtyfour_backfill", date=date, **days) for date in dates]
+
+    assert {run.state for run in first + again} == {"success"}
+    assert [len(run.runs) for run in first + again] == [1, 1, 0, 0]
+    assert sorted(folder.name for folder in destination.iterdir()) == ["2026-01-01", "2026-01-02"]
+    for day in (1, 2):
+        [file] = files_below(destination / f"2026-01-0{day}")
+        assert {row["name"] for row in csv_rows(file)} == {f"Lead {day}"}
+
+
+def test_partitions_are_dags_from_airflow_3_2_on(example_bag):
+    assert example_bag.import_errors == {}
+    found = {dag_id for dag_id in example_bag.dags if "partitions" in dag_id}
+    assert found == ({"example_sixtyfour_partitions", "example_sixtyfour_partitions_load"} if HAS_PARTITIONS else set())
+
+
+@pytest.mark.skipif(not HAS_PARTITIONS, reason="asset partitions came with Airflow 3.2")
+def test_a_partition_is_enriched_told_of_and_loaded(run_example, days, destination):
+    run = run_example("example_sixtyfour_partitions", partition_key="2026-01-02", **days)
+    again = run_example("example_sixtyfour_partitions", partition_key="2026-01-02", **days)
+    load = run_example("example_sixtyfour_partitions_load", partition_key="2026-01-02", destination=days["destination"])
+
+    assert (run.state, again.state, load.state) == ("success",) * 3
+    assert (len(run.runs), len(again.runs)) == (1, 0)
+    [folder] = destination.iterdir()
+    assert folder.name == "2026-01-02"
+    assert load.result("load") == run.result("enrich")["rows"] == 2
+    assert asset_events("example_sixtyfour_partitions") == [("2026-01-02", 2, run.runs[0]["job_id"])] * 2
+
+
+def asset_events(dag_id):
+    """The partition that each event of a Dag's outlets is of, and the rows and the run that it tells of."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        events = session.scalars(select(AssetEvent).where(AssetEvent.source_dag_id == dag_id))
+        return [(event.partition_key, event.extra["rows"], event.extra["job_id"]) for event in events]

@@ -1,0 +1,54 @@
+"""
+One run a day: the file of a day goes in, a folder of that day comes out; every night, and for a year of days gone by.
+
+    airflow backfill create --dag-id example_sixtyfour_backfill --from-date 2026-01-01 --to-date 2026-10-31
+        --max-active-runs 8 --reprocess-behavior failed
+
+`--max-active-runs` is how many days are under way at once. `--reprocess-behavior` says which days are looked at; of
+those, only what isn't done is paid for, since the manifest at a day's destination names the work that was done.
+
+- `none`, the default: days that have no Dag run yet. Each is paid for.
+- `failed`: those, and days whose Dag run failed. A failed run is paid for again; one that had completed is only landed.
+- `completed`: all of them. A day that is done costs a second or two of a worker, and not one request.
+
+On Airflow 2.11 the command is `airflow dags backfill -s 2026-01-01 -e 2026-10-31 example_sixtyfour_backfill`, with as
+many at once as `max_active_runs` says, and with `--rerun-failed-tasks` or `--reset-dagruns`.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.providers.common.compat.sdk import Param, dag
+
+from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
+
+
+@dag(
+    doc_md=__doc__,
+    # Airflow 3 starts the run of a day with that day, Airflow 2 when it is over. The file has to be there by then.
+    schedule="@daily",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,  # days that are over wait for a backfill
+    max_active_runs=4,  # of the scheduled ones; on Airflow 3 a backfill has its own limit
+    tags=["sixtyfour", "example"],
+    params={
+        # A workflow that begins with a read_csv block.
+        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d68", type="string", format="uuid"),
+        # Folders in any object store that Airflow knows, e.g. s3://aws_default@bucket/leads
+        "source": Param("file:///tmp/sixtyfour/leads", type="string"),
+        "destination": Param("file:///tmp/sixtyfour/days", type="string"),
+    },
+)
+def example_sixtyfour_backfill():
+    SixtyfourEnrichOperator(
+        task_id="enrich",
+        workflow_id="{{ params.workflow_id }}",
+        source="{{ params.source }}/{{ ds }}.csv",
+        # Of the day and of nothing else: with a run_id in it, a later backfill would not find what is done.
+        destination="{{ params.destination }}/{{ ds }}",
+        deferrable=True,  # waits in the triggerer; a hundred days that wait need no worker
+        retries=2,
+    )
+
+
+example_sixtyfour_backfill()
