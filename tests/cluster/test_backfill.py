@@ -14,6 +14,7 @@ from tests.cluster.waiting import eventually
 MONTH = 30  # days
 AT_ONCE = 12  # Dag runs
 TOLD_LIMIT = 60.0  # seconds
+side_by_side = pytest.mark.together("backfills")  # each waits half a minute until Airflow lets it backfill again
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,7 @@ def test_the_same_backfill_again_asks_the_api_for_nothing(month: tuple[Days, lis
     assert days.landed() == landed
 
 
+@side_by_side
 def test_a_backfill_of_what_failed_starts_as_many_runs_as_failed(cluster: Cluster) -> None:
     days = Days(cluster, DAILY_ONCE, 10)
     days.fail(3)
@@ -67,6 +69,7 @@ def test_a_backfill_of_what_failed_starts_as_many_runs_as_failed(cluster: Cluste
     assert landed.items() <= days.landed().items()
 
 
+@side_by_side
 def test_partitions_are_paid_for_once_and_told_on(cluster: Cluster) -> None:
     """For a partition that is backfilled again Airflow makes a new Dag run; it knows of no earlier try, just files."""
     days = Days(cluster, PARTITIONED, 3)
