@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, partialmethod
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from airflow_provider_sixtyfour.monitor.watch import RunWatch
 from airflow_provider_sixtyfour.triggers import sixtyfour as triggers
 from tests.emulator_process import EmulatorProcess
 
+IS_AIRFLOW_2 = airflow.__version__.startswith("2.")
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
 
 
@@ -24,6 +26,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
 def database() -> None:
     """Airflow's tables, in the home of this session."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    if IS_AIRFLOW_2:  # there, what deletes a Dag run has to know the table of users
+        import_module("airflow.providers.fab.auth_manager.models")
 
 
 @pytest.fixture(scope="session")
@@ -106,8 +110,7 @@ def run_example(
         bag = dag_bag()
         assert bag.import_errors == {}
         before = len(emulator.runs())
-        # Airflow 2 has another name for it.
-        dated = {} if date is None else {"execution_date" if airflow.__version__ < "3" else "logical_date": date}
+        dated = {} if date is None else {"execution_date" if IS_AIRFLOW_2 else "logical_date": date}
         with monkeypatch.context() as patch:
             if partition_key is not None:
                 give_partition_key(patch, partition_key)

@@ -191,7 +191,7 @@ def test_a_backfill_of_days_is_paid_for_once(run_example, days, destination):
     assert [len(run.runs) for run in first + again] == [1, 1, 0, 0]
     assert sorted(folder.name for folder in destination.iterdir()) == ["2026-01-01", "2026-01-02"]
     for day in (1, 2):
-        [file] = files_below(destination / f"2026-01-0{day}")
+        [file] = (destination / f"2026-01-0{day}").glob("*.csv")
         assert {row["name"] for row in csv_rows(file)} == {f"Lead {day}"}
 
 
