@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
+from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
@@ -168,7 +169,8 @@ class SixtyfourEnrichOperator(BaseOperator):
             # From here on a try may leave a run behind.
             with self._control.running(ends_at=ends_at, is_tried_again=next_try(context)):
                 client = self._control.client
-                given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
+                if not given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests
+                    given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
                 submission = Submission(
                     client=client,
                     workflow_id=self.workflow_id,
@@ -181,7 +183,16 @@ class SixtyfourEnrichOperator(BaseOperator):
                     digest=digest,
                     clear_pays_again=self.overwrite,
                 )
-                start = partial(submission.start_or_adopt, context, self._records(context, folder))
+                records = self._records(context, folder)
+
+                def start() -> str:
+                    try:
+                        return submission.start_or_adopt(context, records)
+                    except SixtyfourRefusedError as error:
+                        if given.is_batch and error.status in (400, 422):
+                            given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
+                        raise
+
                 job_id = running.started(self, context, self._control, start)
                 ended = running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
                 return self._landed(context, folder, ended, digest)

@@ -29,11 +29,13 @@ class EnrichInput:
     :param body: what to send, without the handle of the file.
     :param file: the file, where the input is one.
     :param rows: how many there are; ``None`` for a JSON file that is no array.
+    :param is_batch: whether it is one of the batches of a split.
     """
 
     body: Mapping[str, Any]
     file: InputFile | None
     rows: int | None
+    is_batch: bool = False
 
     def digest(self, workflow_id: str, result_formats: Sequence[str]) -> str:
         """Return a fingerprint of the work, see `payloads.digest`."""
@@ -89,7 +91,7 @@ def enrich_input(*, source: Any, rows: Any, specs_override: Any, max_rows: int) 
         count = len(payload) if isinstance(payload, list) else 1
     if count is not None and count > max_rows:
         raise SixtyfourInputError(f"There are {count:,} rows; max_rows allows {max_rows:,}.")
-    return EnrichInput(body=body, file=file, rows=count)
+    return EnrichInput(body=body, file=file, rows=count, is_batch=isinstance(source, Mapping))
 
 
 def batch_folder(destination: Any, source: Any, map_index: int | None) -> ObjectStoragePath:

@@ -133,14 +133,14 @@ def test_a_run_makes_the_results_that_are_landed(enriching, batches, logs, argum
     assert f"for results as {formats}, to be landed" in logs
 
 
-def test_six_requests_a_batch_are_enough(emulator, enriching, batches):
+def test_five_requests_a_batch_are_enough(emulator, enriching, batches):
     emulator.plan(seconds=0)
 
     enriching(source=batches[0], deferrable=True).run()
 
     asked = [f"{one['method']} {one['path']}" for one in emulator.requests()]
-    assert len(asked) <= 6
-    assert [one.partition("?")[0].rpartition("/")[2] for one in asked[1:3]] == ["upload", "run"]
+    assert len(asked) <= 5
+    assert [one.partition("?")[0].rpartition("/")[2] for one in asked[:2]] == ["upload", "run"]
     assert len([one for one in asked if "live_status" in one]) == 1
 
 
@@ -376,12 +376,25 @@ def test_a_batch_that_is_not_the_one_that_was_split_starts_no_run(emulator, enri
 
 
 @pytest.mark.parametrize(("source", "wanted"), [("webhook", "rows"), ("read_csv", "source")])
-def test_input_of_the_wrong_kind_is_refused_before_it_is_sent(emulator, enriching, batches, source, wanted):
-    given = {"source": batches[0]} if wanted == "rows" else {"rows": ROWS}
+def test_input_of_the_wrong_kind_is_refused_before_it_is_sent(emulator, enriching, leads, source, wanted):
+    given = {"source": f"file://{leads}"} if wanted == "rows" else {"rows": ROWS}
 
     with pytest.raises(AirflowFailException, match=f"begins with the block '{source}': give {wanted} instead"):
         enriching(workflow_id=emulator.store_workflow(source=source), **given).run()
     assert (emulator.submissions(), uploads(emulator)) == ([], [])
+
+
+def test_a_batch_of_the_wrong_kind_is_told_so_when_the_api_refuses_it(emulator, enriching, batches):
+    with pytest.raises(AirflowFailException, match="begins with the block 'webhook': give rows instead"):
+        enriching(workflow_id=emulator.store_workflow(source="webhook"), source=batches[0]).run()
+    assert emulator.runs() == []
+
+
+def test_a_batch_that_is_refused_for_another_reason_is_told_that(emulator, enriching, batches):
+    emulator.fault("answer", path="/workflows/run", status=422, body='{"detail": "the moon is full"}')
+
+    with pytest.raises(AirflowFailException, match="the moon is full"):
+        enriching(source=batches[0]).run()
 
 
 @BOTH_MODES
