@@ -9,6 +9,7 @@ import httpx
 
 Json = dict[str, Any]
 FINISHED = frozenset({"success", "failed"})  # states in which a Dag run rests
+_PAGE = 100  # of a list, which Airflow gives at most
 
 
 class _AnyonesToken(httpx.Auth):
@@ -62,14 +63,22 @@ class AirflowRest:
         body = {"dry_run": False, "only_failed": True, "dag_run_id": run_id}
         self._send("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
 
+    def dag_run(self, dag_id: str, run_id: str) -> Json:
+        """Return a Dag run with its ``state``, ``start_date`` and ``end_date``."""
+        return self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return the Dag run's state."""
-        return str(self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(self.dag_run(dag_id, run_id)["state"])
 
     def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
         """Return the run's task instances, each with its ``task_id``, ``map_index``, ``state`` and ``try_number``."""
-        answer = self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
-        return list(answer["task_instances"])
+        path, found = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances", list[Json]()
+        while page := self._get(path, limit=_PAGE, offset=len(found))["task_instances"]:
+            found += page
+            if len(page) < _PAGE:
+                break
+        return found
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """Return a task's XCom as JSON."""

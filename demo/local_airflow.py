@@ -1,5 +1,5 @@
 """
-A real Airflow on SQLite: scheduler, Dag processor, API server and triggerer, each a process of its own.
+A real Airflow: scheduler, Dag processor, API server and triggerer, each a process of its own, on SQLite by default.
 
 What holds: it keeps to its own home, ports of 127.0.0.1 that were free, and Airflow's stock settings except for the
 ones in ``_settings``, none of which changes how a task is scheduled, deferred or resumed. It begins with an empty
@@ -113,7 +113,7 @@ def start_airflow(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     environment = {**outside, "PATH": path, **_settings(home, dags_folder, port), **env}
     airflow = [sys.executable, "-m", "airflow"]
-    report("making a new SQLite database")
+    report("making a new database")
     processes.start("migration", [*airflow, "db", "migrate"], environment)
     processes.finish("migration", limit=STARTUP_LIMIT)
     report(f"starting {', '.join(COMPONENTS)} on 127.0.0.1:{port}")
