@@ -27,8 +27,8 @@ from airflow_provider_sixtyfour.api.verdicts import (
     verdict_of_row,
     with_reason,
 )
-from airflow_provider_sixtyfour.monitor.lists import Lists
-from airflow_provider_sixtyfour.monitor.pace import until_next_question
+from airflow_provider_sixtyfour.monitor.lists import MANY, Lists
+from airflow_provider_sixtyfour.monitor.pace import jittered, until_next_question
 from airflow_provider_sixtyfour.monitor.questions import HowIs, Question, WhichAre
 from airflow_provider_sixtyfour.monitor.weather import DOUBT, REFUSALS, Weather
 
@@ -96,11 +96,13 @@ class Board:
 
     def add(self, job_id: str, waiter: Waiter, poll_interval: float, now: float) -> None:
         """Begin to wait for a run."""
+        is_new, are_many = job_id not in self.runs, len(self.runs) >= MANY
         run = self.runs.setdefault(job_id, Run(job_id, now))
         run.waiters[waiter] = poll_interval
         run.poll_interval = min(run.waiters.values())
         self._lists.keep_up_with(poll_interval)
-        run.due = min(run.due, now)
+        # One that has just been started has nothing to tell yet; the next list tells of one that is waited for again.
+        run.due = now + jittered(poll_interval) if is_new and are_many else min(run.due, now)
 
     def remove(self, job_id: str, waiter: Waiter) -> None:
         """Stop waiting."""

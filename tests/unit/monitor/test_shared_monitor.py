@@ -235,6 +235,26 @@ def test_progress_takes_half_of_the_budget_at_most():
     assert 150 <= len(asked) <= 185
 
 
+def test_of_many_a_new_run_is_not_asked_for_at_once():
+    """It has nothing to tell yet, and two hundred batches would spend two hundred requests on that."""
+    api = FakeApi()
+    api.add(*(FakeRun(f"run-{n}", n * 2.0 + 60.0, starts_at=n * 2.0) for n in range(100)))
+    waits = run(wait_for_all(api, over=200.0))
+    first = {wait.job_id: min(api.questions(f"/{wait.job_id}/")) - api.runs[wait.job_id].starts_at for wait in waits}
+    assert [first[f"run-{n}"] for n in range(5)] == pytest.approx([0.0] * 5, abs=1.0)
+    assert min(first[f"run-{n}"] for n in range(5, 100)) > 8.9
+    assert of(delays(api, waits), 1.0) <= 15
+
+
+def test_of_many_runs_that_ended_while_no_triggerer_was_up_the_first_list_tells():
+    api = FakeApi()
+    api.add(*(a_run(n, -1.0) for n in range(100)))
+    waits = run(wait_for_all(api))
+    assert {wait.status for wait in waits} == {"completed"}
+    assert max(wait.ended_at for wait in waits) < 2.0
+    assert len(api.asked) <= 10
+
+
 def test_a_run_that_no_list_ever_shows_is_found_by_its_own_status():
     api = FakeApi(list_lag=NO_END)
     api.add(*(a_run(n, 60.0) for n in range(50)))
