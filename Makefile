@@ -7,7 +7,8 @@
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
-#   make bench-batches  how fast a million rows are split, beside csv.reader; BATCHES="--rows 100000" for less
+#   make bench-batches  a million rows split, uploaded, and enriched in 200 batches on a real Airflow;
+#                     BATCHES="--parts split upload", or BATCHES="--rows 40000 --batches 8" for less
 #   make bench-transfer  how fast result files land, beside curl and boto3; TRANSFER="--mebibytes 200" for less
 # All that these make lies under the clone; `make clean` removes it.
 
@@ -24,7 +25,7 @@ MATRIX := 2.11.2 3.0.6 3.1.8 3.2.2
 # These two break with what came out later.
 NEWEST_3.0.6 := 2025-09-15
 NEWEST_3.2.2 := 2026-06-01
-# The environment of the cluster tests, and the Debian packages that they start servers of.
+# The environment of the cluster tests and of the batches' benchmark, and the Debian packages that they start servers of.
 CLUSTER := .venvs/cluster
 CLUSTER_PACKAGES := postgresql redis-server
 # The environment of the waiting benchmark, and the provider that it measures beside this one.
@@ -36,6 +37,7 @@ STORES := .venvs/stores
 STORES_PACKAGES := nodejs npm
 AZURITE_VERSION := 3.37.0
 TRANSFER :=
+BATCHES :=
 # Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
 NEWER_ANYWAY := apache-airflow-providers-common-compat
 
@@ -92,7 +94,7 @@ test-cluster: $(CLUSTER)/.installed cluster-packages
 # The tests start servers of their own; whatever Debian's packages may have started is left alone.
 cluster-packages:
 	@test -n "$$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null)" && command -v redis-server >/dev/null || \
-	{ test "$$(id -u)" = 0 || { echo "test-cluster needs the packages $(CLUSTER_PACKAGES): install them, as root"; exit 1; }; \
+	{ test "$$(id -u)" = 0 || { echo "PostgreSQL and Redis are needed, in the packages $(CLUSTER_PACKAGES): install them, as root"; exit 1; }; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(CLUSTER_PACKAGES); }
 
 test-stores: $(STORES)/.installed
@@ -109,8 +111,8 @@ bench: $(VENV)/.installed
 bench-waiting: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks.waiting $(WAITING)
 
-bench-batches: $(VENV)/.installed
-	$(VENV)/bin/python -m benchmarks.batches $(BATCHES)
+bench-batches: $(CLUSTER)/.installed cluster-packages
+	$(CLUSTER)/bin/python -m benchmarks.batches $(BATCHES)
 
 bench-transfer: $(STORES)/.installed
 	$(STORES)/bin/python -m benchmarks.transfer $(TRANSFER)
