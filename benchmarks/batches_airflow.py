@@ -8,18 +8,22 @@ are Airflow's own.
 First the floor of Airflow: a Dag of the same shape whose tasks do nothing but defer, for as long as a run takes. Then
 the Dag that splits a file and enriches each batch, with the emulator at its limit of 500 requests a minute. Never both
 at once, and each after a run of a few batches, which is not measured. A Dag run's time is Airflow's own: from its start
-to its end. The floor of the limit is the time in which it allows the requests that the emulator has counted.
+to its end. The floor of the limit is the time in which it allows the requests that the emulator has let through.
+
+The emulator, which a user has not, shares the machine, and its work is a part of what is measured.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import tempfile
 import time
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,7 +153,7 @@ class _Bench:
             seconds=(ended - began).total_seconds(),
             states=Counter(str(task["state"]) for task in tasks if task["task_id"] == "batch"),
             rows=_landed(self._folder / "all") if dag_id == OURS else 0,
-            requests=stats["requests"],
+            requests=_by_route(stats["requests"]),
             refused=stats["statuses"].get("429", 0),
             runs=self._runs() - runs_before,
             memory=watch.memory,
@@ -183,6 +187,14 @@ def _workflow() -> dict[str, Any]:
         "workflow_description": "",
         "workflow_definition": {"blocks": blocks, "edges": [edge]},
     }
+
+
+def _by_route(requests: Mapping[str, int]) -> Counter[str]:
+    """Return the counts with any id taken for any other: a request that was refused has met no route yet."""
+    counts: Counter[str] = Counter()
+    for route, count in requests.items():
+        counts[re.sub(r"\{\w+\}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "{id}", route)] += count
+    return counts
 
 
 def _landed(folder: Path) -> int:
