@@ -107,7 +107,7 @@ def _python(name: str, emulator: EmulatorProcess, folder: Path) -> Taken:
     return measure(
         _ALL,
         folder / "sent.json",
-        folder,
+        folder / "sent",
         before=_BEFORE[name] + "\nupload(batches[0])",
         environment={"AIRFLOW_CONN_SIXTYFOUR_DEFAULT": emulator.connection_json()},
     )
