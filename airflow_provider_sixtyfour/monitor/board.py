@@ -28,7 +28,7 @@ from airflow_provider_sixtyfour.api.verdicts import (
     with_reason,
 )
 from airflow_provider_sixtyfour.monitor.lists import MANY, Lists
-from airflow_provider_sixtyfour.monitor.pace import jittered, until_next_question
+from airflow_provider_sixtyfour.monitor.pace import jittered, until_next_question, until_progress
 from airflow_provider_sixtyfour.monitor.questions import HowIs, Question, WhichAre
 from airflow_provider_sixtyfour.monitor.weather import DOUBT, REFUSALS, Weather
 
@@ -67,7 +67,8 @@ class Run:
         self.waiters: dict[Waiter, float] = {}  # with the poll interval of each
         self.poll_interval = NEVER  # seconds, the shortest of these
         self.workflow_id: str | None = None
-        self.due = now
+        self.due = now  # to be asked for, unless a list tells that it goes on
+        self.progress_due = now  # also if one does
         self.is_asked = False
         self.is_suspect = False
         self.suspicions = 0
@@ -102,7 +103,11 @@ class Board:
         run.poll_interval = min(run.waiters.values())
         self._lists.keep_up_with(poll_interval)
         # One that has just been started has nothing to tell yet; the next list tells of one that is waited for again.
-        run.due = now + jittered(poll_interval) if is_new and are_many else min(run.due, now)
+        if is_new and are_many:
+            run.due = now + jittered(poll_interval)
+            run.progress_due = now + until_progress(poll_interval)
+        else:
+            run.due = min(run.due, now)
 
     def remove(self, job_id: str, waiter: Waiter) -> None:
         """Stop waiting."""
@@ -134,7 +139,8 @@ class Board:
             return NEVER if self._asked_at else self.weather.ask_at
         chosen: Run | None = None
         chosen_rank, chosen_due, soonest = 9, NEVER, NEVER
-        told_from = now - self._lists.fresh_for
+        # Of few runs no lists are read, so that none can be relied on.
+        told_from = now - self._lists.fresh_for if len(self.runs) >= MANY else NEVER
         is_calm = now >= self._calm_at  # whether others than suspects may be asked
         for run in self.runs.values():  # thousands, some times a second: no call in here
             if run.is_asked or (run.verdict is not None and not run.is_suspect):
@@ -142,10 +148,12 @@ class Board:
             due = run.due
             if run.is_suspect:
                 rank = 0
-            elif is_calm:
-                rank = 1 if run.going_at < told_from else 2
-            else:
+            elif not is_calm:
                 continue
+            elif run.going_at < told_from:
+                rank = 1
+            else:
+                rank, due = 2, run.progress_due
             if due > now:
                 if due < soonest:
                     soonest = due
@@ -223,6 +231,7 @@ class Board:
         run.workflow_id = live.workflow_id or run.workflow_id
         run.trusted_until = now + run.poll_interval * 2 ** min(run.suspicions, 6)
         run.due = now + until_next_question(run.poll_interval, waited=now - run.since, percent=live.percent)
+        run.progress_due = now + until_progress(run.poll_interval)
         ended: Verdict | None = None
         for waiter in list(run.waiters):
             try:
@@ -277,7 +286,10 @@ class Board:
     def _suspect(self, question: WhichAre, asked_at: float, now: float) -> None:
         """Ask for runs that a whole list doesn't have: they ended, or the list lags. Ever more rarely, for that."""
         for run in self._lists.untold(self.runs.values(), question):
-            if run.since < asked_at and now >= run.trusted_until and not run.is_suspect and run.verdict is None:
+            if run.since >= asked_at or run.verdict is not None:
+                continue
+            run.going_at = -NEVER  # whatever an earlier list has said
+            if now >= run.trusted_until and not run.is_suspect:
                 run.is_suspect, run.due = True, now
                 run.suspicions += 1
 

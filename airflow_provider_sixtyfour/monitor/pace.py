@@ -1,4 +1,9 @@
-"""How often a waiting run is asked for: at the poll interval, more rarely the longer it takes, and not near its end."""
+"""
+How often a waiting run is asked for: at the poll interval, more rarely the longer it takes, and not near its end.
+
+Of many runs, lists tell the ends. What is left to ask a run for is its progress, once a minute; that also bounds how
+long a list that lags can hide an end.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +29,11 @@ def until_next_question(poll_interval: float, *, waited: float, percent: float) 
     if percent < NEAR_THE_END:
         seconds = max(poll_interval, min(waited * OF_THE_WAIT, LONGEST))
     return jittered(seconds)
+
+
+def until_progress(poll_interval: float) -> float:
+    """Return the seconds until a run is asked for its progress whose end a list would tell."""
+    return jittered(max(poll_interval, LONGEST))
 
 
 def jittered(seconds: float) -> float:

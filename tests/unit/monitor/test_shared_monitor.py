@@ -240,9 +240,10 @@ def test_of_many_a_new_run_is_not_asked_for_at_once():
     api = FakeApi()
     api.add(*(FakeRun(f"run-{n}", n * 2.0 + 60.0, starts_at=n * 2.0) for n in range(100)))
     waits = run(wait_for_all(api, over=200.0))
-    first = {wait.job_id: min(api.questions(f"/{wait.job_id}/")) - api.runs[wait.job_id].starts_at for wait in waits}
-    assert [first[f"run-{n}"] for n in range(5)] == pytest.approx([0.0] * 5, abs=1.0)
-    assert min(first[f"run-{n}"] for n in range(5, 100)) > 8.9
+    asked = {job_id: [at - each.starts_at for at in api.questions(f"/{job_id}/")] for job_id, each in api.runs.items()}
+    assert [asked[f"run-{n}"][0] for n in range(5)] == pytest.approx([0.0] * 5, abs=1.0)
+    assert min(at for n in range(5, 100) for at in asked[f"run-{n}"]) > 8.9
+    assert sum(map(len, asked.values())) <= 100  # a question for each, and no more
     assert of(delays(api, waits), 1.0) <= 15
 
 
@@ -610,7 +611,8 @@ def test_every_wait_ends_with_the_right_verdict_in_time(
         truth = api.runs[wait.job_id]
         if isinstance(wait.outcome, SixtyfourTimeoutError):
             assert deadline is not None
-            assert deadline <= wait.ended_at <= deadline + LAST_LOOK + 5 + latency
+            # The clock of the loop adds up its sleeps, and rounds.
+            assert deadline - 1e-6 <= wait.ended_at <= deadline + LAST_LOOK + 5 + latency
         elif isinstance(wait.outcome, SixtyfourNotFoundError):
             assert storms  # nobody answered while it might have been unknown
         else:
