@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
@@ -30,54 +30,13 @@ from airflow_provider_sixtyfour.api.verdicts import (
 from airflow_provider_sixtyfour.monitor.lists import MANY, Lists
 from airflow_provider_sixtyfour.monitor.pace import jittered, until_next_question, until_progress
 from airflow_provider_sixtyfour.monitor.questions import HowIs, Question, WhichAre
+from airflow_provider_sixtyfour.monitor.run import NEVER, Run, Waiter
 from airflow_provider_sixtyfour.monitor.weather import DOUBT, REFUSALS, Weather
 
-NEVER = float("inf")
 # Of the budget, what may go to runs that no list tells of, and to the progress of those of which one does. The rest is
 # kept for the moment when many end at once.
 _SHARE = {1: 3 / 4, 2: 1 / 2}
 STORY_LIMIT = 60.0  # seconds in which the details of a failure are waited for; then it is told without them
-
-
-class Waiter(Protocol):
-    """One who waits for a run. What a waiter's own code raises ends that wait, and no other."""
-
-    def answered(self, live: LiveStatus) -> Verdict | None:
-        """Take in a live status; return the verdict if the run has ended."""
-
-    def failed(self, error: SixtyfourError) -> float:
-        """Take in that there was no answer on this run; return the seconds to wait, or raise what ends the wait."""
-
-    def warned(self, error: SixtyfourError) -> None:
-        """Take in that the API answers nobody."""
-
-    def cleared(self) -> None:
-        """Take in that it answers again."""
-
-    def end(self, outcome: Verdict | BaseException) -> None:
-        """End the wait."""
-
-
-class Run:
-    """A run that is waited for."""
-
-    def __init__(self, job_id: str, now: float) -> None:
-        self.job_id = job_id
-        self.since = now
-        self.waiters: dict[Waiter, float] = {}  # with the poll interval of each
-        self.poll_interval = NEVER  # seconds, the shortest of these
-        self.workflow_id: str | None = None
-        self.due = now  # to be asked for, unless a list tells that it goes on
-        self.progress_due = now  # also if one does
-        self.is_asked = False
-        self.is_suspect = False
-        self.suspicions = 0
-        self.trusted_until = -NEVER  # the time up to which no list makes it a suspect
-        self.going_at = -NEVER  # when a list said last that it goes on
-        self.refusals = 0
-        self.row: ListedRun | None = None  # the row of its end
-        self.verdict: Verdict | None = None  # its end, as far as it is known
-        self.ended_at = 0.0
 
 
 class Board:

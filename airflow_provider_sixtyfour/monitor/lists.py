@@ -19,7 +19,7 @@ from airflow_provider_sixtyfour.monitor.pace import jittered
 from airflow_provider_sixtyfour.monitor.questions import WhichAre
 
 if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.monitor.board import Run
+    from airflow_provider_sixtyfour.monitor.run import Run
 
 MANY = 5  # runs; for fewer no list is read
 SHORTEST_ROUND = 5.0  # seconds between two rounds, however short the poll interval

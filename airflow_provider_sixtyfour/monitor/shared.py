@@ -20,9 +20,10 @@ from airflow_provider_sixtyfour.api.errors import (
 )
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS
 from airflow_provider_sixtyfour.api.verdicts import Verdict
-from airflow_provider_sixtyfour.monitor.board import NEVER, Board
+from airflow_provider_sixtyfour.monitor.board import Board
 from airflow_provider_sixtyfour.monitor.budget import Budget
 from airflow_provider_sixtyfour.monitor.questions import Question
+from airflow_provider_sixtyfour.monitor.run import NEVER
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
