@@ -52,25 +52,25 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo test test-unit test-examples test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-transfer clean
+.PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-transfer clean
 .DELETE_ON_ERROR:
+
+# All environments of the tests; with --jobs, side by side.
+environments: $(VENV)/.installed $(MATRIX:%=.venvs/%/.installed) $(CLUSTER)/.installed $(STORES)/.installed
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/python -m demo
 
 # What needs servers of its own is left out of the unit tests.
-UNIT_TESTS := tests --ignore tests/e2e --ignore tests/cluster --ignore tests/stores --ignore tests/example_dags
+UNIT_TESTS := tests/example_dags tests --ignore tests/e2e --ignore tests/cluster --ignore tests/stores
 
 # Three at a time: most of them wait. A file's tests stay in one process.
 SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
 
-test: test-unit test-examples test-e2e
+test: test-unit test-e2e
 
 test-unit: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(UNIT_TESTS)
-
-test-examples: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest tests/example_dags
 
 test-e2e: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest tests/e2e
@@ -81,12 +81,15 @@ test-matrix: $(VENV)/.installed
 
 # Logic that meets neither Airflow nor a library that Airflow pins: tested once, by test-unit.
 WITHOUT_AIRFLOW := tests/unit/monitor tests/unit/batches tests/unit/stores
+# What meets such a library, but not Airflow: also with the oldest ones.
+WITHOUT_AIRFLOW_BUT_ITS_LIBRARIES = $(if $(filter-out $(firstword $(MATRIX)),$*),tests/unit/api)
 
 # What depends on Airflow. The local Sixtyfour API runs in $(VENV), whichever Airflow is under test. Exported, not put
 # before the command: so there is no shell between this make and pytest, and who stops the one stops the other.
 test-matrix-%: export SIXTYFOUR_EMULATOR_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test-matrix-%: .venvs/%/.installed $(VENV)/.installed
-	.venvs/$*/bin/python -m pytest --quiet $(SIDE_BY_SIDE) tests/example_dags tests/unit $(WITHOUT_AIRFLOW:%=--ignore %)
+	.venvs/$*/bin/python -m pytest --quiet $(SIDE_BY_SIDE) tests/example_dags tests/unit \
+	  $(addprefix --ignore ,$(WITHOUT_AIRFLOW) $(WITHOUT_AIRFLOW_BUT_ITS_LIBRARIES))
 
 test-cluster: $(CLUSTER)/.installed cluster-packages
 	$(CLUSTER)/bin/python -m pytest tests/cluster
