@@ -23,14 +23,13 @@ class Tally:
         self.bytes = 0
         self._rows = row_count(self._format)
         self._sha256 = hashlib.sha256()
-        # Half of the time would go to it, and it needs no Python: another core has room for it.
-        self._digesting = Beside(self._sha256.update)
+        # Whoever brings the pieces mostly waits for the network and the disk: another core has room for this.
+        self._counting = Beside(self._count)
 
     def feed(self, piece: bytes) -> None:
         """Count the next piece."""
         self.bytes += len(piece)
-        self._digesting.feed(piece)
-        self._rows.feed(piece)
+        self._counting.feed(piece)
 
     def start_over(self) -> None:
         """Forget all that was counted."""
@@ -39,15 +38,19 @@ class Tally:
 
     def finish(self) -> None:
         """Wait until all is counted."""
-        self._digesting.finish()
+        self._counting.finish()
 
     def close(self) -> None:
-        """End the thread, whatever it has digested."""
-        self._digesting.close()
+        """End the thread, whatever it has counted."""
+        self._counting.close()
+
+    def _count(self, piece: bytes) -> None:
+        self._sha256.update(piece)
+        self._rows.feed(piece)
 
     @property
     def rows(self) -> int | None:
-        """Rows so far; ``None`` for JSON that is no array."""
+        """Rows so far, all of them after `finish`; ``None`` for JSON that is no array."""
         return self._rows.rows()
 
     @property
