@@ -2,7 +2,7 @@
 #   make demo         an Airflow and a local Sixtyfour API; runs a workflow, lands its files in ./demo-output/
 #   make test         unit tests, the example Dags, then end-to-end tests on a real Airflow
 #   make test-matrix  unit tests and example Dags on each older Airflow
-#   make test-cluster durability and the cancel matrix, on PostgreSQL, Celery and Redis
+#   make test-cluster durability, the cancel matrix and backfills, on PostgreSQL, Celery and Redis
 #   make test-stores  transfers to and from real S3, Azure and Google servers
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs

@@ -119,8 +119,8 @@ class _Bench:
         for dag_id in (FLOOR, OURS):
             self._rest.unpause(dag_id)
         workflow_id = str(self._emulator.api("POST", "/workflows/create_workflow", _workflow())["id"])
-        self._emulator.plan(seconds=WARM_SECONDS, times=WARM)
         self._ran(FLOOR, {"batches": WARM, "seconds": WARM_SECONDS})
+        self._emulator.plan(seconds=WARM_SECONDS, times=WARM)
         self._ran(OURS, self._input("few", workflow_id, WARM * 10, 10))
         floor = self._ran(FLOOR, {"batches": plan.batches, "seconds": plan.seconds})
         ours = self._ran(OURS, self._input("all", workflow_id, plan.rows, plan.batch_rows))
@@ -140,12 +140,12 @@ class _Bench:
 
     def _ran(self, dag_id: str, conf: dict[str, Any]) -> Ran:
         """Run a Dag to its end; return what it took."""
-        self._emulator.clear()
         runs_before = self._runs()
         with Watch() as watch:
             run_id = self._rest.trigger(dag_id, conf)
             self._wait(dag_id, run_id)
         stats = self._emulator.stats()
+        self._emulator.clear()
         found = self._rest.dag_run(dag_id, run_id)
         began, ended = (datetime.fromisoformat(found[name]) for name in ("start_date", "end_date"))
         tasks = self._rest.task_instances(dag_id, run_id)

@@ -23,8 +23,9 @@ INFO = get_provider_info()
 MODULES = [
     *(module for kind in ("operators", "sensors") for each in INFO[kind] for module in each["python-modules"]),
     *(each["python-module"] for each in INFO["transfers"]),
+    "airflow_provider_sixtyfour.task_groups.enrichment",
 ]
-OURS = "this provider: operators, sensors, transfers"
+OURS = "this provider: operators, sensors, transfers, task group"
 CANDIDATES = {
     OURS: MODULES,
     "requests": ["requests"],

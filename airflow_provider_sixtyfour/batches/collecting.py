@@ -19,7 +19,7 @@ from airflow_provider_sixtyfour.api.metrics import total
 VERSION = 1
 NAMED = 5  # missing batches that a message names
 
-Reference = Mapping[str, Any]
+Told = Mapping[str, Any]  # what a task has returned
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Whole:
     :param missing: the batches without a result.
     """
 
-    results: tuple[Reference, ...]
+    results: tuple[Told, ...]
     sent: int | None
-    missing: tuple[Reference, ...]
+    missing: tuple[Told, ...]
 
     @property
     def is_dry(self) -> bool:
@@ -53,7 +53,7 @@ class Whole:
             "metrics": total(result.get("metrics") or {} for result in self.results),
         }
 
-    def text(self, created_at: str, merged: Reference | None) -> str:
+    def text(self, created_at: str, merged: Told | None) -> str:
         """
         Return the manifest: JSON.
 
@@ -94,7 +94,7 @@ def collect(batches: Any, results: Any) -> Whole:
     if batches is None:
         return Whole(tuple(found), None, ())
     wanted = list(_each(batches, "batches", ("path", "rows")))
-    by_source: dict[str, Reference] = {}
+    by_source: dict[str, Told] = {}
     for result in found:
         if by_source.setdefault(result["source"], result) is not result:
             raise SixtyfourInputError(f"results has two results of the batch {result['source']}.")
@@ -110,7 +110,7 @@ def collect(batches: Any, results: Any) -> Whole:
     )
 
 
-def _each(value: Any, name: str, keys: Sequence[str]) -> Iterator[Reference]:
+def _each(value: Any, name: str, keys: Sequence[str]) -> Iterator[Told]:
     """Give the references in any nesting; ``None`` is what a mapped task leaves that was skipped."""
     if isinstance(value, Mapping):
         if missing := [key for key in keys if key not in value]:

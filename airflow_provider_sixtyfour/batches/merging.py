@@ -8,14 +8,13 @@ come up, and a row is empty where its part has none. Rows are copied byte for by
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 from airflow_provider_sixtyfour.batches.csv_records import record_of
-from airflow_provider_sixtyfour.batches.rejects import Writable
 from airflow_provider_sixtyfour.batches.sources import Source
+from airflow_provider_sixtyfour.batches.written import Writable, Written
 
 Part = Callable[[], AbstractContextManager[Source]]
 
@@ -27,41 +26,9 @@ class Target(Writable, Protocol):
         """Forget all that was written."""
 
 
-class Merged:
+def merge(parts: Sequence[Part], target: Target) -> Written:
     """
-    Writes the merged file, and knows what is in it.
-
-    :param target: is written to.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._begin()
-
-    def _begin(self) -> None:
-        self._digest = hashlib.sha256()
-        self._bytes = self._rows = 0
-
-    def write(self, piece: bytes, rows: int = 0) -> None:
-        """Append some rows."""
-        self._target.write(piece)
-        self._digest.update(piece)
-        self._bytes += len(piece)
-        self._rows += rows
-
-    def start_over(self) -> None:
-        """Forget all that was written."""
-        self._target.start_over()
-        self._begin()
-
-    def reference(self, path: str) -> dict[str, Any]:
-        """Return what is to be known of the file, in the form in which batches are told."""
-        return {"path": path, "rows": self._rows, "bytes": self._bytes, "sha256": self._digest.hexdigest()}
-
-
-def merge(parts: Sequence[Part], merged: Merged) -> None:
-    """
-    Write all parts, in constant memory.
+    Write all parts, in constant memory, and return what was written.
 
     Parts mostly have the same columns, so that is taken for granted, and the file is begun anew if it turns out wrong:
     cheaper than to open hundreds of files for their headers first.
@@ -69,13 +36,16 @@ def merge(parts: Sequence[Part], merged: Merged) -> None:
     :param parts: each opens one, to be read from its beginning to its end.
     :raises SixtyfourInputError: if one can't be read, or its columns can't be told apart where they must be.
     """
+    merged = Written(target)
     columns = _append(parts, merged, None)
     if columns is not None:
-        merged.start_over()
+        target.start_over()
+        merged = Written(target)
         _append(parts, merged, columns)
+    return merged
 
 
-def _append(parts: Sequence[Part], merged: Merged, columns: Sequence[str] | None) -> Sequence[str] | None:
+def _append(parts: Sequence[Part], merged: Written, columns: Sequence[str] | None) -> Sequence[str] | None:
     """
     Write all parts under these columns.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from typing import Any, Protocol
+from typing import Protocol
 
 from airflow_provider_sixtyfour.batches.pieces import bad_line
+from airflow_provider_sixtyfour.batches.written import Reference, Writable, Written
 
 
 class Rejects(Protocol):
@@ -22,13 +22,6 @@ class Rejects(Protocol):
 
     def drop(self, line: int, reason: str, record: bytes) -> None:
         """Take a row that nobody misses: another one says the same."""
-
-
-class Writable(Protocol):
-    """A file that is being written."""
-
-    def write(self, piece: bytes, /) -> object:
-        """Take in the next bytes."""
 
 
 class NoRejects:
@@ -61,22 +54,16 @@ class RejectFile:
     """
 
     def __init__(self, file: Writable) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-        self._bytes = 0
-        self._rows = 0
+        self._written = Written(file)
 
     def put(self, line: int, reason: str, record: bytes) -> None:
         """Write a row."""
         text = record.decode(errors="replace").rstrip("\r\n")
-        entry = json.dumps({"line": line, "reason": reason, "text": text}, ensure_ascii=False).encode() + b"\n"
-        self._file.write(entry)
-        self._digest.update(entry)
-        self._bytes += len(entry)
-        self._rows += 1
+        entry = {"line": line, "reason": reason, "text": text}
+        self._written.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n", rows=1)
 
     drop = put
 
-    def reference(self, path: str) -> dict[str, Any]:
-        """Return what is to be known of the file, in the form in which batches are told."""
-        return {"path": path, "rows": self._rows, "bytes": self._bytes, "sha256": self._digest.hexdigest()}
+    def reference(self, path: str) -> Reference:
+        """Return what is to be known of the file."""
+        return self._written.reference(path)

@@ -8,38 +8,32 @@ left. What counts is the list that is returned: a longer input may have left mor
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from itertools import groupby
 from operator import attrgetter
-from typing import Protocol, TypedDict
+from typing import Protocol
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.cutting import Limits, Part, cut
 from airflow_provider_sixtyfour.batches.pieces import Piece
-from airflow_provider_sixtyfour.batches.rejects import Writable
 from airflow_provider_sixtyfour.batches.sources import Source
+from airflow_provider_sixtyfour.batches.written import Reference, Writable, Written
 
 UNDER_WAY = 4  # files that are being brought to their places while the next one is filled
 UNDER_WAY_BYTES = 16 * 1024 * 1024  # of those files; one may be larger
 
 
-class Batch(TypedDict):
+class Batch(Reference):
     """
     What a task has to know of a batch: plain JSON, light enough for a thousand of them in one XCom.
 
-    ``path`` is the file's URL, ``rows`` and ``bytes`` what it holds (a header is no row), ``sha256`` the hex digest of
-    its bytes, ``index`` its place among the batches, counted from 0.
+    ``index`` is its place among the batches, counted from 0; for all else see `Reference`.
     """
 
     index: int
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 class Publication(Writable, Protocol):
@@ -93,13 +87,12 @@ def write_batches(
             file_name = f"{stem}-{index:05d}.{source.extension}"
             with ExitStack() as ending:
                 file = ending.enter_context(folder.publishing(file_name))
-                rows, size, digest = _fill(file, source.header, of_one)
+                written = _fill(file, source.header, of_one)
                 while len(under_way) == UNDER_WAY or sum(held for _, held in under_way) > UNDER_WAY_BYTES:
                     under_way.popleft()[0].result()
                 # A disk or a store takes longer to bring a file to its place than it takes to fill the next one.
-                under_way.append((committing.submit(_commit, file, ending.pop_all()), size))
-            path = folder.path(file_name)
-            batches.append({"index": index, "path": path, "rows": rows, "bytes": size, "sha256": digest})
+                under_way.append((committing.submit(_commit, file, ending.pop_all()), written.bytes))
+            batches.append({"index": index, **written.reference(folder.path(file_name))})
         for commit, _ in under_way:
             commit.result()
     return batches
@@ -110,16 +103,13 @@ def _commit(file: Publication, ending: ExitStack) -> None:
         file.commit()
 
 
-def _fill(file: Publication, header: bytes, parts: Iterable[Part]) -> tuple[int, int, str]:
-    """Write one batch; return its rows, its bytes and their digest."""
-    file.write(header)
-    rows, size, digest = 0, len(header), hashlib.sha256(header)
+def _fill(file: Publication, header: bytes, parts: Iterable[Part]) -> Written:
+    """Write one batch."""
+    written = Written(file)
+    written.write(header)
     for part in parts:
-        file.write(part.data)
-        digest.update(part.data)
-        rows += part.rows
-        size += len(part.data)
-    return rows, size, digest.hexdigest()
+        written.write(part.data, part.rows)
+    return written
 
 
 def _guarded(pieces: Iterable[Piece], name: str, max_rows: int | None) -> Iterator[Piece]:

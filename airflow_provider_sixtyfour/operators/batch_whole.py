@@ -18,8 +18,8 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourInputError,
     SixtyfourTransferError,
 )
-from airflow_provider_sixtyfour.batches.collecting import Reference, collect
-from airflow_provider_sixtyfour.batches.merging import Merged, merge
+from airflow_provider_sixtyfour.batches.collecting import Told, collect
+from airflow_provider_sixtyfour.batches.merging import merge
 from airflow_provider_sixtyfour.batches.rejects import NoRejects
 from airflow_provider_sixtyfour.batches.sources import EXTENSIONS, open_source
 from airflow_provider_sixtyfour.stores.publishing import publish, publishing
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_sixtyfour.batches.sources import Source
+    from airflow_provider_sixtyfour.batches.written import Reference
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ def collect_whole(*, batches: Any, results: Any, destination: Any, merge_into: A
     if whole.is_dry:
         log.info("Dry run: %s. Nothing was sent, and nothing is written.", whole.totals)
         return {**whole.totals, "merged": None, "manifest": None}
-    if target is not None:
-        parts = _mergeable(whole.results, target)  # looked at first: what can't be merged is known before work is done
+    # Looked at first: what can't be merged is known before anything is written.
+    parts = [] if target is None else _mergeable(whole.results, target)
     manifest = folder / MANIFEST
     if manifest.fs.exists(manifest.path):
         manifest.fs.rm_file(manifest.path)  # it would go on naming a merged file that is about to change
@@ -67,7 +68,7 @@ def collect_whole(*, batches: Any, results: Any, destination: Any, merge_into: A
     return {**whole.totals, "merged": merged, "manifest": str(manifest)}
 
 
-def _mergeable(results: Sequence[Reference], target: ObjectStoragePath) -> list[Mapping[str, Any]]:
+def _mergeable(results: Sequence[Told], target: ObjectStoragePath) -> list[Mapping[str, Any]]:
     """
     Return the one file of each batch.
 
@@ -94,12 +95,11 @@ def _mergeable(results: Sequence[Reference], target: ObjectStoragePath) -> list[
     return files
 
 
-def _merged(files: Sequence[Mapping[str, Any]], target: ObjectStoragePath) -> dict[str, Any]:
+def _merged(files: Sequence[Mapping[str, Any]], target: ObjectStoragePath) -> Reference:
     """Publish the merged file, and return a reference to it."""
     with publishing(target.fs, target.path) as publication:
-        merged = Merged(publication)
         # A file without a byte in it has no header either.
-        merge([partial(_opened, file) for file in files if file["bytes"]], merged)
+        merged = merge([partial(_opened, file) for file in files if file["bytes"]], publication)
         publication.commit()
     log.info("Merged %d files into %s.", len(files), target)
     return merged.reference(str(target))

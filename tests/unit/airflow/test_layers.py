@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_sixtyfour
+from airflow_provider_sixtyfour.get_provider_info import get_provider_info
 
 PACKAGE = Path(airflow_provider_sixtyfour.__file__).parent
 NAME = PACKAGE.name
@@ -72,19 +73,18 @@ def test_the_face_of_airflow_builds_no_url_and_reads_no_answer():
             assert not used & {"requests", "httpx", "urllib3", "aiohttp", "jwt"}, path
 
 
+INFO = get_provider_info()
 LIGHT = [
-    f"{NAME}.operators.sixtyfour",
-    f"{NAME}.operators.batches",
-    f"{NAME}.operators.enrich",
-    f"{NAME}.sensors.sixtyfour",
-    f"{NAME}.transfers.sixtyfour_to_object_storage",
-    f"{NAME}.transfers.object_storage_to_sixtyfour",
+    *(module for kind in ("operators", "sensors") for each in INFO[kind] for module in each["python-modules"]),
+    *(each["python-module"] for each in INFO["transfers"]),
+    *(f"{NAME}.task_groups.{path.stem}" for path in (PACKAGE / "task_groups").glob("[!_]*.py")),
 ]
 HEAVY = ["requests", "httpx", "tenacity", "jwt", "jsonschema", "cryptography", "fsspec", "upath", "fastapi", "uvicorn"]
 # What Airflow itself loads for any operator; the class objects are touched as a Dag file does.
 ANYWAY = """
 from airflow.providers.common.compat.sdk import (
-    BaseOperator, BaseSensorOperator, BaseHook, BaseOperatorLink, XCom, AirflowSkipException, PokeReturnValue, conf
+    BaseOperator, BaseSensorOperator, BaseHook, BaseOperatorLink, XCom, AirflowSkipException, PokeReturnValue, conf,
+    TaskGroup,
 )
 """
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.batches.merging import Merged, merge
+from airflow_provider_sixtyfour.batches.merging import merge
 from airflow_provider_sixtyfour.batches.rejects import NoRejects
 from airflow_provider_sixtyfour.batches.sources import open_source
 
@@ -37,8 +37,7 @@ def opened(number, content, extension):
 def merged(*contents, extension="csv"):
     """Return the merged file, after a look whether what is told of it is true."""
     target = Target()
-    made = Merged(target)
-    merge([partial(opened, number, content, extension) for number, content in enumerate(contents)], made)
+    made = merge([partial(opened, number, content, extension) for number, content in enumerate(contents)], target)
     content = target.getvalue()
     reference = made.reference("file:///x")
     assert (reference["path"], reference["bytes"]) == ("file:///x", len(content))
