@@ -245,10 +245,7 @@ class Board:
     def _suspect(self, question: WhichAre, asked_at: float, now: float) -> None:
         """Ask for runs that a whole list doesn't have: they ended, or the list lags. Ever more rarely, for that."""
         for run in self._lists.untold(self.runs.values(), question):
-            if run.since >= asked_at or run.verdict is not None:
-                continue
-            run.going_at = -NEVER  # whatever an earlier list has said
-            if now >= run.trusted_until and not run.is_suspect:
+            if run.since < asked_at and now >= run.trusted_until and not run.is_suspect and run.verdict is None:
                 run.is_suspect, run.due = True, now
                 run.suspicions += 1
 
