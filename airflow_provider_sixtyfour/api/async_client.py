@@ -1,5 +1,5 @@
 """
-The client of the triggerer: on httpx, never blocking the event loop.
+The client of the triggerer: never blocking the event loop.
 
 The same calls, answers and policy as `client`; only the socket differs.
 """
@@ -7,29 +7,23 @@ The same calls, answers and policy as `client`; only the socket differs.
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode
 
 import httpx
 import tenacity
 
+from airflow_provider_sixtyfour.api import transport
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.protocol import Answer, read
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
-from airflow_provider_sixtyfour.api.transport import network_error, trusting
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
     from airflow_provider_sixtyfour.api.settings import Settings
 
 T = TypeVar("T")
-
-MOST_CONNECTIONS = 8
-IDLE_SECONDS = 75.0  # for which a connection is kept: longer than the usual poll intervals
 
 
 class AsyncSixtyfourClient:
@@ -103,46 +97,14 @@ class AsyncSixtyfourClient:
             return credential.headers() or {}
 
     async def _transmit(self, call: Call[Any], headers: dict[str, str]) -> Answer:
-        settings = self._settings
         http = await self._open()
         try:
-            response = await http.request(
-                call.method,
-                settings.base_url + call.path + ("?" + urlencode(call.query) if call.query else ""),
-                content=call.body,
-                data=dict(call.form) if call.form is not None else None,
-                headers={**call.headers(), **headers},
-            )
+            return transport.answer(await http.send(transport.request(http, self._settings, call, headers)))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise network_error(
-                error,
-                purpose=call.purpose,
-                host=settings.base_url,
-                timeout=settings.timeout,
-                never_sent=isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout),
-            ) from None
-        lower = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, lower, response.content)
+            raise transport.failure(error, self._settings, call) from None
 
     async def _open(self) -> httpx.AsyncClient:
         async with self._opening:
             if self._http is None:
-                # Reading the CA certificates takes tens of milliseconds: off the loop.
-                self._http = await asyncio.to_thread(self._connectionless)
+                self._http = await asyncio.to_thread(transport.opened, httpx.AsyncClient, self._settings)
             return self._http
-
-    def _connectionless(self) -> httpx.AsyncClient:
-        settings = self._settings
-        verify: bool | ssl.SSLContext = settings.verify is not False
-        bundle = settings.verify if isinstance(settings.verify, str) else ""
-        if settings.verify is True:
-            # What requests goes by, so that a triggerer trusts whom a worker trusts.
-            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or ""
-        if bundle:
-            verify = trusting(bundle)
-        limits = httpx.Limits(
-            max_connections=MOST_CONNECTIONS,
-            max_keepalive_connections=MOST_CONNECTIONS,
-            keepalive_expiry=IDLE_SECONDS,
-        )
-        return httpx.AsyncClient(verify=verify, timeout=settings.timeout, limits=limits, follow_redirects=False)

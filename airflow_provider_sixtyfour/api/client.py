@@ -1,54 +1,30 @@
 """
-The client of the worker: blocking, on requests.
+The client of the worker: blocking.
 
-Every request has a timeout, follows no redirect, and carries the credential to the API's origin only.
+On httpx, as that of the triggerer: Airflow 3 has loaded it before it forks a task's process, and another library would
+be loaded anew in each. Every request carries the credential to the API's origin only.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import urlencode
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import requests
-import requests.auth
+import httpx
 import tenacity
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api import transport
+from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.protocol import Answer, read
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
-from airflow_provider_sixtyfour.api.transport import network_error, trusting
 
 if TYPE_CHECKING:
-    import httpx
-
-    from airflow_provider_sixtyfour.api.calls import Call, Upload
+    from airflow_provider_sixtyfour.api.calls import Call
     from airflow_provider_sixtyfour.api.settings import Settings
 
 T = TypeVar("T")
-
-
-class NoNetrc(requests.auth.AuthBase):
-    """Stands where requests would else look into ``~/.netrc`` for a second credential."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Leave the request as it is."""
-        return request
-
-
-class PlainSession(requests.Session):
-    """A session that keeps to what it is told: no second credential, no look at where a redirect leads."""
-
-    def __init__(self, verify: bool | str) -> None:
-        super().__init__()
-        self.auth = NoNetrc()
-        self.verify = verify
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Give none: requests would prepare the next request even if it is not to follow, and stumble over some."""
-        return None
 
 
 class SixtyfourClient:
@@ -62,8 +38,8 @@ class SixtyfourClient:
         self._settings = settings
         self._sleep = sleep
         self._renewal = threading.Lock()
-        self._session = PlainSession(settings.verify)
-        self._bundle_is_good = False
+        self._opening = threading.Lock()
+        self._http: httpx.Client | None = None
 
     @property
     def base_url(self) -> str:
@@ -84,7 +60,9 @@ class SixtyfourClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        if self._http is not None:
+            self._http.close()
+            self._http = None
 
     def _try(self, call: Call[T]) -> T:
         credential = self._settings.credential
@@ -110,62 +88,14 @@ class SixtyfourClient:
             return credential.headers() or {}
 
     def _transmit(self, call: Call[Any], headers: dict[str, str]) -> Answer:
-        settings = self._settings
-        if isinstance(settings.verify, str) and not self._bundle_is_good:
-            trusting(settings.verify)  # requests would take a bad one for bad weather
-            self._bundle_is_good = True
-        headers = {**call.headers(), **headers}
-        data: Any = call.body
-        if call.form is not None:
-            data = dict(call.form)
-        if call.upload is not None:
-            data = _Multipart(call.upload)
-            headers["Content-Type"] = data.content_type
+        http = self._open()
         try:
-            response = self._session.request(
-                call.method,
-                settings.base_url + call.path + ("?" + urlencode(call.query) if call.query else ""),
-                data=data,
-                headers=headers,
-                timeout=settings.timeout,
-                # Named here, not only by the session: else REQUESTS_CA_BUNDLE would go before the connection's word.
-                verify=settings.verify,
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            raise network_error(
-                error,
-                purpose=call.purpose,
-                host=settings.base_url,
-                timeout=settings.timeout,
-                never_sent=isinstance(error, requests.ConnectTimeout) or _never_connected(error),
-            ) from None
-        except OSError as error:  # a CA bundle of the environment that isn't there
-            raise SixtyfourInputError(f"Can't send a request while {call.purpose}: {error}") from None
-        lower = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, lower, response.content)
+            return transport.answer(http.send(transport.request(http, self._settings, call, headers)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise transport.failure(error, self._settings, call) from None
 
-
-def _never_connected(error: requests.RequestException) -> bool:
-    from urllib3.exceptions import NewConnectionError
-
-    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
-
-
-class _Multipart(Iterable[bytes]):
-    """One file as ``multipart/form-data``, encoded by httpx and streamed from its beginning at each iteration."""
-
-    def __init__(self, upload: Upload) -> None:
-        import httpx
-
-        upload.stream.seek(0)
-        request = httpx.Request("POST", "http://multipart", files={"file": (upload.filename, upload.stream)})
-        self.content_type = request.headers["Content-Type"]
-        self._length = int(request.headers["Content-Length"])
-        self._stream = cast("httpx.SyncByteStream", request.stream)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
+    def _open(self) -> httpx.Client:
+        with self._opening:
+            if self._http is None:
+                self._http = transport.opened(httpx.Client, self._settings)
+            return self._http

@@ -13,23 +13,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
-import requests
+from urllib3.exceptions import HTTPError
 
-from airflow_provider_sixtyfour.api.client import PlainSession
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.hosts import Hosts, origin, parsed
 from airflow_provider_sixtyfour.api.protocol import retry_after
 from airflow_provider_sixtyfour.api.retry import pause
 from airflow_provider_sixtyfour.api.transport import network_error
 
 if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
     from airflow_provider_sixtyfour.api.settings import Settings
 
 # Bytes. As much as this of what has arrived is lost when a connection breaks: urllib3 gives whole chunks only.
 CHUNK = 256 * 1024
 FRUITLESS_TRIES = 6  # in a row that bring not one byte
-_PORTS = {"http": 80, "https": 443}
 _EXPIRED = {401, 403, 404, 410}  # what storage hosts answer to a link that is no longer good
 
 
@@ -53,7 +53,7 @@ class Target(Protocol):
 
 class Download:
     """
-    Downloads files, one at a time, over one session.
+    Downloads files, one at a time.
 
     :param on_secret: is told the secret part of each link before it is used.
     """
@@ -68,11 +68,11 @@ class Download:
         self._settings = settings
         self._on_secret = on_secret
         self._sleep = sleep
-        self._session = PlainSession(settings.verify)
+        self._hosts = Hosts(settings)
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._hosts.close()
 
     def fetch(self, name: str, new_link: Callable[[], Link], target: Target, *, size: int | None) -> int:
         """
@@ -116,44 +116,38 @@ class Download:
         """Fetch what is missing; return whether the file is whole, False if the link is not good."""
         purpose = f"fetching result file {name!r}"
         try:
-            request = self._session.prepare_request(requests.Request("GET", link.url))
-            origin = _origin(request.url or "")
-            host = origin[1]
-        except (requests.RequestException, ValueError):
+            url = parsed(link.url)
+        except ValueError:
             raise SixtyfourUnavailableError(f"The API gives no http(s) link while {purpose}.") from None
-        for secret in {text for url in (link.url, request.url or "") for text in (url, url.partition("?")[2])} - {""}:
+        for secret in {text for each in (link.url, url.url) for text in (each, each.partition("?")[2])} - {""}:
             self._on_secret(secret)
-        request.headers.update({"Accept-Encoding": "identity", **state.resuming()})
+        headers = {"Accept-Encoding": "identity", **state.resuming()}
         # The origin of what is sent, not of what the API wrote: of a URL with a backslash in it, parsers see two.
-        if origin == _origin(self._settings.base_url):
-            request.headers.update(self._settings.credential.headers() or {})
+        if origin(url) == origin(parsed(self._settings.base_url)):
+            headers.update(self._settings.credential.headers() or {})
+        host = str(url.host)
         try:
-            with self._send(request) as response:
-                if response.status_code in _EXPIRED:
+            with self._hosts.get(url, headers) as response:
+                if response.status in _EXPIRED:
                     return False
-                if response.status_code == 416 and state.total == state.position:
+                if response.status == 416 and state.total == state.position:
                     return True
-                if response.status_code not in (200, 206):
+                if response.status not in (200, 206):
                     raise SixtyfourUnavailableError(
-                        f"{host} answered {response.status_code} while {purpose}.",
-                        status=response.status_code,
+                        f"{host} answered {response.status} while {purpose}.",
+                        status=response.status,
                         retry_after=retry_after({key.lower(): value for key, value in response.headers.items()}),
                     )
-                response.raw.enforce_content_length = True  # urllib3's default from 2.0 on; else a gzip may end early
                 state.begin(response)
-                for chunk in response.iter_content(CHUNK):
+                for chunk in response.stream(CHUNK):
                     state.write(chunk)
-        except requests.RequestException as error:
+        except HTTPError as error:
             raise network_error(
                 error, purpose=purpose, host=host, timeout=self._settings.timeout, never_sent=False
             ) from None
         if state.total is not None and state.position != state.total:
             raise SixtyfourUnavailableError(f"{host} stopped early while {purpose}.")
         return True
-
-    def _send(self, request: requests.PreparedRequest) -> requests.Response:
-        settings = self._session.merge_environment_settings(request.url, {}, True, self._settings.verify, None)
-        return self._session.send(request, timeout=self._settings.timeout, allow_redirects=False, **settings)
 
 
 class _State:
@@ -171,11 +165,11 @@ class _State:
             return {}
         return {"Range": f"bytes={self.position}-", "If-Range": self._validator}
 
-    def begin(self, response: requests.Response) -> None:
+    def begin(self, response: BaseHTTPResponse) -> None:
         """Take in the head of an answer: go on, or start over where the host sends the whole."""
         encoded = response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity")
         goes_on = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if response.status_code == 206:
+        if response.status == 206:
             total = int(goes_on[2]) if goes_on and goes_on[2] != "*" else self.total
             is_next = goes_on is not None and int(goes_on[1]) == self.position and not encoded
             if is_next and self.total in (None, total):
@@ -197,16 +191,3 @@ class _State:
         """Pass a piece on."""
         self._target.write(chunk)
         self.position += len(chunk)
-
-
-def _origin(url: str) -> tuple[str, str, int]:
-    """
-    Return scheme, host and port.
-
-    :raises ValueError: if the URL is none of http or https.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError("no http(s) URL")
-    parts.hostname.encode("idna")  # an empty or endless label fails here, not in the middle of a request
-    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]

@@ -1,7 +1,7 @@
 """
-What the two transports share: turning a library's exception into this provider's error.
+What the transports share: how a request is put, whose certificates are trusted, and what a failure means.
 
-No URL is ever repeated in a message: a query may hold a signature.
+Every request has a timeout and follows no redirect. No URL is ever repeated in a message: a query may hold a signature.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
@@ -17,6 +19,77 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
 )
+from airflow_provider_sixtyfour.api.protocol import Answer
+
+if TYPE_CHECKING:
+    import httpx
+
+    from airflow_provider_sixtyfour.api.calls import Call
+    from airflow_provider_sixtyfour.api.settings import Settings
+
+Client = TypeVar("Client", "httpx.Client", "httpx.AsyncClient")
+
+MOST_CONNECTIONS = 8
+IDLE_SECONDS = 75.0  # for which a connection is kept: longer than the usual poll intervals
+
+
+def opened(kind: type[Client], settings: Settings) -> Client:
+    """
+    Return a client of httpx, of either kind. Takes tens of milliseconds, to read the CA certificates.
+
+    :raises SixtyfourInputError: if the CA bundle, or a proxy that the environment names, can't be used.
+    """
+    import httpx
+
+    limits = httpx.Limits(
+        max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS, keepalive_expiry=IDLE_SECONDS
+    )
+    verify = tls(settings.verify, settings.base_url)
+    try:
+        return kind(verify=verify, timeout=settings.timeout, limits=limits, follow_redirects=False)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise unusable_proxy(error) from None
+
+
+def request(
+    http: httpx.Client | httpx.AsyncClient, settings: Settings, call: Call[Any], headers: dict[str, str]
+) -> httpx.Request:
+    """
+    Return the request for a call.
+
+    :param headers: those that authenticate it.
+    """
+    files = None
+    if call.upload is not None:
+        call.upload.stream.seek(0)
+        files = {"file": (call.upload.filename, call.upload.stream)}
+    return http.build_request(
+        call.method,
+        settings.base_url + call.path + ("?" + urlencode(call.query) if call.query else ""),
+        content=call.body,
+        data=dict(call.form) if call.form is not None else None,
+        files=files,
+        headers={**call.headers(), **headers},
+    )
+
+
+def answer(response: httpx.Response) -> Answer:
+    """Return what the protocol reads of a response."""
+    lower = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, lower, response.content)
+
+
+def failure(error: Exception, settings: Settings, call: Call[Any]) -> SixtyfourError:
+    """Say what kept a call from an answer; ``error`` is httpx's."""
+    import httpx
+
+    return network_error(
+        error,
+        purpose=call.purpose,
+        host=settings.base_url,
+        timeout=settings.timeout,
+        never_sent=isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout),
+    )
 
 
 def network_error(error: Exception, *, purpose: str, host: str, timeout: float, never_sent: bool) -> SixtyfourError:
@@ -67,12 +140,34 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         waiting += getattr(cause, "exceptions", ())  # one for each address of the host
 
 
-def trusting(bundle: str) -> ssl.SSLContext:
+def tls(verify: bool | str, url: str) -> ssl.SSLContext:
     """
-    Return a context that trusts the certificates of a bundle, a file or a folder.
+    Return what TLS connections are made with.
 
-    :raises SixtyfourInputError: if it can't be read.
+    :param verify: as in `Settings`. If True, what requests and curl go by holds as well, if it is set: the bundle of
+        ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE``.
+    :param url: where to; without TLS, no certificate is read.
+    :raises SixtyfourInputError: if the CA bundle can't be read.
     """
+    import httpx
+
+    bundle = verify if isinstance(verify, str) else ""
+    if verify is True:
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or ""
+    if bundle:
+        return _trusting(bundle)
+    if url.startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody
+    return httpx.create_ssl_context(verify=bool(verify))
+
+
+def unusable_proxy(error: Exception) -> SixtyfourInputError:
+    """Say that a proxy can't be used; not which, since its URL may hold a password."""
+    reason = str(error) if isinstance(error, ImportError) else "its URL can't be read"
+    return SixtyfourInputError(f"A proxy that the environment names (HTTPS_PROXY, ALL_PROXY) can't be used: {reason}.")
+
+
+def _trusting(bundle: str) -> ssl.SSLContext:
     is_folder = os.path.isdir(bundle)
     try:
         return ssl.create_default_context(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)

@@ -5,6 +5,7 @@ import re
 import threading
 from datetime import timedelta
 
+import httpx
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskDeferred, XComArg
 from airflow.providers.common.compat.sdk import BaseOperator as AnyOperator
@@ -210,9 +211,7 @@ def test_a_run_over_an_uploaded_file(emulator):
 
 
 def uploaded(emulator):
-    import requests
-
-    answer = requests.post(
+    answer = httpx.post(
         f"{emulator.url}/storage/csv/upload",
         headers={"x-api-key": emulator.api_key},
         files={"file": ("leads.csv", b"name\nLead One\n")},

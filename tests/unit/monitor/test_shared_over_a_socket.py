@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sixtyfour.api.async_client import MOST_CONNECTIONS, AsyncSixtyfourClient
+from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import ApiKey
 from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.api.transport import MOST_CONNECTIONS
 from airflow_provider_sixtyfour.api.verdicts import Verdict
 from airflow_provider_sixtyfour.monitor.shared import shared_monitor
 from airflow_provider_sixtyfour.monitor.watch import RunWatch

@@ -1,0 +1,99 @@
+"""
+Connections to the hosts that result files are on.
+
+A request goes where its URL says and nowhere else, by way of the environment's proxy if there is one: no redirect is
+followed, nothing is kept of an answer, and no credential is added. On urllib3, which takes less than half of httpx's
+time for a byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3.util import Url, parse_url
+
+from airflow_provider_sixtyfour.api.transport import tls, unusable_proxy
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.settings import Settings
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def parsed(url: str) -> Url:
+    """
+    Return a URL as it is requested.
+
+    :raises ValueError: if it is none of http or https.
+    """
+    parts = parse_url(url)
+    if parts.scheme not in _PORTS or not parts.host:
+        raise ValueError("no http(s) URL")
+    parts.host.encode("idna")  # an empty or endless label fails here, not in the middle of a request
+    return parts
+
+
+def origin(url: Url) -> tuple[str, str, int]:
+    """Return scheme, host and port."""
+    scheme = url.scheme or ""
+    return scheme, url.host or "", url.port or _PORTS[scheme]
+
+
+class Hosts:
+    """Keeps the connections, for one thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pools: dict[tuple[str, str | None], urllib3.PoolManager] = {}  # by scheme and proxy
+
+    def get(self, url: Url, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """
+        Ask for a file; the body is still to be read.
+
+        :raises urllib3.exceptions.HTTPError: if no answer comes.
+        :raises SixtyfourInputError: if the CA bundle, or the proxy, can't be used.
+        """
+        scheme, host, port = origin(url)
+        proxy = _proxy(scheme, f"{host}:{port}")
+        if (pool := self._pools.get((scheme, proxy))) is None:
+            pool = self._pools[scheme, proxy] = self._pool(url, proxy)
+        return pool.request(
+            *("GET", url._replace(auth=None, fragment=None).url),
+            headers=headers,
+            timeout=self._settings.timeout,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        for pool in self._pools.values():
+            pool.clear()
+
+    def _pool(self, url: Url, proxy: str | None) -> urllib3.PoolManager:
+        context = tls(self._settings.verify, url.url)
+        if proxy is None:
+            return urllib3.PoolManager(ssl_context=context)
+        try:
+            if proxy.startswith("socks"):
+                from urllib3.contrib.socks import SOCKSProxyManager
+
+                return SOCKSProxyManager(proxy, ssl_context=context)
+            login = parse_url(proxy).auth
+            headers = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
+            return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=context)
+        except (ImportError, ValueError) as error:
+            raise unusable_proxy(error) from None
+
+
+def _proxy(scheme: str, authority: str) -> str | None:
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(authority):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
