@@ -16,6 +16,8 @@ from airflow_provider_sixtyfour.api.errors import (
 )
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
     from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.api.settings import Settings
@@ -52,8 +54,7 @@ class SixtyfourHook(BaseHook):
 
         from airflow_provider_sixtyfour.hooks.connection import read_settings
 
-        connection = self.get_connection(self.sixtyfour_conn_id)
-        return read_settings(connection, connection.extra_dejson, mask_secret)
+        return read_settings(self._connection, self._connection.extra_dejson, mask_secret)
 
     @cached_property
     def client(self) -> SixtyfourClient:
@@ -72,8 +73,12 @@ class SixtyfourHook(BaseHook):
         from airflow_provider_sixtyfour.api.client import SixtyfourClient
         from airflow_provider_sixtyfour.hooks.connection import read_settings
 
-        connection = self.get_connection(self.sixtyfour_conn_id)
-        return SixtyfourClient(read_settings(connection, connection.extra_dejson, lambda _: None))
+        return SixtyfourClient(read_settings(self._connection, self._connection.extra_dejson, lambda _: None))
+
+    @cached_property
+    def _connection(self) -> Connection:
+        """Read once, for all clients of a task: each time, a worker would ask Airflow's API server."""
+        return self.get_connection(self.sixtyfour_conn_id)
 
     def get_conn(self) -> SixtyfourClient:
         """Return `client`, under the name that Airflow's hooks give it."""

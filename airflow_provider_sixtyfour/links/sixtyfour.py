@@ -38,7 +38,9 @@ class SixtyfourRunLink(BaseOperatorLink):
         return "sixtyfour_run_link"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the address that the task pushed, or nothing before it has."""
+        """Return the address that the task pushed, or nothing before it has; Airflow asks the task itself, too."""
+        if known := getattr(operator, "run_link", None):
+            return str(known)
         from airflow.providers.common.compat.sdk import XCom
 
         link: Any = XCom.get_value(key=self.xcom_key, ti_key=ti_key)

@@ -14,7 +14,7 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import read_json_file
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
@@ -97,6 +97,7 @@ class SixtyfourEnrichOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "rows": "json", "specs_override": "json"}
     operator_extra_links = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
+    run_link: str | None = None
     _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
 
     def __init__(
@@ -194,19 +195,28 @@ class SixtyfourEnrichOperator(BaseOperator):
                         raise
 
                 job_id = running.started(self, context, self._control, start)
-                ended = running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+                ended = running.waited_for(
+                    self,
+                    self._control,
+                    job_id,
+                    poll_interval=poll_interval,
+                    ends_at=ends_at,
+                    carried={"digest": digest},
+                )
                 return self._landed(context, folder, ended, digest)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Conclude what the trigger found, and land the files."""
-        from airflow_provider_sixtyfour.operators.submission import recorded_digest
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, digest: str | None = None
+    ) -> dict[str, Any]:
+        """
+        Conclude what the trigger found, and land the files.
 
+        :param digest: of the input that the run was started for, which by now may have changed.
+        """
         with failing_for_good(), self._control.running():
             ended = self._control.conclude(event)
-            folder = self._folder(context)
-            # Not that of the input as it is now: the run has read it as it was.
-            digest = recorded_digest(self._records(context, folder), ended.job_id)
-            return self._landed(context, folder, ended, digest)
+            self.run_link = run_url(self._hook.settings.base_url, self.workflow_id, ended.job_id)
+            return self._landed(context, self._folder(context), ended, digest)
 
     def on_kill(self) -> None:
         """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""
@@ -284,8 +294,6 @@ class SixtyfourEnrichOperator(BaseOperator):
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.transfers.landing import land
 
-        if digest is None:
-            self.log.warning("What run %s was started for is not on record: its manifest won't say it.", ended.job_id)
         ended = running.measured(self._hook.client, replace(ended, workflow_id=self.workflow_id), self.log)
         manifest = land(self._hook, ended.job_id, folder, self._landing(digest), log=self.log, ended=ended)
         return self._told(context, folder, manifest)

@@ -34,6 +34,7 @@ class RunsWorkflow(Protocol):
     deferrable: bool
     cancel_on_kill: bool
     sixtyfour_conn_id: str
+    run_link: str | None
 
     @property
     def log(self) -> Any: ...  # noqa: D102
@@ -67,18 +68,28 @@ def started(operator: RunsWorkflow, context: Context, control: RunControl, start
     """
     job_id = start()
     control.started(job_id)
-    link = run_url(control.client.base_url, operator.workflow_id, job_id)
+    operator.run_link = run_url(control.client.base_url, operator.workflow_id, job_id)
     context["ti"].xcom_push(key="job_id", value=job_id)
-    context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=link)
-    operator.log.info("Run %s is at %s", job_id, link)
+    context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=operator.run_link)
+    operator.log.info("Run %s is at %s", job_id, operator.run_link)
     control.stop_if_killed()
     return job_id
 
 
 def waited_for(
-    operator: RunsWorkflow, control: RunControl, job_id: str, *, poll_interval: float, ends_at: float | None
+    operator: RunsWorkflow,
+    control: RunControl,
+    job_id: str,
+    *,
+    poll_interval: float,
+    ends_at: float | None,
+    carried: dict[str, Any] | None = None,
 ) -> Verdict:
-    """Return how the run has completed, once it has; or defer, to ``execute_complete``."""
+    """
+    Return how the run has completed, once it has; or defer, to ``execute_complete``.
+
+    :param carried: what that is to be called with, besides the event.
+    """
     if operator.deferrable:
         from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
 
@@ -89,7 +100,7 @@ def waited_for(
             deadline=ends_at,
             cancel_on_kill=operator.cancel_on_kill,
         )
-        operator.defer(trigger=trigger, method_name=operator.execute_complete.__name__)
+        operator.defer(trigger=trigger, method_name=operator.execute_complete.__name__, kwargs=carried)
     return control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
 
 

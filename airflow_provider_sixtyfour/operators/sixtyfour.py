@@ -72,6 +72,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"webhook_payload": "json", "specs_override": "json"}
     operator_extra_links = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
+    run_link: str | None = None
 
     def __init__(
         self,

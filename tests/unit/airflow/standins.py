@@ -168,7 +168,7 @@ class Task:
         """Go on after a trigger's event, in what would be another process."""
         assert deferral.timeout is None, "a deferral that times out calls nothing, and the run would leak"
         self.deferrals += 1
-        kwargs = {**(deferral.kwargs or {}), "event": event}
+        kwargs = {**through_serde(deferral.kwargs or {}), "event": event}
         return self.operator().resume_execution(deferral.method_name, kwargs, self.context)
 
     def retry(self) -> Any:

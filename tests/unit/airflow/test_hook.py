@@ -332,3 +332,14 @@ def test_a_certificate_bundle_that_is_not_there(connect):
     ).test_connection()
 
     assert (passed, "/nowhere/ca.pem" in told) == (False, True)
+
+
+def test_the_connection_is_read_once_for_both_clients(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SIXTYFOUR_DEFAULT", json.dumps({"conn_type": "sixtyfour", "password": "k"}))
+    read = []
+    real = SixtyfourHook.get_connection
+    monkeypatch.setattr(SixtyfourHook, "get_connection", lambda *given: read.append(given) or real(given[-1]))
+    hook = SixtyfourHook()
+
+    assert hook.client is not hook.spare_client()
+    assert len(read) == 1

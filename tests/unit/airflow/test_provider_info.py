@@ -5,6 +5,7 @@ import inspect
 import json
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import airflow
 import jsonschema
@@ -217,6 +218,13 @@ def test_the_link_is_what_the_task_has_pushed(monkeypatch, pushed, shown):
     monkeypatch.setattr(XCom, "get_value", get_value)
     [link] = SixtyfourRunWorkflowOperator.operator_extra_links
 
-    assert link.get_link(None, ti_key="the key") == shown
+    assert link.get_link(SimpleNamespace(run_link=None), ti_key="the key") == shown
     assert asked == [{"key": link.xcom_key, "ti_key": "the key"}]
     assert link.xcom_key == "sixtyfour_run_link"
+
+
+def test_a_task_that_knows_its_link_is_not_asked_for_its_xcom(monkeypatch):
+    monkeypatch.setattr(XCom, "get_value", lambda **_: pytest.fail("one more question to Airflow's API server"))
+    [link] = SixtyfourRunWorkflowOperator.operator_extra_links
+
+    assert link.get_link(SimpleNamespace(run_link="http://127.0.0.1/x"), ti_key="the key") == "http://127.0.0.1/x"
