@@ -2,14 +2,16 @@
 What the API answers, as frozen values.
 
 Forgiving about what is unknown or missing, exact about the few fields that decisions rest on: a run without a
-``job_id`` or a ``status`` is no run, and `MalformedAnswer` says so.
+``job_id`` or a ``status`` is no run, and `MalformedAnswer` says so. Named tuples where nothing has to be kept out of
+``repr``: every task's process makes these classes anew, and a dataclass takes a millisecond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 _MOST = 2**63 - 1  # what else than nonsense would be more
 
@@ -60,8 +62,7 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-@dataclass(frozen=True)
-class Workflow:
+class Workflow(NamedTuple):
     """A stored workflow; ``definition`` (``blocks`` and ``edges``) is ``None`` in lists."""
 
     id: str
@@ -88,8 +89,7 @@ class Workflow:
         return tuple(map(cls.read, _list(value, "the list of workflows")))
 
 
-@dataclass(frozen=True)
-class BlockType:
+class BlockType(NamedTuple):
     """A kind of block that a workflow may use, with the JSON Schema of its ``specs``."""
 
     block_name: str
@@ -104,8 +104,7 @@ class BlockType:
         )
 
 
-@dataclass(frozen=True)
-class StartedRun:
+class StartedRun(NamedTuple):
     """
     The answer to a submission.
 
@@ -122,8 +121,7 @@ class StartedRun:
         return cls(_required(data, "job_id", "a started run"), data.get("already_started") is True)
 
 
-@dataclass(frozen=True)
-class BlockProgress:
+class BlockProgress(NamedTuple):
     """How far one block of a run is; ``processed`` and ``total`` count rows."""
 
     block_name: str
@@ -147,8 +145,7 @@ class BlockProgress:
         )
 
 
-@dataclass(frozen=True)
-class LiveStatus:
+class LiveStatus(NamedTuple):
     """A run as its ``live_status`` tells it; ``percent`` is 0 to 100."""
 
     workflow_id: str | None
@@ -171,8 +168,7 @@ class LiveStatus:
         )
 
 
-@dataclass(frozen=True)
-class ListedRun:
+class ListedRun(NamedTuple):
     """A row of the list of runs; ``metrics`` are the API's own (rows in and out, costs)."""
 
     job_id: str
@@ -180,7 +176,7 @@ class ListedRun:
     status: str
     status_reason: str | None
     error_message: str | None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
     def read_all(cls, value: Any) -> tuple[ListedRun, ...]:

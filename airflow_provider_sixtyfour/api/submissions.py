@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
 
@@ -27,8 +26,7 @@ class Action(Enum):
     ADOPT = "go on with the recorded run"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """
     What an earlier try of the same task left behind.
 
@@ -47,7 +45,7 @@ class Record:
 
     def started(self, job_id: str) -> Record:
         """Return the record with the run's id."""
-        return replace(self, job_id=job_id)
+        return self._replace(job_id=job_id)
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON types."""

@@ -8,8 +8,8 @@ triggerer, so that the same run ends the same way everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError
 from airflow_provider_sixtyfour.api.metrics import numbers
@@ -39,8 +39,7 @@ def is_known(status: str) -> bool:
     return canonical(status) in GOING | FAILED | {COMPLETED}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """
     How a run ended: plain texts and numbers only, so that it can travel in a trigger's event.
 
@@ -55,11 +54,11 @@ class Verdict:
     workflow_id: str | None = None
     block: str | None = None
     message: str | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = MappingProxyType({})
 
     def as_event(self) -> dict[str, Any]:
         """Return the verdict as JSON types."""
-        return asdict(self)
+        return {**self._asdict(), "metrics": dict(self.metrics)}
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Verdict:
@@ -124,12 +123,12 @@ def with_reason(ended: Verdict, row: ListedRun | None) -> Verdict:
     if row is None or ended.message:
         return ended
     reason = " - ".join(text for text in (row.status_reason, row.error_message) if text)
-    return replace(ended, workflow_id=ended.workflow_id or row.workflow_id, message=_bounded(reason))
+    return ended._replace(workflow_id=ended.workflow_id or row.workflow_id, message=_bounded(reason))
 
 
 def with_metrics(ended: Verdict, row: ListedRun) -> Verdict:
     """Return the verdict with what the list of runs tells of the run's use."""
-    return replace(ended, metrics=numbers(row.metrics))
+    return ended._replace(metrics=numbers(row.metrics))
 
 
 def culprit(live: LiveStatus) -> BlockProgress | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.verdicts import Verdict
     from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
     from airflow_provider_sixtyfour.operators.run_control import RunControl
-    from airflow_provider_sixtyfour.transfers.landing import Landing
+    from airflow_provider_sixtyfour.transfers.landing_options import Landing
     from airflow_provider_sixtyfour.transfers.lineage import Data
     from airflow_provider_sixtyfour.transfers.manifest import Manifest
 
@@ -245,14 +244,15 @@ class SixtyfourEnrichOperator(BaseOperator):
 
     def _records(self, context: Context, folder: ObjectStoragePath) -> Any:
         """Return where the task's submission is recorded: a handle can't be derived anew, as a key could be."""
+        if (store := context.get("task_state_store")) is not None:
+            return store
         from airflow_provider_sixtyfour.operators.submission import identity_of
         from airflow_provider_sixtyfour.transfers.intent_file import IntentFile
 
-        store = context.get("task_state_store")
-        return IntentFile(folder, identity_of(context)) if store is None else store
+        return IntentFile(folder, identity_of(context))
 
     def _landing(self, digest: str | None) -> Landing:
-        from airflow_provider_sixtyfour.transfers.landing import Landing
+        from airflow_provider_sixtyfour.transfers.landing_options import Landing
 
         return Landing(
             format=self.format,
@@ -294,7 +294,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.transfers.landing import land
 
-        ended = running.measured(self._hook.client, replace(ended, workflow_id=self.workflow_id), self.log)
+        ended = running.measured(self._hook.client, ended._replace(workflow_id=self.workflow_id), self.log)
         manifest = land(self._hook, ended.job_id, folder, self._landing(digest), log=self.log, ended=ended)
         return self._told(context, folder, manifest)
 

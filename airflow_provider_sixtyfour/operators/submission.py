@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls, payloads
@@ -189,7 +188,7 @@ def _usable(record: Record | None) -> Record | None:
     try:
         calls.identifier(record.job_id, "job_id")
     except SixtyfourInputError:
-        return replace(record, job_id=None)
+        return record._replace(job_id=None)
     return record
 
 

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.stores.in_parts import PartSenders
 
-__all__ = ["Landing", "land"]
-
 
 def land(
     hook: SixtyfourHook,

@@ -96,8 +96,9 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Land the files."""
-        from airflow_provider_sixtyfour.transfers.landing import Landing, land
+        from airflow_provider_sixtyfour.transfers.landing import land
         from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
+        from airflow_provider_sixtyfour.transfers.landing_options import Landing
         from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
 
         with failing_for_good():

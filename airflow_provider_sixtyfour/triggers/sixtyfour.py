@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_sixtyfour.api.cancelling import cancel_async
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourTimeoutError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
-from airflow_provider_sixtyfour.monitor.shared import shared_monitor
 from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
 from airflow_provider_sixtyfour.triggers.ownership import still_waits_for, warm_up
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+    from airflow_provider_sixtyfour.monitor.shared import Monitor
 
 # Seconds from its start in which a trigger fires no event. Airflow's LocalExecutor (3.3.2) loses a task that is
 # queued again while the supervisor of its first slice still lingers, up to 5 s ("state mismatch").
@@ -97,7 +97,7 @@ class SixtyfourRunTrigger(BaseTrigger):
             may_be_unknown=self.may_be_unknown,
         )
         try:
-            async with shared_monitor(self.sixtyfour_conn_id, self._open_client) as monitor:
+            async with self._monitor() as monitor:
                 return {"ended": (await monitor.wait(self.job_id, watch)).as_event()}
         except SixtyfourTimeoutError as error:
             return {"deadline": str(error)}
@@ -108,6 +108,12 @@ class SixtyfourRunTrigger(BaseTrigger):
         except Exception as error:  # a connection that is gone, a bug: the worker must hear of it, with the run's id
             self.log.exception("Waiting for run %s broke off", self.job_id)
             return {"broken": f"{type(error).__name__}: {error}"}
+
+    def _monitor(self) -> AbstractAsyncContextManager[Monitor]:
+        # Here, since a task that defers needs the trigger's class and not what makes it wait.
+        from airflow_provider_sixtyfour.monitor.shared import shared_monitor
+
+        return shared_monitor(self.sixtyfour_conn_id, self._open_client)
 
     async def _open_client(self) -> AsyncSixtyfourClient:
         return await SixtyfourHook(self.sixtyfour_conn_id).open_async_client()
@@ -128,11 +134,13 @@ class SixtyfourRunTrigger(BaseTrigger):
         await asyncio.shield(task)
 
     async def _cancel_unless_waited_for(self) -> None:
+        from airflow_provider_sixtyfour.api.cancelling import cancel_async
+
         if await still_waits_for(self.task_instance, self.job_id):
             self.log.info("Run %s goes on: its task still waits for it, in another triggerer.", self.job_id)
             return
         try:
-            async with shared_monitor(self.sixtyfour_conn_id, self._open_client) as monitor:
+            async with self._monitor() as monitor:
                 await cancel_async(monitor, self.job_id)
             self.log.info("Cancelled run %s.", self.job_id)
         except Exception as error:  # nobody is left to raise it to
