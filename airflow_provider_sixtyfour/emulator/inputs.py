@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from airflow_provider_sixtyfour.emulator import tables
+
 Row = Mapping[str, Any]
 SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson")
-
-csv.field_size_limit(2**31 - 1)
 
 
 class UnreadableFileError(Exception):
@@ -92,7 +92,7 @@ def _read(path: Path, suffix: str) -> Iterator[Row]:
 
 def _header(path: Path) -> list[str]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader(file, strict=True), None)
+        names = next(iter(tables.Reader(file)), [])
     if not names:
         raise UnreadableFileError("The file is empty: a CSV file starts with a line of column names")
     taken: dict[str, None] = {}
@@ -107,15 +107,16 @@ def _header(path: Path) -> list[str]:
 def _cells(path: Path) -> Iterator[list[str]]:
     """Give the cells of each row after the header, filled up where a row is short."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        width = len(next(reader))
-        for cells in reader:
-            if not cells:  # an empty line
-                continue
-            if len(cells) > width:
-                place = f"Line {reader.line_num}"
-                raise UnreadableFileError(f"{place} has {len(cells)} cells, the header has {width}")
-            if len(cells) < width:
+        reader = tables.Reader(file)
+        rows = iter(reader)
+        width = len(next(rows))
+        for cells in rows:
+            if len(cells) != width:
+                if not cells:  # an empty line
+                    continue
+                if len(cells) > width:
+                    place = f"Line {reader.line_num}"
+                    raise UnreadableFileError(f"{place} has {len(cells)} cells, the header has {width}")
                 cells.extend([""] * (width - len(cells)))
             yield cells
 

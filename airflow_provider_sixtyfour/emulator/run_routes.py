@@ -114,7 +114,6 @@ def _item(state: State, run: Run, number: int, file: ResultFile, origin: str) ->
     """Return a result file as the API shows it, with a fresh link."""
     now, life = time.time(), state.options.link_seconds
     path = state.storage.path(run.job_id, number, file)
-    inline = file.rows() if file.row_count <= state.options.inline_rows else None
     item = {
         "filename": file.filename,
         "storage_bucket": "workflow-results",
@@ -126,7 +125,7 @@ def _item(state: State, run: Run, number: int, file: ResultFile, origin: str) ->
         "content_type": CONTENT_TYPES[file.format],
         "download_url": origin + state.links.sign(path, now + life),
         "download_expires_in_seconds": int(life),
-        "results": inline,
+        "results": file.inline_rows(),
         **file.claims,
     }
     return {name: value for name, value in item.items() if name not in file.omit}

@@ -68,7 +68,7 @@ class State:
             uploads=uploads,
             plans=plans,
             ledger=Ledger(options, uploads, plans),
-            results=Results(folder / "results"),
+            results=Results(folder / "results", options.inline_rows),
             links=links,
             storage=Storage(options, links),
             tokens=Tokens(options.oauth_clients, options.token_seconds),

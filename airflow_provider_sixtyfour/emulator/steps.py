@@ -53,16 +53,16 @@ def _for_each(change: Callable[[Row], Row]) -> Step:
 
 
 def _enrich(settings: Mapping[str, Any]) -> Step:
-    wanted: Mapping[str, str] = settings["return_fields"]
+    makers = {column: enrichment.maker(column, hint) for column, hint in settings["return_fields"].items()}
 
     def change(row: Row) -> Row:
-        identity = enrichment.digest(row)
-        found = {
-            column: enrichment.value(column, hint, row, identity)
-            for column, hint in wanted.items()
-            if row.get(column) in (None, "")
-        }
-        return {**row, **found}
+        identity = None
+        found = {}
+        for column, make in makers.items():
+            if row.get(column) in (None, ""):
+                identity = identity or enrichment.digest(row)
+                found[column] = make(enrichment.number(identity, column), row)
+        return {**row, **found} if found else row
 
     return _for_each(change)
 

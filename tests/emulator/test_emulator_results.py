@@ -88,6 +88,17 @@ def test_small_results_are_given_inline_and_large_ones_are_not(calls: Calls) -> 
         assert (file["results"] and len(file["results"])) == inline
 
 
+def test_a_format_that_was_asked_for_has_all_rows_whether_or_not_they_are_given_inline(calls: Calls) -> None:
+    rows = [{"n": number} for number in range(150)]
+    for params in ({"result_formats": "ndjson"}, {"save_json": True}, {"result_formats": "ndjson", "save_json": True}):
+        job_id = calls.start(calls.deploy("export"), rows, **params)
+        for format in (kind for kind in ("json", "ndjson") if calls.files(job_id, kind)):
+            assert calls.final_rows(job_id, format) == rows
+    kept = ("filter", {"conditions": [{"field": "n", "operator": "less_than", "value": 50}]})
+    files = calls.files(calls.start(calls.deploy("export", kept), rows))
+    assert [file["results"] for file in files] == [None, rows[:50]]
+
+
 def test_return_fields_decide_the_columns_and_their_types(calls: Calls) -> None:
     fields = {"title": "string", "employee_count": "integer", "score": "number", "hiring": "boolean", "tags": "list"}
     for block in ("lead_enrichment", "company_enrichment", "enrich_company", "enrich_person", "find_email"):
