@@ -12,8 +12,9 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from functools import partial
 
-from airflow_provider_sixtyfour.batches.pieces import Ends
+from airflow_provider_sixtyfour.batches.pieces import Ends, line_feeds
 
 BLANK = (b"\n", b"\r\n")
 STRAY_QUOTE = (
@@ -33,19 +34,29 @@ _QUOTED = re.compile(rb'"[^"]*(?:""[^"]*)*("|\Z)')
 def record_ends(data: bytes) -> tuple[Ends, bytes]:
     """Return where records end in ``data``, which begins with one, and the `outline` of all but an unfinished last."""
     if b'"' not in data:
-        return Ends(data), data[: data.rfind(b"\n") + 1]
+        ends = Ends.at_line_feeds(data)
+        return ends, data[: ends.last]
     parts = data.split(b'"')  # those at odd places were in quotes, or are the last, which still is
     outside = b'"'.join(parts[::2])
-    inside = b'"'.join(parts[1::2])
-    if hidden := inside.count(b"\n"):
-        parts[1::2] = inside.replace(b"\n", b" ").split(b'"')
-        data = b'"'.join(parts)
-    return Ends(data, hidden=hidden), outside[: outside.rfind(b"\n") + 1]
+    end = outside.rfind(b"\n") + 1
+    whole, unfinished = outside[:end], outside[end:].split(b'"')
+    # The last record ends in one of the parts outside; all parts after that one belong to an unfinished record.
+    place = (len(parts) - 1) // 2 - (len(unfinished) - 1)
+    after = b'"'.join([unfinished[0], *parts[2 * place + 1 :]])
+    return Ends(line_feeds(whole), len(data) - len(after), partial(_lines, parts)), whole
 
 
 def outline(records: bytes) -> bytes:
     """Return what is outside quotes in whole records, with one quote for each stretch inside."""
-    return b'"'.join(records.split(b'"')[::2])
+    return b'"'.join(records.split(b'"')[::2]) if b'"' in records else records
+
+
+def _lines(parts: list[bytes]) -> bytes:
+    """Return parts that quotes divide as one again, without line feeds in those that were in quotes."""
+    inside = b'"'.join(parts[1::2])
+    if b"\n" in inside:
+        parts[1::2] = inside.replace(b"\n", b" ").split(b'"')
+    return b'"'.join(parts)
 
 
 def why_endless(data: bytes) -> tuple[int, str] | None:
@@ -69,11 +80,11 @@ def flaw(outlined: bytes, width: int) -> str | None:
         outlined = outlined.replace(b"\r\n", b"\n")
         if b"\r" in outlined:
             return LONE_RETURN
-    if _STRAY.search(outlined):
+    if b'"' in outlined and _STRAY.search(outlined):
         return STRAY_QUOTE
     commas = outlined.translate(None, _ALL_BUT_COMMAS_AND_ENDS)
-    # Nothing is left exactly if each line has that many commas: a match ends with its line.
-    if commas.replace(b"," * (width - 1) + b"\n", b""):
+    # Each line should have that many; whatever is wrong with one of them, the whole differs from as many good ones.
+    if commas != (b"," * (width - 1) + b"\n") * (len(commas) // width):
         return f"the header has {width} cells, this row {commas.count(b',') + 1}"
     if width == 1 and (outlined.startswith(b"\n") or b"\n\n" in outlined):
         return EMPTY_LINE

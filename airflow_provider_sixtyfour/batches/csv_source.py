@@ -75,7 +75,7 @@ class CsvSource:
                 if record not in csv_records.BLANK:
                     end = piece.ends.offsets[number]
                     after, ends = piece.data[end:], [each - end for each in piece.ends.offsets[number + 1 :]]
-                    return line, record, Piece(after, Ends(after, ends), line + record.count(b"\n"))
+                    return line, record, Piece(after, Ends.at(ends), line + record.count(b"\n"))
         raise SixtyfourInputError(f"{self.name} is empty: a CSV file begins with a line of column names.")
 
     def _good(self, piece: Piece) -> Piece:

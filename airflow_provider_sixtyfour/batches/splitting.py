@@ -24,6 +24,7 @@ from airflow_provider_sixtyfour.batches.written import Reference, Writable, Writ
 
 UNDER_WAY = 4  # files that are being brought to their places while the next one is filled
 UNDER_WAY_BYTES = 16 * 1024 * 1024  # of those files; one may be larger
+HELD = 2 * 1024 * 1024  # bytes of a file that wait for the thread that brings it to its place
 
 
 class Batch(Reference):
@@ -77,7 +78,11 @@ def write_batches(
     batches: list[Batch] = []
     parts = cut(_guarded(pieces, source.name, max_rows), source.name, source.header, limits)
     with ThreadPoolExecutor(UNDER_WAY, thread_name_prefix="sixtyfour-batch") as committing:
-        under_way: deque[tuple[Future[None], int]] = deque()
+        under_way: deque[tuple[Future[Reference], int]] = deque()
+
+        def wait_for_first() -> None:
+            batches.append({"index": len(batches), **under_way.popleft()[0].result()})
+
         for index, of_one in groupby(parts, key=attrgetter("batch")):
             if index == max_runs:
                 raise SixtyfourInputError(
@@ -87,29 +92,38 @@ def write_batches(
             file_name = f"{stem}-{index:05d}.{source.extension}"
             with ExitStack() as ending:
                 file = ending.enter_context(folder.publishing(file_name))
-                written = _fill(file, source.header, of_one)
-                while len(under_way) == UNDER_WAY or sum(held for _, held in under_way) > UNDER_WAY_BYTES:
-                    under_way.popleft()[0].result()
-                # A disk or a store takes longer to bring a file to its place than it takes to fill the next one.
-                under_way.append((committing.submit(_commit, file, ending.pop_all()), written.bytes))
-            batches.append({"index": index, **written.reference(folder.path(file_name))})
-        for commit, _ in under_way:
-            commit.result()
+                written = Written(file)
+                rest = _fill(written, source.header, of_one)
+                size = written.bytes + len(rest.data)
+                while len(under_way) == UNDER_WAY or sum(each for _, each in under_way) > UNDER_WAY_BYTES:
+                    wait_for_first()
+                # A disk or a store takes longer to bring a file to its place than it takes to fill the next one. And
+                # a large piece is hashed and written without the interpreter's lock: that is done beside, too.
+                finishing = committing.submit(_finish, file, written, rest, folder.path(file_name), ending.pop_all())
+                under_way.append((finishing, size))
+        while under_way:
+            wait_for_first()
     return batches
 
 
-def _commit(file: Publication, ending: ExitStack) -> None:
-    with ending:
-        file.commit()
-
-
-def _fill(file: Publication, header: bytes, parts: Iterable[Part]) -> Written:
-    """Write one batch."""
-    written = Written(file)
-    written.write(header)
+def _fill(written: Written, header: bytes, parts: Iterable[Part]) -> Part:
+    """Write one batch but for its end, which is returned; of most batches, that is all of it."""
+    held, rows, size = [header], 0, len(header)
     for part in parts:
-        written.write(part.data, part.rows)
-    return written
+        if size + len(part.data) > HELD:
+            written.write(b"".join(held), rows)
+            held, rows, size = [], 0, 0
+        held.append(part.data)
+        rows, size = rows + part.rows, size + len(part.data)
+    return Part(0, b"".join(held), rows)
+
+
+def _finish(file: Publication, written: Written, rest: Part, path: str, ending: ExitStack) -> Reference:
+    """Write what is left of a batch, and let its file appear."""
+    with ending:
+        written.write(rest.data, rest.rows)
+        file.commit()
+    return written.reference(path)
 
 
 def _guarded(pieces: Iterable[Piece], name: str, max_rows: int | None) -> Iterator[Piece]:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from airflow_provider_sixtyfour.batches import splitting
+from airflow_provider_sixtyfour.batches import pieces, splitting
 from airflow_provider_sixtyfour.batches.cutting import Limits
 from tests.unit.batches import folders
 from tests.unit.batches.folders import MemoryFile, Split
@@ -19,7 +19,8 @@ class Commits:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.held = self.most = 0
-        self.failing = ""
+        self.failing = self.unwritable = ""
+        self.writes: list[int] = []
         self.lock = threading.Lock()
 
 
@@ -29,6 +30,12 @@ def commits(monkeypatch):
     commits = Commits()
 
     class SlowFile(MemoryFile):
+        def write(self, piece):
+            if self._name == commits.unwritable:
+                raise OSError("the disk is gone")
+            commits.writes.append(len(piece))
+            return super().write(piece)
+
         def commit(self):
             with commits.lock:
                 commits.names.append(self._name)
@@ -75,3 +82,29 @@ def test_a_file_that_cannot_be_published_fails_the_split(commits, failing, monke
 
     assert failing not in folder.files
     assert folder.open == 0
+
+
+@pytest.mark.parametrize("held", [1, 1_000_000])
+def test_a_file_that_cannot_be_written_fails_the_split(commits, held, monkeypatch):
+    commits.unwritable = "leads-00010.csv"
+    folder = folders.MemoryFolder()
+    monkeypatch.setattr(folders, "MemoryFolder", lambda: folder)
+    monkeypatch.setattr(splitting, "HELD", held)
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        Split(CONTENT, limits=Limits(rows=1))
+
+    assert commits.unwritable not in folder.files
+    assert folder.open == 0
+
+
+@pytest.mark.parametrize("block", [1, 10])
+def test_no_more_than_some_pieces_of_a_large_file_are_held(commits, block, monkeypatch):
+    monkeypatch.setattr(splitting, "HELD", 10)
+    monkeypatch.setattr(pieces, "BLOCK", block)
+
+    done = Split(CONTENT, limits=Limits(rows=15))
+
+    assert done.contents == [b"a\n" + b"x\n" * 15, b"a\n" + b"x\n" * 5]
+    assert done.rows == [15, 5]
+    assert max(commits.writes) <= 10

@@ -12,7 +12,7 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.batches import pieces
+from airflow_provider_sixtyfour.batches import csv_records, pieces
 from airflow_provider_sixtyfour.batches.cutting import Limits
 from airflow_provider_sixtyfour.batches.rejects import NoRejects
 from airflow_provider_sixtyfour.batches.sources import open_source
@@ -138,6 +138,58 @@ def test_ragged_rows_are_rejected_and_all_others_kept(rows, ragged, block):
     if spoiled:
         with pytest.raises(SixtyfourInputError, match=f"line {done.rejects[0]['line']}: the header has {width} cells"):
             split(written(lengthened), block)
+
+
+# What the pieces are made of, held against the slow way of going through them byte by byte.
+
+
+@searched
+@given(st.text(alphabet='a",\n\r é', max_size=40).map(str.encode))
+@example(b"")
+@example(b'"\n"\n"\n')
+@example(b'a\n""\n"')
+@example(b'\n"",""')
+def test_a_record_ends_at_a_line_feed_that_an_even_number_of_quotes_precedes(data):
+    offsets = [at + 1 for at, one in enumerate(data) if one == 10 and data.count(b'"', 0, at) % 2 == 0]
+    end = max(offsets, default=0)
+    opening = [at for at, one in enumerate(data) if one == 34 and data.count(b'"', 0, at) % 2 == 0]
+    outside = bytes(
+        one for at, one in enumerate(data[:end]) if at in opening or (one != 34 and data.count(b'"', 0, at) % 2 == 0)
+    )
+
+    ends, outlined = csv_records.record_ends(data)
+
+    assert (len(ends), ends.last) == (len(offsets), end)
+    assert outlined == outside == csv_records.outline(data[:end])
+    assert not ends or ends.first == offsets[0]
+    assert ends.offsets == offsets
+    assert pieces.line_feeds(data) == data.count(b"\n")
+    event(f"ends: {min(len(offsets), 4)}")
+
+
+@searched
+@given(st.text(alphabet='a",\n\r', max_size=12), st.integers(1, 3), blocks)
+@example('a"b\n', 1, 1)
+@example('""a\n', 1, 1)
+@example('"a"""\n', 1, 1)
+@example('"a"\r\n', 1, 1)
+@example('"a"\r"b"\n', 1, 1)
+@example("a,a,a\na\n", 2, 1)
+@example(",a\n,\n", 2, 100)
+def test_a_file_is_taken_exactly_if_it_follows_the_grammar(text, width, block):
+    cell = r'(?:[^",\r\n]*|"(?:[^"]|"")*")'
+    row = f"{cell}(?:,{cell}){{{width - 1}}}"
+    text += "" if text.endswith(("\n", "\r")) else "\n"
+    follows = re.fullmatch(rf"(?:(?:{row})?(?:\r?\n|\r\Z))*", text) is not None
+    content = (",".join("xyz"[:width]) + "\n" + text).encode()
+    try:
+        split(content, block)
+    except SixtyfourInputError:
+        assert not follows
+        event("refused")
+    else:
+        assert follows
+        event("taken")
 
 
 # One by one
