@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
@@ -142,34 +143,35 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def tls(verify: bool | str, url: str) -> ssl.SSLContext:
     """
-    Return what TLS connections are made with.
+    Return what TLS connections are made with; the same for all clients of a process, until a bundle changes.
 
     :param verify: as in `Settings`. If True, what requests and curl go by holds as well, if it is set: the bundle of
         ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE``.
     :param url: where to; without TLS, no certificate is read.
     :raises SixtyfourInputError: if the CA bundle can't be read.
     """
-    import httpx
-
+    if url.startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody
     bundle = verify if isinstance(verify, str) else ""
     if verify is True:
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or ""
-    if bundle:
-        return _trusting(bundle)
-    if url.startswith("http:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody
-    return httpx.create_ssl_context(verify=bool(verify))
+    try:
+        return _context(bool(verify), bundle, os.stat(bundle).st_mtime_ns if bundle else 0)
+    except OSError as error:
+        raise SixtyfourInputError(f"The CA bundle {bundle!r} can't be read: {error}") from None
+
+
+@lru_cache(maxsize=8)
+def _context(verifies: bool, bundle: str, changed_at: int) -> ssl.SSLContext:
+    import httpx
+
+    if not bundle:
+        return httpx.create_ssl_context(verify=verifies)
+    is_folder = os.path.isdir(bundle)
+    return ssl.create_default_context(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
 
 
 def unusable_proxy(error: Exception) -> SixtyfourInputError:
     """Say that a proxy can't be used; not which, since its URL may hold a password."""
     reason = str(error) if isinstance(error, ImportError) else "its URL can't be read"
     return SixtyfourInputError(f"A proxy that the environment names (HTTPS_PROXY, ALL_PROXY) can't be used: {reason}.")
-
-
-def _trusting(bundle: str) -> ssl.SSLContext:
-    is_folder = os.path.isdir(bundle)
-    try:
-        return ssl.create_default_context(cafile=None if is_folder else bundle, capath=bundle if is_folder else None)
-    except OSError as error:
-        raise SixtyfourInputError(f"The CA bundle {bundle!r} can't be read: {error}") from None

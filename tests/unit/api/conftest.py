@@ -14,6 +14,7 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey, Credential, OAuthClient
 from airflow_provider_sixtyfour.api.settings import Settings
 from tests.emulator_process import EmulatorProcess
+from tests.unit.api.certificates import Certificates
 from tests.unit.api.senders import SENDERS, Sender
 
 CLIENT_ID, KEY_ID = "client-64", "key-1"
@@ -139,6 +140,17 @@ def submission(workflow_id: str) -> Callable[..., calls.Call[Any]]:
         return calls.run_workflow(workflow_id, body, idempotency_key=key, **options)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
-import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey
@@ -30,6 +22,7 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS
 from airflow_provider_sixtyfour.api.settings import Settings
 from tests.emulator_process import EmulatorProcess
+from tests.unit.api.certificates import Certificates
 from tests.unit.api.conftest import plain_settings
 from tests.unit.api.senders import Sender
 from tests.unit.api.servers import Reply, Request, Server, Silent, closed_port
@@ -313,46 +306,6 @@ def test_rows_arrive_as_they_were_given(sender: Sender, emulator: EmulatorProces
     job_id = sender.send(calls.run_workflow(workflow_id, {"webhook_payload": rows})).job_id
     [run] = [run for run in emulator.runs() if run["job_id"] == job_id]
     assert run["body"] == {"webhook_payload": rows}
-
-
-class Certificates:
-    """A self-signed certificate for 127.0.0.1, made for this session."""
-
-    def __init__(self, folder: Path) -> None:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-        now = datetime.datetime.now(datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-            )
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        self.path = folder / "certificate.pem"
-        self.path.write_bytes(certificate.public_bytes(Encoding.PEM))
-        key_path = folder / "key.pem"
-        key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.server.load_cert_chain(self.path, key_path)
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def test_a_certificate_that_is_not_trusted_is_told_and_asked_for_once(
