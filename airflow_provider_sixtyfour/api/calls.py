@@ -13,8 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
@@ -30,16 +29,14 @@ MAX_LISTED_RUNS = 500  # the highest `limit` of GET /workflows/runs
 _IDENTIFIER = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@-]{1,200}")
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(NamedTuple):
     """A file to send as ``multipart/form-data``; ``stream`` is seekable, so that it can be sent again."""
 
     stream: BinaryIO
     filename: str
 
 
-@dataclass(frozen=True)
-class Call(Generic[T]):
+class Call(NamedTuple, Generic[T]):
     """
     One request to the API.
 
@@ -51,14 +48,18 @@ class Call(Generic[T]):
     purpose: str
     method: str
     path: str
-    read: Callable[[Any], T] = field(repr=False)
+    read: Callable[[Any], T]
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = field(default=None, repr=False)
-    form: Mapping[str, str] | None = field(default=None, repr=False)
+    body: bytes | None = None
+    form: Mapping[str, str] | None = None
     upload: Upload | None = None
     idempotency_key: str | None = None
     repeatable: bool = True
     authenticated: bool = True
+
+    def __repr__(self) -> str:
+        """Tell what it is for, and neither rows nor a signed assertion."""
+        return f"Call({self.purpose!r})"
 
     def headers(self) -> dict[str, str]:
         """Return the headers of this call, without those that authenticate it."""

@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_sixtyfour.api.calls import Call
@@ -45,13 +44,16 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back; names of headers are lower case."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        """Tell the status; a body may hold a token, or signed links."""
+        return f"Answer({self.status})"
 
 
 def read(call: Call[T], answer: Answer, *, secrets: tuple[str, ...] = ()) -> T:

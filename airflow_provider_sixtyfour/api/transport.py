@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Client = TypeVar("Client", "httpx.Client", "httpx.AsyncClient")
 
 MOST_CONNECTIONS = 8
+# Of files to upload, by their ending. Told, since httpx would first read all types that the system knows.
+_CONTENT_TYPES = {"csv": "text/csv", "json": "application/json"}
 IDLE_SECONDS = 75.0  # for which a connection is kept: longer than the usual poll intervals
 
 
@@ -63,7 +65,9 @@ def request(
     files = None
     if call.upload is not None:
         call.upload.stream.seek(0)
-        files = {"file": (call.upload.filename, call.upload.stream)}
+        name = call.upload.filename
+        kind = _CONTENT_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+        files = {"file": (name, call.upload.stream, kind)}
     return http.build_request(
         call.method,
         settings.base_url + call.path + ("?" + urlencode(call.query) if call.query else ""),

@@ -8,8 +8,7 @@ formats, are the same work, wherever the file lies and whatever handle its uploa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api import payloads
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 
-@dataclass(frozen=True, kw_only=True)
-class EnrichInput:
+class EnrichInput(NamedTuple):
     """
     What a run is to be started with.
 

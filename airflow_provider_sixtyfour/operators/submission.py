@@ -181,6 +181,12 @@ def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
     return job_id
 
 
+def recorded_digest(store: Any, job_id: str) -> str | None:
+    """Return the digest of the work that a run was started for; ``None`` if the record is of another run, or gone."""
+    record = Record.read(store.get(RECORD_KEY))
+    return record.digest if record is not None and record.job_id == job_id else None
+
+
 def _usable(record: Record | None) -> Record | None:
     """Return the record without its run if that can't be one; the key then tells which run it was."""
     if record is None or record.job_id is None:

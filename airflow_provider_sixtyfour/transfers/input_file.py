@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
@@ -29,8 +28,7 @@ READ_AHEAD = 4 * 1024 * 1024  # bytes that are asked of a store at a time; a sto
 _BLOCK = 1024 * 1024  # bytes
 
 
-@dataclass(frozen=True)
-class InputFile:
+class InputFile(NamedTuple):
     """
     A file that is as it should be.
 

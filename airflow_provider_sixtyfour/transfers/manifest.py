@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api.metrics import numbers
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-@dataclass(frozen=True)
-class LandedFile:
+class LandedFile(NamedTuple):
     """
     One object at the destination.
 
@@ -45,8 +44,7 @@ class LandedFile:
         return self.path.rpartition("/")[2]
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """
     What was landed of a run.
 
@@ -63,7 +61,7 @@ class Manifest:
     created_at: str
     files: tuple[LandedFile, ...]
     input: str | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = MappingProxyType({})
 
     @property
     def total_rows(self) -> int | None:
@@ -78,7 +76,7 @@ class Manifest:
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return its files as a task returns them."""
-        return [asdict(file) for file in self.files]
+        return [file._asdict() for file in self.files]
 
     def text(self) -> str:
         """Return it as it is written: JSON."""
@@ -92,7 +90,7 @@ class Manifest:
                 "created_at": self.created_at,
                 "rows": self.total_rows,
                 "bytes": self.total_bytes,
-                "files": [{**asdict(file), "format": self.format} for file in self.files],
+                "files": [{**file._asdict(), "format": self.format} for file in self.files],
                 **({"input": self.input} if self.input else {}),
                 **({"metrics": self.metrics} if self.metrics else {}),
             },
@@ -127,7 +125,7 @@ class Manifest:
 
 
 def _read_file(data: Mapping[str, Any]) -> LandedFile:
-    return LandedFile(**{name: data[name] for name in LandedFile.__dataclass_fields__})
+    return LandedFile(**{name: data[name] for name in LandedFile._fields})
 
 
 def now() -> str:

@@ -269,15 +269,31 @@ def test_the_manifest_names_the_input_that_the_run_has_read(emulator, enriching,
     assert len(emulator.runs()) == 2
 
 
-def test_a_resumption_needs_no_record(emulator, enriching, leads, folder):
+@pytest.mark.parametrize("lost", ["the record", "what the deferral carries"])
+def test_a_resumption_knows_the_input_from_one_of_two_places(emulator, enriching, leads, folder, lost):
     one = enriching(deferrable=True, source=f"file://{leads}")
     deferral = one.defer()
     event = fire(deferral.trigger)
-    one.store.delete(RECORD_KEY)
+    if lost == "the record":
+        one.store.delete(RECORD_KEY)
+    else:
+        deferral.kwargs = None  # as by Airflow's dag.test()
 
     assert len(names(one.resume(deferral, event))) == 5
     one.clear()
     assert len(emulator.runs()) == 1  # the manifest names the input
+
+
+def test_a_resumption_that_does_not_know_the_input_lands_and_does_not_guess(emulator, enriching, leads, folder, logs):
+    one = enriching(deferrable=True, source=f"file://{leads}")
+    deferral = one.defer()
+    event = fire(deferral.trigger)
+    one.store.delete(RECORD_KEY)
+    deferral.kwargs = None
+
+    assert len(names(one.resume(deferral, event))) == 5
+    assert "input" not in json.loads((folder / MANIFEST).read_text())
+    assert "is not on record" in logs
 
 
 # Where Airflow keeps no state

@@ -319,3 +319,7 @@ def test_an_error_carries_what_retry_after_asks_for(status: int):
     error = error_of(status, b"", {"retry-after": "12"})
     assert isinstance(error, SixtyfourUnavailableError)
     assert error.retry_after == 12.0
+
+
+def test_what_an_answer_holds_is_not_in_its_repr():
+    assert "TOKEN" not in repr(Answer(200, {"set-cookie": "TOKEN"}, b'{"access_token": "TOKEN"}'))

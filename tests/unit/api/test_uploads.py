@@ -65,6 +65,18 @@ def test_the_file_arrives_byte_for_byte_in_one_part():
 
 
 @pytest.mark.parametrize(
+    ("name", "kind"),
+    [("leads.CSV", "text/csv"), ("leads.json", "application/json"), ("leads.ndjson", "application/octet-stream")],
+)
+def test_a_file_says_of_what_kind_it_is(name: str, kind: str):
+    with Server(lambda request: HANDLE) as server:
+        SixtyfourClient(plain_settings(server.url, ApiKey("k"))).send(calls.upload_file(io.BytesIO(b"[]"), name))
+        [request] = server.requests
+    [part] = parts(request)
+    assert part.get_content_type() == kind
+
+
+@pytest.mark.parametrize(
     "name",
     [
         *('say "hi".csv', "a\r\nX-Evil: 1\r\n\r\n.csv", "Zoë 😀.csv", "a\\b.csv", "a;b=c.csv", "x" * 300 + ".csv"),
