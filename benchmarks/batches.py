@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=200, help="%(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="of splits and uploads (%(default)s)")
     parser.add_argument("--run-seconds", type=float, default=60.0, help="how long a run takes (%(default)g)")
-    parser.add_argument("--poll-interval", type=float, default=30.0, help="of the tasks, in seconds (%(default)g)")
+    parser.add_argument("--poll-interval", type=float, default=10.0, help="of the tasks, in seconds (%(default)g)")
     parser.add_argument("--patience", type=float, default=1500.0, help="seconds for a Dag run (%(default)g)")
     return parser.parse_args()
 
@@ -41,6 +41,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Print the tables; return 1 if a goal is missed."""
     given = arguments()
+    if given.rows % given.batches:
+        sys.exit("--rows should be a multiple of --batches: all batches are to be of one size")
     plan = Plan(
         rows=given.rows,
         batches=given.batches,

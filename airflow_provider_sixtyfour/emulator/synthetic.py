@@ -20,6 +20,11 @@ def row_count(size: int) -> int:
     return max(1, size // _WIDTH - 1)
 
 
+def size_of(rows: int) -> int:
+    """Return the size of a file of so many rows."""
+    return (rows + 1) * _WIDTH
+
+
 def file_size(size: int) -> int:
     """Return the true size of a file that was asked for with this size: it has a header and one row at least."""
     return max(size, 2 * _WIDTH)
