@@ -64,10 +64,9 @@ def request(
     """
     files = None
     if call.upload is not None:
-        call.upload.stream.seek(0)
         name = call.upload.filename
         kind = _CONTENT_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
-        files = {"file": (name, call.upload.stream, kind)}
+        files = {"file": (name, call.upload.stream, kind)}  # httpx begins at the stream's beginning, each time
     return http.build_request(
         call.method,
         settings.base_url + call.path + ("?" + urlencode(call.query) if call.query else ""),
