@@ -235,6 +235,20 @@ def test_another_part_than_was_asked_for_is_not_taken(fetching: Fetching, conten
     assert fetching.content == CONTENT
 
 
+def test_a_part_that_ends_before_the_file_does_is_not_taken_for_the_rest(fetching: Fetching):
+    def short(reply: Reply) -> Reply:
+        reply.body = reply.body[:CHUNK]
+        reply.headers["Content-Range"] = f"bytes {CHUNK}-{2 * CHUNK - 1}/{len(CONTENT)}"
+        return reply
+
+    storage = Storage()
+    storage.changes = [cut(CHUNK), short]
+    with Server(storage) as server:
+        assert fetching.fetch(server.url) == len(CONTENT)
+        assert ranges(server.requests) == [None, f"bytes={CHUNK}-", f"bytes={2 * CHUNK}-"]
+    assert fetching.content == CONTENT
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_an_expired_link_is_asked_for_anew(fetching: Fetching, status: int):
     storage = Storage()

@@ -37,6 +37,8 @@ def fetched(url: str, verify: bool | str) -> bytes:
 def test_a_file_comes_from_a_host_that_is_trusted(certificates: Certificates, no_bundle: None):
     with Server(lambda _: Reply(body=b"content"), tls=certificates.server) as server:
         assert fetched(server.url, str(certificates.path)) == b"content"
+    context = tls(str(certificates.path), URL)  # which the client of the API shares
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
