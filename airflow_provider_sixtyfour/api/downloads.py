@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from urllib3.exceptions import HTTPError
 
@@ -33,12 +32,15 @@ FRUITLESS_TRIES = 6  # in a row that bring not one byte
 _EXPIRED = {401, 403, 404, 410}  # what storage hosts answer to a link that is no longer good
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A signed link, and when (by ``time.monotonic``) it ends."""
+class Link(NamedTuple):
+    """A signed link, kept out of ``repr``, and when (by ``time.monotonic``) it ends."""
 
     url: str
     ends_at: float
+
+    def __repr__(self) -> str:
+        """Tell only when it ends."""
+        return f"Link(ends_at={self.ends_at})"
 
 
 class Target(Protocol):

@@ -2,14 +2,13 @@
 What the API answers, as frozen values.
 
 Forgiving about what is unknown or missing, exact about the few fields that decisions rest on: a run without a
-``job_id`` or a ``status`` is no run, and `MalformedAnswer` says so. Named tuples where nothing has to be kept out of
-``repr``: every task's process makes these classes anew, and a dataclass takes a millisecond.
+``job_id`` or a ``status`` is no run, and `MalformedAnswer` says so. Named tuples: every task's process makes these
+classes anew, and a dataclass takes a millisecond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -196,8 +195,7 @@ class ListedRun(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
-class ResultFile:
+class ResultFile(NamedTuple):
     """
     One result file of a run.
 
@@ -212,8 +210,12 @@ class ResultFile:
     file_size: int | None
     message: str | None
     expires_in: float
-    download_url: str | None = field(repr=False)
-    rows: tuple[Mapping[str, Any], ...] | None = field(repr=False)
+    download_url: str | None
+    rows: tuple[Mapping[str, Any], ...] | None
+
+    def __repr__(self) -> str:
+        """Tell all but the secret and the rows."""
+        return f"ResultFile{self[:-2]}"
 
     @classmethod
     def read_all(cls, value: Any) -> tuple[ResultFile, ...]:
@@ -237,12 +239,15 @@ class ResultFile:
         )
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """An OAuth access token, kept out of ``repr``; ``expires_in`` is in seconds."""
 
-    access_token: str = field(repr=False)
+    access_token: str
     expires_in: float
+
+    def __repr__(self) -> str:
+        """Tell only how long it lives."""
+        return f"Token(expires_in={self.expires_in})"
 
     @classmethod
     def read(cls, value: Any) -> Token:

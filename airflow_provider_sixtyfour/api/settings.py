@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider_sixtyfour.api.credentials import Credential
@@ -22,8 +21,7 @@ DEFAULT_TIMEOUT = 60.0  # seconds
 DEFAULT_REQUESTS_PER_MINUTE = 360.0
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """
     Where the API is and how to talk to it.
 
@@ -33,11 +31,15 @@ class Settings:
     :param requests_per_minute: what a triggerer may ask in a minute while it waits for runs.
     """
 
-    credential: Credential = field(repr=False)
+    credential: Credential
     base_url: str = LIVE_URL
     timeout: float = DEFAULT_TIMEOUT
     verify: bool | str = True
     requests_per_minute: float = DEFAULT_REQUESTS_PER_MINUTE
+
+    def __repr__(self) -> str:
+        """Tell all but the credential."""
+        return f"Settings{self[1:]}"
 
 
 def base_url(host: str | None, *, scheme: str | None = None, port: int | None = None) -> str:

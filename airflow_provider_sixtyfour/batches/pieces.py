@@ -8,14 +8,14 @@ at its beginning and with a line end at its end; how the stream was cut into blo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from itertools import accumulate, islice
 from typing import BinaryIO
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 
-AHEAD = 1024 * 1024  # bytes asked of a stream at a time: Airflow's streams note each time that the file was read
-BLOCK = 128 * 1024  # bytes of it that are looked through at a time: they stay in a core's cache
+BLOCK = 128 * 1024  # bytes that are read and looked through at a time: they stay in a core's cache
 LONGEST_RECORD = 8 * 1024 * 1024  # bytes; of a file, twice that is held at most
 MARK = b"\xef\xbb\xbf"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -144,7 +144,7 @@ def whole_records(
     """
     line, ending = 1, b"\n"
     rest = _beginning(stream, name)
-    blocks = _blocks(stream)
+    blocks = iter(partial(stream.read, BLOCK), b"")
     # As much again as is left over: a long record is looked through a few times, not once a block.
     while block := b"".join(islice(blocks, max(1, len(rest) // BLOCK))):
         data = rest + block
@@ -185,12 +185,6 @@ def check_text(piece: Piece, name: str) -> None:
         except UnicodeDecodeError as error:
             position, reason = error.start, f"not UTF-8 ({error.reason}). Save the file as UTF-8"
     raise bad_line(name, piece.line + piece.data.count(b"\n", 0, position), reason)
-
-
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    while ahead := stream.read(AHEAD):
-        for start in range(0, len(ahead), BLOCK):
-            yield ahead[start : start + BLOCK]
 
 
 def _beginning(stream: BinaryIO, name: str) -> bytes:

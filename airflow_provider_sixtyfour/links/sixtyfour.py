@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -27,8 +28,13 @@ def run_url(base_url: str, workflow_id: str, job_id: str) -> str:
     return f"{base_url}/workflows/runs/{job_id}/live_status"
 
 
+def are_pushed_by_airflow() -> bool:
+    """Say whether Airflow pushes a task's links when its process ends, also at a deferral: from 3.0 on."""
+    return find_spec("airflow.sdk") is not None
+
+
 class SixtyfourRunLink(BaseOperatorLink):
-    """Links a task to the run that it started; the operator pushes the address as soon as the run exists."""
+    """Links a task to the run that it started; the address is pushed as soon as the run exists."""
 
     name = "Sixtyfour run"
 

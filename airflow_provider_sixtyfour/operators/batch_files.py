@@ -26,6 +26,7 @@ from airflow_provider_sixtyfour.stores.in_parts import PartSenders
 from airflow_provider_sixtyfour.stores.publishing import publishing
 from airflow_provider_sixtyfour.transfers.destination import object_storage_path
 from airflow_provider_sixtyfour.transfers.input_file import opened
+from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, uri_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -77,6 +78,7 @@ def split(
     if isinstance(taken, RejectFile):
         summary["rejects"] = taken.reference(str(rejects))
     log.info("Split %s: %s", name, summary)
+    _tell([] if path is None else [path], folder)
     return batches, summary
 
 
@@ -124,7 +126,13 @@ def repair(
         )
     summary = {**_totals(batches), "without_key": owed.without_key}
     log.info("Owed of %s: %s", first.name if first else "nothing", summary)
+    _tell([*inputs, *came_back], folder)
     return batches, summary
+
+
+def _tell(read: Iterable[ObjectStoragePath], folder: ObjectStoragePath) -> None:
+    """Tell of what was read, and of the folder that was written to: it may hold more files than Airflow takes note of."""
+    tell_hook_lineage(folder, [Data(uri_of(path)) for path in read], [Data(uri_of(folder))])
 
 
 class _Folder:

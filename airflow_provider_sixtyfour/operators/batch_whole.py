@@ -25,6 +25,7 @@ from airflow_provider_sixtyfour.batches.sources import EXTENSIONS, open_source
 from airflow_provider_sixtyfour.stores.publishing import publish, publishing
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST, extension, object_storage_path
 from airflow_provider_sixtyfour.transfers.input_file import Hashed, opened
+from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, uri_of
 from airflow_provider_sixtyfour.transfers.manifest import now
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def _merged(files: Sequence[Mapping[str, Any]], target: ObjectStoragePath) -> Re
         merged = merge([partial(_opened, file) for file in files if file["bytes"]], publication)
         publication.commit()
     log.info("Merged %d files into %s.", len(files), target)
+    read = [Data(uri_of(object_storage_path(file["path"], "results")), file["rows"], file["bytes"]) for file in files]
+    tell_hook_lineage(target, read, [Data(uri_of(target), merged.rows, merged.bytes)])
     return merged.reference(str(target))
 
 

@@ -227,7 +227,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         self._control.kill()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Tell OpenLineage of the run, and of each file with its rows and bytes."""
+        """Tell OpenLineage of the input and the run, and of each file with its rows and bytes."""
         from airflow_provider_sixtyfour.transfers.lineage import openlineage
 
         return openlineage(*self._moved)
@@ -311,7 +311,8 @@ class SixtyfourEnrichOperator(BaseOperator):
         from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
         from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
 
-        self._moved = moved(self._hook.settings.base_url, folder, manifest)
+        told = enriched(self.source, folder, manifest)
+        self._moved = moved(self._hook.settings.base_url, folder, manifest, source=told["source"])
         tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
         tell_hook_lineage(self._hook, *self._moved)
-        return enriched(self.source, folder, manifest)
+        return told

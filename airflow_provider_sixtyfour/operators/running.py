@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import deadline, seconds
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, are_pushed_by_airflow, run_url
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -70,7 +70,8 @@ def started(operator: RunsWorkflow, context: Context, control: RunControl, start
     control.started(job_id)
     operator.run_link = run_url(control.client.base_url, operator.workflow_id, job_id)
     context["ti"].xcom_push(key="job_id", value=job_id)
-    context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=operator.run_link)
+    if not (operator.deferrable and are_pushed_by_airflow()):  # then that is in a moment
+        context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=operator.run_link)
     operator.log.info("Run %s is at %s", job_id, operator.run_link)
     control.stop_if_killed()
     return job_id

@@ -47,12 +47,15 @@ def opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
     """
     Give the bytes of a file, as they come.
 
+    By its file system: the path's own ``open`` tells Airflow's lineage of each read, and under a URL that names the
+    connection. Whoever reads a file tells of it once, see `lineage`.
+
     :raises SixtyfourInputError: if there is no such file.
     """
     try:
         if path.is_dir():  # some stores would open it
             raise IsADirectoryError
-        stream = path.open("rb", block_size=READ_AHEAD)
+        stream = path.fs.open(path.path, "rb", block_size=READ_AHEAD)
     except FileNotFoundError:
         raise SixtyfourInputError(f"There is no file {path}.") from None
     except IsADirectoryError:

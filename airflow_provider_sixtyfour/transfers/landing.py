@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +169,7 @@ class _Files:
         """Return a file of another name where it is to have another ending."""
         if self._landing.extension == self._listing.format:
             return file
-        return replace(file, filename=file.filename.removesuffix(f".{self._listing.format}"))
+        return file._replace(filename=file.filename.removesuffix(f".{self._listing.format}"))
 
     def _side_by_side(self, work: Sequence[Callable[[], LandedFile]]) -> list[LandedFile]:
         if len(work) == 1 or self._landing.max_parallel_files == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow_provider_sixtyfour.transfers.destination import object_storage_path
 from airflow_provider_sixtyfour.transfers.lineage import Data, uri_of
 
 if TYPE_CHECKING:
@@ -13,10 +14,17 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.transfers.manifest import Manifest
 
 
-def moved(base_url: str, folder: ObjectStoragePath, manifest: Manifest) -> tuple[tuple[Data, ...], tuple[Data, ...]]:
-    """Return what was read and what was written."""
+def moved(
+    base_url: str, folder: ObjectStoragePath, manifest: Manifest, *, source: str | None = None
+) -> tuple[tuple[Data, ...], tuple[Data, ...]]:
+    """
+    Return what was read and what was written.
+
+    :param source: the URL of the file that the run was started for, if this task has sent one.
+    """
+    sent = () if source is None else (Data(uri_of(object_storage_path(source, "source"))),)
     files = tuple(Data(f"{uri_of(folder)}/{quote(file.name)}", file.rows, file.bytes) for file in manifest.files)
-    return (Data(f"{base_url}/workflows/runs/{manifest.job_id}"),), files
+    return (*sent, Data(f"{base_url}/workflows/runs/{manifest.job_id}")), files
 
 
 def outlet_extra(folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
-
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(NamedTuple):
     """
     Something that was read or written.
 
@@ -58,15 +54,19 @@ def tell_outlets(outlets: Iterable[Any], context: Context, extra: Mapping[str, A
             log.warning("The event of %r gets no extra: %s: %s", outlet, type(error).__name__, error)
 
 
-def tell_hook_lineage(hook: SixtyfourHook, inputs: Iterable[Data], outputs: Iterable[Data]) -> None:
-    """Tell Airflow's collector of hook lineage, which forgets it where nobody reads it."""
+def tell_hook_lineage(context: Any, inputs: Iterable[Data], outputs: Iterable[Data]) -> None:
+    """
+    Tell Airflow's collector of hook lineage, which forgets it where nobody reads it.
+
+    :param context: what has read and written, for the collector: the hook; or a path, where there is none.
+    """
     try:
         # By name, as all that has no type hints here.
         collector = import_module("airflow.providers.common.compat.lineage.hook").get_hook_lineage_collector()
         for data in inputs:
-            collector.add_input_asset(context=hook, uri=data.uri)
+            collector.add_input_asset(context=context, uri=data.uri)
         for data in outputs:
-            collector.add_output_asset(context=hook, uri=data.uri)
+            collector.add_output_asset(context=context, uri=data.uri)
     except Exception as error:
         log.warning("No hook lineage: %s: %s", type(error).__name__, error)
 

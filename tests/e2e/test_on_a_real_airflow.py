@@ -61,6 +61,9 @@ def test_sync_and_deferred_give_the_same_value_and_log(airflow, start_run, emula
     airflow.wait_for("both submitted", lambda: len(job_ids(emulator, workflow)) == 2, limit=60)
     for job_id in job_ids(emulator, workflow):
         airflow.wait_for("asked twice", lambda job_id=job_id: len(questions(emulator, job_id)) >= 2, limit=60)
+    for run in runs.values():
+        assert run.xcom("run", key="job_id") in run.xcom("run", key="sixtyfour_run_link")
+    for job_id in job_ids(emulator, workflow):
         emulator.set_status(job_id, "completed")
     for mode, run in runs.items():
         assert run.ended() == "success"

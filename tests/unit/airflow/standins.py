@@ -3,7 +3,8 @@ What Airflow gives a task, as far as the provider uses it, and the way of a task
 
 A `Task` is driven as a task runner, a triggerer and a scheduler drive it: each slice gets a new operator (nothing
 that was set in ``execute`` is left after a deferral), templates are rendered before each, XComs are wiped before a
-fresh try and not before a resumption, and trigger and event travel as JSON.
+fresh try and not before a resumption, links are pushed at a deferral from Airflow 3 on, and trigger and event travel as
+JSON.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 try:
@@ -152,17 +154,25 @@ class Task:
         try:
             value = operator.execute(self.context)
         except TaskDeferred as deferral:
+            self._push_links(operator)
             value = self.resume(deferral, fire(deferral.trigger))
         return json.loads(json.dumps(value, allow_nan=False))
 
     def defer(self) -> TaskDeferred:
         """Run one try up to its deferral."""
         self.ti.xcoms.clear()
+        operator = self.operator()
         try:
-            value = self.operator().execute(self.context)
+            value = operator.execute(self.context)
         except TaskDeferred as deferral:
+            self._push_links(operator)
             return deferral
         raise AssertionError(f"the task did not defer but returned {value!r}")
+
+    def _push_links(self, operator: Any) -> None:
+        if not airflow_version.startswith("2."):
+            for link in operator.operator_extra_links:
+                self.ti.xcom_push(link.xcom_key, link.get_link(operator, ti_key=None))
 
     def resume(self, deferral: TaskDeferred, event: Any) -> Any:
         """Go on after a trigger's event, in what would be another process."""

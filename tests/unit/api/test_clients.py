@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ HTML = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></htm
 
 
 def settings(url: str, **options: Any) -> Settings:
-    return replace(plain_settings(url, ApiKey("SESAME")), **options)
+    return plain_settings(url, ApiKey("SESAME"))._replace(**options)
 
 
 def submissions(emulator: EmulatorProcess) -> list[dict[str, Any]]:
