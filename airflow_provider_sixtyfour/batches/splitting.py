@@ -17,7 +17,8 @@ from operator import attrgetter
 from typing import Protocol
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.batches.cutting import Limits, Part, cut
+from airflow_provider_sixtyfour.batches.cutting import Part, cut
+from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.batches.pieces import Piece
 from airflow_provider_sixtyfour.batches.sources import Source
 from airflow_provider_sixtyfour.batches.written import Reference, Writable, Written

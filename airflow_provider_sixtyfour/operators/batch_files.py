@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.columns import check_names
-from airflow_provider_sixtyfour.batches.cutting import Limits
+from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.batches.rejects import NoRejects, RejectFile, Rejects
 from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
 from airflow_provider_sixtyfour.batches.sieve import Sieve
@@ -131,7 +131,7 @@ def repair(
 
 
 def _tell(read: Iterable[ObjectStoragePath], folder: ObjectStoragePath) -> None:
-    """Tell of what was read, and of the folder that was written to: it may hold more files than Airflow takes note of."""
+    """Tell of what was read, and of the folder that was written to; it may hold more files than Airflow notes."""
     tell_hook_lineage(folder, [Data(uri_of(path)) for path in read], [Data(uri_of(folder))])
 
 

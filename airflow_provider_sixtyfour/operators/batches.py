@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_sixtyfour.batches.cutting import BATCH_BYTES, BATCH_ROWS
+from airflow_provider_sixtyfour.batches.limits import BATCH_BYTES, BATCH_ROWS
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import read_json_file
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,13 +13,13 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, run_url
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import read_json_file
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
     from airflow_provider_sixtyfour.api.verdicts import Verdict
     from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
@@ -94,7 +94,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         "sixtyfour_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "rows": "json", "specs_override": "json"}
-    operator_extra_links = (SixtyfourRunLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
     run_link: str | None = None
     _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
@@ -212,11 +212,12 @@ class SixtyfourEnrichOperator(BaseOperator):
 
         :param digest: of the input that the run was started for, which by now may have changed.
         """
+        from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.submission import recorded_digest
 
+        running.resumed(self)
         with failing_for_good(), self._control.running():
             ended = self._control.conclude(event)
-            self.run_link = run_url(self._hook.settings.base_url, self.workflow_id, ended.job_id)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries
                 digest = recorded_digest(self._records(context, folder), ended.job_id)

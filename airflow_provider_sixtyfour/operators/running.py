@@ -7,7 +7,7 @@ else is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -17,7 +17,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefus
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, are_pushed_by_airflow, run_url
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.api.verdicts import Verdict
@@ -35,6 +35,7 @@ class RunsWorkflow(Protocol):
     cancel_on_kill: bool
     sixtyfour_conn_id: str
     run_link: str | None
+    operator_extra_links: Collection[BaseOperatorLink]
 
     @property
     def log(self) -> Any: ...  # noqa: D102
@@ -75,6 +76,15 @@ def started(operator: RunsWorkflow, context: Context, control: RunControl, start
     operator.log.info("Run %s is at %s", job_id, operator.run_link)
     control.stop_if_killed()
     return job_id
+
+
+def resumed(operator: RunsWorkflow) -> None:
+    """
+    Go on after a deferral.
+
+    Its links were pushed then, and no XCom is lost in between. Airflow 3 would push them at the end once more.
+    """
+    operator.operator_extra_links = ()
 
 
 def waited_for(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,7 +23,7 @@ from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import read_json_file
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_sixtyfour.api.models import BlockType
     from airflow_provider_sixtyfour.operators.run_control import RunControl
@@ -70,7 +70,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
         "sixtyfour_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"webhook_payload": "json", "specs_override": "json"}
-    operator_extra_links = (SixtyfourRunLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
     run_link: str | None = None
 
@@ -136,6 +136,9 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
+        from airflow_provider_sixtyfour.operators import running
+
+        running.resumed(self)
         with failing_for_good(), self._control.running():
             return self._control.conclude(event).job_id
 

@@ -3,8 +3,8 @@ What Airflow gives a task, as far as the provider uses it, and the way of a task
 
 A `Task` is driven as a task runner, a triggerer and a scheduler drive it: each slice gets a new operator (nothing
 that was set in ``execute`` is left after a deferral), templates are rendered before each, XComs are wiped before a
-fresh try and not before a resumption, links are pushed at a deferral from Airflow 3 on, and trigger and event travel as
-JSON.
+fresh try and not before a resumption, Airflow 3 pushes the links after a deferral and after a resumption, and trigger
+and event travel as JSON.
 """
 
 from __future__ import annotations
@@ -179,7 +179,11 @@ class Task:
         assert deferral.timeout is None, "a deferral that times out calls nothing, and the run would leak"
         self.deferrals += 1
         kwargs = {**through_serde(deferral.kwargs or {}), "event": event}
-        return self.operator().resume_execution(deferral.method_name, kwargs, self.context)
+        operator = self.operator()
+        try:
+            return operator.resume_execution(deferral.method_name, kwargs, self.context)
+        finally:
+            self._push_links(operator)
 
     def retry(self) -> Any:
         """Run the next try that Airflow makes by itself."""

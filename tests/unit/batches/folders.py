@@ -12,7 +12,7 @@ from io import BytesIO
 from itertools import chain
 from typing import Any
 
-from airflow_provider_sixtyfour.batches.cutting import Limits
+from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.batches.rejects import NoRejects, RejectFile
 from airflow_provider_sixtyfour.batches.sieve import Sieve
 from airflow_provider_sixtyfour.batches.sources import open_rows, open_source

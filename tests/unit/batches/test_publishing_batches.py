@@ -8,7 +8,7 @@ import time
 import pytest
 
 from airflow_provider_sixtyfour.batches import pieces, splitting
-from airflow_provider_sixtyfour.batches.cutting import Limits
+from airflow_provider_sixtyfour.batches.limits import Limits
 from tests.unit.batches import folders
 from tests.unit.batches.folders import MemoryFile, Split
 

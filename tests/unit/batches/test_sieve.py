@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.batches.cutting import Limits
 from airflow_provider_sixtyfour.batches.keys import Keys, is_empty, key_of
+from airflow_provider_sixtyfour.batches.limits import Limits
 from tests.unit.api.properties import searched
 from tests.unit.batches.folders import Split, table
 from tests.unit.batches.test_splitting_csv import written

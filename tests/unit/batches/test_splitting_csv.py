@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches import csv_records, pieces
-from airflow_provider_sixtyfour.batches.cutting import Limits
+from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.batches.rejects import NoRejects
 from airflow_provider_sixtyfour.batches.sources import open_source
 from tests.unit.api.properties import searched

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches import pieces
-from airflow_provider_sixtyfour.batches.cutting import Limits
 from airflow_provider_sixtyfour.batches.json_source import lines_of
+from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.batches.rejects import NoRejects
 from airflow_provider_sixtyfour.batches.sources import open_rows
 from tests.unit.api.properties import searched
