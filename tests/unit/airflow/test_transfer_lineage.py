@@ -1,22 +1,37 @@
 """Who asks is told where data came from and went to; who tells can't spoil a transfer, and tells no secret."""
 
+import importlib
+import sys
+
 import pytest
 from airflow.providers.common.compat import sdk
 from airflow.providers.common.compat.sdk import Asset, AssetAlias, HookLineageCollector
 
+from airflow_provider_sixtyfour.operators.batches import repair_input, split_input
+from airflow_provider_sixtyfour.operators.collect import collect_batches
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.unit.airflow.standins import OutletEventAccessors, Task
 
+io_path = sys.modules[sdk.ObjectStoragePath.__module__]
+LINEAGE = [name for name in ("airflow.sdk.lineage", "airflow.lineage.hook") if importlib.util.find_spec(name)]
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
 @pytest.fixture
 def collector(monkeypatch):
-    """What Airflow has where somebody reads hook lineage."""
+    """What Airflow has where somebody reads hook lineage; its own paths tell it, too."""
     made = HookLineageCollector()
     monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: made, raising=False)
+    for user in (io_path, *map(importlib.import_module, LINEAGE)):
+        monkeypatch.setattr(user, "get_hook_lineage_collector", lambda: made, raising=False)
     return made
+
+
+def told(collector):
+    """Return what was read and what was written, as it was told."""
+    found = collector.collected_assets
+    return [info.asset.uri for info in found.inputs], [info.asset.uri for info in found.outputs]
 
 
 def execute(kind, *outlets, **arguments):
@@ -80,9 +95,9 @@ def test_hook_lineage_of_a_landing(emulator, workflow, folder, collector):
 
     landed, _ = land(job_id, folder)
 
-    found = collector.collected_assets
-    assert [info.asset.uri for info in found.inputs] == [f"{emulator.url}/workflows/runs/{job_id}"]
-    assert sorted(info.asset.uri for info in found.outputs) == sorted(file["path"] for file in landed)
+    read, written = told(collector)
+    assert read == [f"{emulator.url}/workflows/runs/{job_id}"]
+    assert sorted(written) == sorted(file["path"] for file in landed)
 
 
 def test_hook_lineage_of_an_upload(emulator, tmp_path, collector):
@@ -91,9 +106,48 @@ def test_hook_lineage_of_an_upload(emulator, tmp_path, collector):
 
     handle, _ = execute(ObjectStorageToSixtyfourOperator, source=f"file://{path}")
 
-    found = collector.collected_assets
-    assert f"file://{tmp_path}/leads%20%C3%A9.csv" in [info.asset.uri for info in found.inputs]
-    assert [info.asset.uri for info in found.outputs] == [f"{emulator.url}/storage/csv/{handle}"]
+    # Once, and not as Airflow's own paths tell it: unquoted, and with the connection if the URL names one.
+    assert told(collector) == ([f"file://{tmp_path}/leads%20%C3%A9.csv"], [f"{emulator.url}/storage/csv/{handle}"])
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+def test_hook_lineage_of_a_batch(emulator, enriching, batches, collector, deferrable):
+    landed = enriching(source=batches[0], deferrable=deferrable).run()
+
+    run = f"{emulator.url}/workflows/runs/{landed['job_id']}"
+    assert told(collector) == ([batches[0]["path"], run], [file["path"] for file in landed["files"]])
+
+
+def test_hook_lineage_of_rows(emulator, enriching, collector):
+    landed = enriching(workflow_id=emulator.store_workflow(), rows=[{"name": "Lead One"}]).run()
+
+    assert told(collector)[0] == [f"{emulator.url}/workflows/runs/{landed['job_id']}"]
+
+
+def test_hook_lineage_of_a_split(tmp_path, folder, collector):
+    path = tmp_path / "leads é.csv"
+    path.write_text("name\nLead One\nLead Two\n")
+
+    split_input(source=f"file://{path}", destination=f"file://{folder}", batch_rows=1)
+
+    assert told(collector) == ([f"file://{tmp_path}/leads%20%C3%A9.csv"], [f"file://{folder}"])
+
+
+def test_hook_lineage_of_a_repair(batches, folder, collector):
+    paths = [batch["path"] for batch in batches]
+
+    repair_input(source=batches, results=paths[0], destination=f"file://{folder}", key="name")
+
+    assert told(collector) == (paths, [f"file://{folder}"])
+
+
+def test_hook_lineage_of_a_merge(batches, folder, collector):
+    result = {"job_id": "j", "workflow_id": "w", "rows": 1, "bytes": 1, "manifest": "m", "metrics": {}}
+    results = [{**result, "source": batch["path"], "files": [batch]} for batch in batches]
+
+    collect_batches(results=results, destination=f"file://{folder}", merge_into=f"file://{folder}/whole.csv")
+
+    assert told(collector) == ([batch["path"] for batch in batches], [f"file://{folder}/whole.csv"])
 
 
 def test_a_teller_that_fails_spoils_nothing(emulator, workflow, folder, monkeypatch, logs):
