@@ -1,0 +1,43 @@
+"""
+How large a batch may be, and is where nobody says.
+
+Apart from what cuts, for the Dag files that import it: each task's process reads one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+
+# What the API takes in one file.
+MOST_ROWS = 100_000
+MOST_BYTES = 100_000_000
+# 200 batches of a million rows: far from the 1,024 tasks that Airflow maps at most by default, and a run that fails
+# costs a small part of the whole. Half of what the API takes, since how it counts is not documented.
+BATCH_ROWS = 5_000
+BATCH_BYTES = 50_000_000
+
+
+class Limits:
+    """
+    How large a batch may be.
+
+    :param rows: its rows, up to 100,000.
+    :param bytes: its bytes, header included, up to 100,000,000.
+    :raises SixtyfourInputError: if one isn't a number in its range.
+    """
+
+    __slots__ = ("bytes", "rows")
+
+    def __init__(self, *, rows: int = BATCH_ROWS, bytes: int = BATCH_BYTES) -> None:
+        self.rows = _checked(rows, "batch_rows", MOST_ROWS)
+        self.bytes = _checked(bytes, "batch_bytes", MOST_BYTES)
+
+
+def _checked(value: Any, name: str, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise SixtyfourInputError(
+            f"{name} should be a whole number from 1 to {most:,}, what the API takes in one file, not {value!r:.60}."
+        )
+    return value
