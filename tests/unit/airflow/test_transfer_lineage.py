@@ -133,12 +133,13 @@ def test_hook_lineage_of_a_split(tmp_path, folder, collector):
     assert told(collector) == ([f"file://{tmp_path}/leads%20%C3%A9.csv"], [f"file://{folder}"])
 
 
-def test_hook_lineage_of_a_repair(batches, folder, collector):
-    paths = [batch["path"] for batch in batches]
+def test_hook_lineage_of_a_repair(batches, tmp_path, folder, collector):
+    (tmp_path / "back.csv").write_text("name,industry\nLead 0,Bakery\n")
 
-    repair_input(source=batches, results=paths[0], destination=f"file://{folder}", key="name")
+    repair_input(source=batches, results=f"file://{tmp_path}/back.csv", destination=f"file://{folder}", key="name")
 
-    assert told(collector) == (paths, [f"file://{folder}"])
+    sent = [batch["path"] for batch in batches]
+    assert told(collector) == ([*sent, f"file://{tmp_path}/back.csv"], [f"file://{folder}"])
 
 
 def test_hook_lineage_of_a_merge(batches, folder, collector):

@@ -36,6 +36,10 @@ def link(url: str, seconds: float = 900.0) -> Link:
     return Link(url, time.monotonic() + seconds)
 
 
+def test_a_link_is_not_in_repr():
+    assert "SESAME" not in repr(Link("https://s.example/?sig=SESAME", 1.0))
+
+
 class Memory:
     """A target that keeps what it gets."""
 
