@@ -80,7 +80,7 @@ class Days:
             return bool(held) and held[0]["idempotency_key"] in keys
 
         eventually("a run is started whose answer is held back", is_held, STARTED_LIMIT, explain=self.explain)
-        self.cluster.lose_worker(_process_of(held[0]["client"]))
+        self.cluster.lose_worker(_process_of(held[0]["client"], self.emulator.url))
         return str(held[0]["idempotency_key"])
 
     # What the witnesses say.
@@ -144,9 +144,10 @@ def states(cluster: Cluster, dag_id: str) -> dict[str, list[str]]:
     return found
 
 
-def _process_of(client: str) -> int:
-    """Return the process at the other end of a connection, by the port that it asks from."""
-    port = int(client.rpartition(":")[2])
-    found = {each.pid for each in psutil.net_connections("tcp") if each.laddr and each.laddr.port == port and each.pid}
-    assert len(found) == 1, f"port {port} is that of the processes {found}"
+def _process_of(client: str, server: str) -> int:
+    """Return the process that asks a server, by its port; a connection to another server may have the same port."""
+    ports = tuple(int(address.rpartition(":")[2]) for address in (client, server))
+    connections = [each for each in psutil.net_connections("tcp") if each.laddr and each.raddr]
+    found = {each.pid for each in connections if (each.laddr.port, each.raddr.port) == ports and each.pid}
+    assert len(found) == 1, f"port {ports[0]} is that of the processes {found}"
     return found.pop()
