@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from contextlib import suppress
 
 import pytest
 from airflow.providers.common.compat import sdk
@@ -14,7 +15,6 @@ from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import Six
 from tests.unit.airflow.standins import OutletEventAccessors, Task
 
 io_path = sys.modules[sdk.ObjectStoragePath.__module__]
-LINEAGE = [name for name in ("airflow.sdk.lineage", "airflow.lineage.hook") if importlib.util.find_spec(name)]
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
@@ -23,8 +23,10 @@ def collector(monkeypatch):
     """What Airflow has where somebody reads hook lineage; its own paths tell it, too."""
     made = HookLineageCollector()
     monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: made, raising=False)
-    for user in (io_path, *map(importlib.import_module, LINEAGE)):
-        monkeypatch.setattr(user, "get_hook_lineage_collector", lambda: made, raising=False)
+    monkeypatch.setattr(io_path, "get_hook_lineage_collector", lambda: made, raising=False)
+    for name in ("airflow.sdk.lineage", "airflow.lineage.hook"):  # from 3.2 on, and before
+        with suppress(ImportError):
+            monkeypatch.setattr(importlib.import_module(name), "get_hook_lineage_collector", lambda: made)
     return made
 
 
