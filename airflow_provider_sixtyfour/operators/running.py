@@ -82,9 +82,11 @@ def resumed(operator: RunsWorkflow) -> None:
     """
     Go on after a deferral.
 
-    Its links were pushed then, and no XCom is lost in between. Airflow 3 would push them at the end once more.
+    The run's link was pushed then, and no XCom is lost in between; Airflow 3 would push it at the end once more. A link
+    that a subclass adds stays.
     """
-    operator.operator_extra_links = ()
+    links = operator.operator_extra_links
+    operator.operator_extra_links = tuple(link for link in links if not isinstance(link, SixtyfourRunLink))
 
 
 def waited_for(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_sixtyfour.transfers.destination import object_storage_path
 from airflow_provider_sixtyfour.transfers.lineage import Data, uri_of
 
 if TYPE_CHECKING:
@@ -20,9 +19,12 @@ def moved(
     """
     Return what was read and what was written.
 
-    :param source: the URL of the file that the run was started for, if this task has sent one.
+    :param source: the URL of the file that the run was started for, if this task has sent one. Its store isn't asked
+        for: nothing that is wrong there spoils a landing.
     """
-    sent = () if source is None else (Data(uri_of(object_storage_path(source, "source"))),)
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    sent = () if source is None else (Data(uri_of(ObjectStoragePath(source))),)
     files = tuple(Data(f"{uri_of(folder)}/{quote(file.name)}", file.rows, file.bytes) for file in manifest.files)
     return (*sent, Data(f"{base_url}/workflows/runs/{manifest.job_id}")), files
 

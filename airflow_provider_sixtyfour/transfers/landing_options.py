@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_sixtyfour.api import calls
@@ -15,6 +16,7 @@ VERIFY = ("warn", "strict")
 PARQUET = "parquet"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Landing:
     """
     How to land a run's files; the parameters are those of `SixtyfourToObjectStorageOperator`.
@@ -23,31 +25,17 @@ class Landing:
     :raises SixtyfourInputError: naming the parameter that can't be right.
     """
 
-    def __init__(
-        self,
-        *,
-        format: str,
-        files: Any,
-        overwrite: bool,
-        verify: str,
-        max_parallel_files: int = 4,
-        manifest: str | None = MANIFEST,
-        output_format: str | None,
-        parquet_schema: Any,
-        input: str | None = None,
-    ) -> None:
-        self.format = format
-        self.files = files
-        self.overwrite = overwrite
-        self.verify = verify
-        self.max_parallel_files = max_parallel_files
-        self.manifest = manifest
-        self.output_format = output_format
-        self.parquet_schema = parquet_schema
-        self.input = input
-        self._check()
+    format: str = "csv"
+    files: Any = "final"
+    overwrite: bool = True
+    verify: str = "warn"
+    max_parallel_files: int = 4
+    manifest: str | None = MANIFEST
+    output_format: str | None = None
+    parquet_schema: Any = None
+    input: str | None = None
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         if self.format not in calls.RESULT_FORMATS:
             raise SixtyfourInputError(
                 f"format should be one of {', '.join(calls.RESULT_FORMATS)}, not {self.format!r:.60}."

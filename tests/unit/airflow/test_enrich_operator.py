@@ -8,6 +8,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
+from airflow_provider_sixtyfour.operators import running
 from airflow_provider_sixtyfour.operators.batches import SixtyfourRepairInputOperator
 from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
@@ -183,6 +185,15 @@ def test_the_link_is_pushed_once(emulator, enriching, batches):
     one.run()
 
     assert pushed == ["job_id", "sixtyfour_run_link"]
+
+
+def test_after_a_deferral_a_link_of_a_subclass_stays(enriching, batches):
+    operator, own = enriching(source=batches[0]).operator(), object()
+    operator.operator_extra_links = (SixtyfourRunLink(), own)
+
+    running.resumed(operator)
+
+    assert operator.operator_extra_links == (own,)
 
 
 @pytest.mark.parametrize("trouble", [{"status": 403}, {"status": 200, "body": "<html>"}, {"status": 200, "body": "[]"}])

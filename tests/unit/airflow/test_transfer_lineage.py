@@ -10,6 +10,9 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias, HookLineageCo
 
 from airflow_provider_sixtyfour.operators.batches import repair_input, split_input
 from airflow_provider_sixtyfour.operators.collect import collect_batches
+from airflow_provider_sixtyfour.transfers.destination import object_storage_path
+from airflow_provider_sixtyfour.transfers.landing_lineage import moved
+from airflow_provider_sixtyfour.transfers.manifest import Manifest
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.unit.airflow.standins import OutletEventAccessors, Task
@@ -118,6 +121,15 @@ def test_hook_lineage_of_a_batch(emulator, enriching, batches, collector, deferr
 
     run = f"{emulator.url}/workflows/runs/{landed['job_id']}"
     assert told(collector) == ([batches[0]["path"], run], [file["path"] for file in landed["files"]])
+
+
+def test_an_input_is_told_without_its_connection_and_its_store(folder):
+    manifest = Manifest("j", "w", "csv", "final", "2026-11-22T00:00:00Z", files=())
+
+    # There is no such connection.
+    read, _ = moved("http://api", object_storage_path(f"file://{folder}", "x"), manifest, source="s3://gone@b/a é.csv")
+
+    assert [data.uri for data in read] == ["s3://b/a%20%C3%A9.csv", "http://api/workflows/runs/j"]
 
 
 def test_hook_lineage_of_rows(emulator, enriching, collector):
