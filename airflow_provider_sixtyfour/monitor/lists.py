@@ -2,7 +2,8 @@
 When to read which list of runs, so that a few calls tell of many runs.
 
 A round begins with the list that tells most, and goes on only as long as many runs are left that no list has told of.
-With few runs there are no rounds: a question each is as cheap, and tells more.
+With few runs there are no rounds: a question each is as cheap, and tells more. Where one list tells of all, it is read
+more often than the poll interval has it, which still costs less than a question for each of many runs.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from airflow_provider_sixtyfour.api.calls import MAX_LISTED_RUNS
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.models import ListedRun
 from airflow_provider_sixtyfour.api.verdicts import GOING, canonical
-from airflow_provider_sixtyfour.monitor.pace import jittered
+from airflow_provider_sixtyfour.monitor.pace import QUICK, jittered
 from airflow_provider_sixtyfour.monitor.questions import WhichAre
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.monitor.run import Run
 
 MANY = 5  # runs; for fewer no list is read
-SHORTEST_ROUND = 5.0  # seconds between two rounds, however short the poll interval
+SHORTEST_ROUND = 5.0  # seconds between two rounds of many lists, however short the poll interval
 LONGEST_ROUND = 60.0  # seconds, however long the poll interval
+SHORTEST_PAUSE = 2.5  # seconds between two rounds for each list of a round
 FRESH = 2.5  # rounds for which a list's word holds that a run goes on
 MOST_WORKFLOWS = 4  # that get lists of their own in one round
 OFF = 600.0  # seconds without lists after one was refused: the credential may not read them
@@ -36,7 +38,9 @@ class Lists:
     def __init__(self) -> None:
         self._interval = LONGEST_ROUND
         self._round: Iterator[WhichAre] | None = None
-        self._round_at = 0.0
+        self._began_at = 0.0  # the last round
+        self._lists_read = 0  # since then
+        self._round_at = 0.0  # the next round
         self._asking: WhichAre | None = None
         self._stories: dict[WhichAre, None] = {}
         self._told: set[str] = set()  # the ids of the runs that this round has told of
@@ -69,6 +73,7 @@ class Lists:
             begin = max(self._round_at, self._off_until)
             if now < begin:
                 return begin
+            self._began_at, self._lists_read = now, 0
             self._round_at = now + jittered(self._interval)
             self._round = self._steps(runs)
             found = next(self._round)
@@ -116,6 +121,9 @@ class Lists:
         """Return the rows by run, and whether a run that isn't among them is not going, as far as the list knows."""
         self._asking = None
         self._stories.pop(question, None)
+        self._lists_read += 1
+        pause = self._lists_read * max(SHORTEST_PAUSE, self._interval * QUICK)
+        self._round_at = self._began_at + jittered(min(self._interval, pause))
         told = {row.job_id: row for row in rows}
         self._told |= told.keys()
         self._all_go_on = all(canonical(row.status) in GOING for row in told.values())

@@ -1,5 +1,5 @@
 """
-How often a waiting run is asked for: at the poll interval, more rarely the longer it takes, and not near its end.
+How often a waiting run is asked for: at the poll interval, more rarely the longer it takes, more often near its end.
 
 Of many runs, lists tell the ends. What is left to ask a run for is its progress, once a minute; that also bounds how
 long a list that lags can hide an end.
@@ -12,6 +12,7 @@ from random import SystemRandom
 _dice = SystemRandom()
 
 NEAR_THE_END = 90.0  # percent
+QUICK = 1 / 4  # of the poll interval: between two questions near the end, and between two lists that tell of all runs
 OF_THE_WAIT = 1 / 30  # of the time waited so far that an end may be late by
 LONGEST = 60.0  # seconds, unless the poll interval is longer
 JITTER = 0.1  # so that runs that were started together don't stay together
@@ -25,10 +26,10 @@ def until_next_question(poll_interval: float, *, waited: float, percent: float) 
     :param waited: seconds.
     :param percent: how far the run is, 0 to 100.
     """
-    seconds = poll_interval
+    late_by = waited * OF_THE_WAIT
     if percent < NEAR_THE_END:
-        seconds = max(poll_interval, min(waited * OF_THE_WAIT, LONGEST))
-    return jittered(seconds)
+        return jittered(max(poll_interval, min(late_by, LONGEST)))
+    return jittered(min(poll_interval, max(late_by, poll_interval * QUICK)))
 
 
 def until_progress(poll_interval: float) -> float:

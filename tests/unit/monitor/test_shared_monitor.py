@@ -55,12 +55,12 @@ def a_run(number: int, ends_at: float, **options: Any) -> FakeRun:
 
 def test_a_run_is_asked_for_at_once_then_at_the_poll_interval_and_tells_its_progress():
     api = FakeApi()
-    api.add(FakeRun("a", 40.0))
+    api.add(FakeRun("a", 100.0))
     [wait] = run(wait_for_all(api))
     assert wait.outcome == Verdict("a", "completed", "w")
     asked = api.questions("/live_status")
     assert asked[0] == 0.0
-    assert all(8.9 < b - a < 11.2 for a, b in pairwise(asked))
+    assert all(8.9 < b - a < 11.2 for a, b in pairwise(asked) if a < 90.0)
     assert wait.log.lines[0] == "Run a: running 0 %"
     assert wait.log.lines[-1] == "Run a: completed 100 %"
     assert lists(api) == []
@@ -76,6 +76,23 @@ def test_a_long_run_is_asked_for_more_rarely_but_not_near_its_end():
     assert max(b - a for a, b in pairwise(asked) if a > 0.9 * 3600) < 11.5
     assert wait.ended_at - 3600 < 11.5
     assert len(asked) < 180  # 360 at the poll interval
+
+
+def test_a_short_run_is_asked_for_more_often_near_its_end():
+    api = FakeApi()
+    api.add(FakeRun("a", 100.0))
+    [wait] = run(wait_for_all(api, poll_interval=5.0))
+    pauses = [b - a for a, b in pairwise(api.questions("/live_status")) if a > 90.0]
+    assert pauses
+    assert all(2.7 < pause < 4.0 for pause in pauses)  # a thirtieth of the wait; a quarter of the interval were less
+    assert wait.ended_at - 100.0 < 4.0
+
+
+def test_a_run_that_halts_near_its_end_is_asked_for_at_the_poll_interval():
+    api = FakeApi()
+    api.add(FakeRun("a", 100.0, live_lag=1000.0))  # 100 %, and not ended
+    run(wait_for_all(api, poll_interval=5.0))
+    assert all(4.4 < b - a < 5.6 for a, b in pairwise(api.questions("/live_status")) if a > 170.0)
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "timeout"])
@@ -245,6 +262,33 @@ def test_of_many_a_new_run_is_not_asked_for_at_once():
     assert min(at for n in range(5, 100) for at in asked[f"run-{n}"]) > 8.9
     assert sum(map(len, asked.values())) <= 100  # a question for each, and no more
     assert of(delays(api, waits), 1.0) <= 15
+
+
+def test_where_one_list_tells_of_all_it_is_read_often_and_the_last_ones_are_not_left_waiting():
+    api = FakeApi()
+    api.add(*(FakeRun(f"run-{n}", n * 0.3 + 60.0, starts_at=n * 0.3) for n in range(200)))
+    waits = run(wait_for_all(api, over=60.0))
+    late = delays(api, waits)
+    assert of(late, 0.95) <= 3.0
+    assert late[-1] <= 6.0  # when fewer than five are left, each is asked for
+    read = [moment for moment, call in api.asked if call.path == LIST]
+    assert all(2.2 <= b - a <= 3.0 for a, b in pairwise(read))
+
+
+def test_no_poll_interval_is_so_short_that_lists_are_read_all_the_time():
+    api = FakeApi()
+    api.add(*(a_run(n, 60.0) for n in range(100)))
+    run(wait_for_all(api, poll_interval=0.1))
+    read = [moment for moment, call in api.asked if call.path == LIST]
+    assert min(b - a for a, b in pairwise(read)) >= 2.2
+
+
+def test_the_more_lists_a_round_needs_the_later_is_the_next():
+    api = FakeApi()
+    api.add(*(a_run(n, 600.0) for n in range(1200)))
+    run(wait_for_all(api, over=10.0))
+    read = [moment for moment, call in api.asked if call.path == LIST and 60 <= moment < 120]
+    assert 12 <= len(read) <= 26  # 24 at a list for each quarter of the poll interval
 
 
 def test_of_many_runs_that_ended_while_no_triggerer_was_up_the_first_list_tells():
