@@ -59,8 +59,8 @@ def main() -> int:
             elif part == "upload":
                 lines, is_reached = measure_uploads(Path(name), plan.rows, plan.batch_rows, given.rounds)
             else:
-                floor, ours = measure_airflow(plan)
-                lines, is_reached = report(floor, ours, plan.batches, plan.rows)
+                bare, floor, ours = measure_airflow(plan)
+                lines, is_reached = report(bare, floor, ours, plan.batches, plan.rows)
         print(f"\n### {part}\n\n" + "\n".join(lines), flush=True)
         are_reached = are_reached and is_reached
     return 0 if are_reached else 1

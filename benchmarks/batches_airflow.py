@@ -5,10 +5,11 @@ Scheduler, API server, Dag processor and triggerer run on PostgreSQL, with the L
 Airflow has, so that the tasks get what the machine can give. (SQLite has one writer, and all of them write.) Settings
 are Airflow's own.
 
-First the floor of Airflow: a Dag of the same shape whose tasks do nothing but defer, for as long as a run takes. Then
-the Dag that splits a file and enriches each batch, with the emulator at its limit of 500 requests a minute. Never both
-at once, and each after a run of a few batches, which is not measured. A Dag run's time is Airflow's own: from its start
-to its end. The floor of the limit is the time in which it allows the requests that the emulator has let through.
+First the floor of Airflow: the same Dag with empty tasks, which do nothing but defer, for as long as a run takes; and
+before it a bare one, whose tasks are told nothing but a number, so that Airflow has no template to render either. Then
+the Dag that splits a file and enriches each batch, with the emulator at its limit of 500 requests a minute. One at a
+time, after runs of a few batches, which are not measured. A Dag run's time is Airflow's own: from its start to its end.
+The floor of the limit is the time in which it allows the requests that the emulator has let through.
 
 The emulator, which a user has not, shares the machine, and its work is a part of what is measured. So that it has
 little, the result files of the measured runs are made up, of as many rows; each upload is read through as ever.
@@ -42,7 +43,7 @@ from tests.emulator_process import EmulatorProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 DAGS = ROOT / "benchmarks" / "batches_dags"
-FLOOR, OURS = "waiting", "enriching"  # Dags
+BARE, FLOOR, OURS = "bare", "waiting", "enriching"  # Dags
 PARALLELISM = 32  # Airflow's own, of which one Dag may have 16
 WARM = 4  # batches of the Dag runs before
 WARM_SECONDS = 10.0  # of their runs
@@ -77,8 +78,8 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def measure_airflow(plan: Plan) -> tuple[Ran, Ran]:
-    """Start all of it, run the two Dags, stop all of it; return what the floor and what this provider took."""
+def measure_airflow(plan: Plan) -> tuple[Ran, Ran, Ran]:
+    """Start all of it, run the Dags, stop all of it; return what bare and empty tasks and what this provider took."""
     # Outside the clone: PostgreSQL runs as a user that may not enter it.
     folder = Path(tempfile.mkdtemp(prefix="sixtyfour-batches-", dir="/tmp"))
     try:
@@ -105,7 +106,7 @@ def measure_airflow(plan: Plan) -> tuple[Ran, Ran]:
 
 
 class _Bench:
-    """A running Airflow with both Dags."""
+    """A running Airflow with the Dags."""
 
     def __init__(self, airflow: LocalAirflow, emulator: EmulatorProcess, folder: Path, plan: Plan) -> None:
         self._airflow = airflow
@@ -114,20 +115,25 @@ class _Bench:
         self._folder = folder
         self._plan = plan
 
-    def run(self) -> tuple[Ran, Ran]:
-        """Run each Dag with a few batches, then with all."""
+    def run(self) -> tuple[Ran, Ran, Ran]:
+        """Run the Dags with a few batches, then with all."""
         plan = self._plan
-        self._airflow.wait_for("the Dags are read", lambda: all(map(self._rest.has_dag, (FLOOR, OURS))), READ_LIMIT)
-        for dag_id in (FLOOR, OURS):
+        dags = (BARE, FLOOR, OURS)
+        self._airflow.wait_for("the Dags are read", lambda: all(map(self._rest.has_dag, dags)), READ_LIMIT)
+        for dag_id in dags:
             self._rest.unpause(dag_id)
         workflow_id = str(self._emulator.api("POST", "/workflows/create_workflow", _workflow())["id"])
-        self._ran(FLOOR, {"batches": WARM, "seconds": WARM_SECONDS})
+        few = self._input("few", workflow_id, WARM * 10, 10)
+        self._ran(FLOOR, {**few, "batches": WARM, "seconds": WARM_SECONDS})
         self._emulator.plan(seconds=WARM_SECONDS, times=WARM)
-        self._ran(OURS, self._input("few", workflow_id, WARM * 10, 10))
-        floor = self._ran(FLOOR, {"batches": plan.batches, "seconds": plan.seconds})
+        self._ran(OURS, few)
+        given = self._input("all", workflow_id, plan.rows, plan.batch_rows)
+        waiting = {**given, "batches": plan.batches, "seconds": plan.seconds}
+        bare = self._ran(BARE, waiting)
+        floor = self._ran(FLOOR, waiting)
         self._emulator.plan(synthetic_bytes=size_of(plan.batch_rows), times=plan.batches)
-        ours = self._ran(OURS, self._input("all", workflow_id, plan.rows, plan.batch_rows))
-        return floor, ours
+        ours = self._ran(OURS, given)
+        return bare, floor, ours
 
     def _input(self, name: str, workflow_id: str, rows: int, batch_rows: int) -> dict[str, Any]:
         """Write an input, and return the ``conf`` of a Dag run for it."""

@@ -1,1 +1,1 @@
-"""The two Dags that the benchmark of batches runs on a real Airflow, one after the other."""
+"""The Dags that the benchmark of batches runs on a real Airflow, one after the other."""

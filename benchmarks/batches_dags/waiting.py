@@ -1,9 +1,14 @@
-"""The same Dag with tasks that do nothing but defer as long: what Airflow itself takes for it."""
+"""
+What Airflow itself takes: the Dag that enriches, with empty tasks that defer for as long as a run takes; and a bare one.
+
+Empty tasks are told what the enriching ones are told, so Airflow hands on such references, and renders such templates.
+Bare ones are told a number.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
@@ -31,24 +36,16 @@ class SleepTrigger(BaseTrigger):
         yield TriggerEvent({})
 
 
-class CountOperator(BaseOperator):
-    """Returns as many numbers as there are to be batches."""
-
-    def execute(self, context: Any) -> list[int]:
-        """Return them."""
-        return list(range(context["dag_run"].conf["batches"]))
-
-
-class WaitOperator(BaseOperator):
+class BareOperator(BaseOperator):
     """
     Defers.
 
-    :param number: what it is mapped over.
+    :param source: what it is mapped over.
     """
 
-    def __init__(self, *, number: int, **kwargs: Any) -> None:
+    def __init__(self, *, source: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.number = number
+        self.source = source
 
     def execute(self, context: Any) -> None:
         """Defer for as long as a run takes."""
@@ -58,6 +55,67 @@ class WaitOperator(BaseOperator):
         """Be done."""
 
 
+class EmptyOperator(BareOperator):
+    """
+    Defers, having been told what `SixtyfourEnrichOperator` is told.
+
+    :param source: what it is mapped over. (templated)
+    :param workflow_id: is ignored. (templated)
+    :param destination: is ignored. (templated)
+    """
+
+    template_fields: Sequence[str] = ("workflow_id", "source", "destination")
+
+    def __init__(self, *, workflow_id: str, destination: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workflow_id = workflow_id
+        self.destination = destination
+
+
+class NumbersOperator(BaseOperator):
+    """Returns as many numbers as there are to be batches."""
+
+    def execute(self, context: Any) -> list[Any]:
+        """Return them."""
+        return list(range(context["dag_run"].conf["batches"]))
+
+
+class ReferencesOperator(BaseOperator):
+    """
+    Returns such references as a split of as many batches.
+
+    :param destination: the folder that they name. (templated)
+    """
+
+    template_fields: Sequence[str] = ("destination",)
+
+    def __init__(self, *, destination: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.destination = destination
+
+    def execute(self, context: Any) -> list[Any]:
+        """Return them."""
+        return [
+            {
+                "index": number,
+                "path": f"{self.destination}/leads-{number:05}.csv",
+                "rows": 5000,
+                "bytes": 950_000 + number,
+                "sha256": f"{number:064x}",
+            }
+            for number in range(context["dag_run"].conf["batches"])
+        ]
+
+
 with DAG("waiting", schedule=None, catchup=False):
-    count = CountOperator(task_id="split")
-    WaitOperator.partial(task_id="batch", retries=0).expand(number=count.output)
+    split = ReferencesOperator(task_id="split", destination="{{ dag_run.conf['destination'] }}/sent")
+    EmptyOperator.partial(
+        task_id="batch",
+        workflow_id="{{ dag_run.conf['workflow_id'] }}",
+        destination="{{ dag_run.conf['destination'] }}/enriched",
+        retries=0,
+    ).expand(source=split.output)
+
+with DAG("bare", schedule=None, catchup=False):
+    numbers = NumbersOperator(task_id="split")
+    BareOperator.partial(task_id="batch", retries=0).expand(source=numbers.output)
