@@ -1,5 +1,5 @@
 """
-What Airflow itself takes: the Dag that enriches, with empty tasks that defer for as long as a run takes; and a bare one.
+What Airflow itself takes: the Dag that enriches, with empty tasks that defer as long as a run takes; and a bare one.
 
 Empty tasks are told what the enriching ones are told, so Airflow hands on such references, and renders such templates.
 Bare ones are told a number.
