@@ -64,8 +64,8 @@ demo: $(VENV)/.installed
 # What needs servers of its own is left out of the unit tests.
 UNIT_TESTS := tests/example_dags tests --ignore tests/e2e --ignore tests/cluster --ignore tests/stores
 
-# Three at a time: most of them wait. A file's tests stay in one process.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
+# Three at a time: most of them wait. A process takes its tests in order, and from others when it has none left.
+SIDE_BY_SIDE := --numprocesses 3 --dist worksteal
 
 test: test-unit test-e2e
 
