@@ -57,7 +57,8 @@ class SixtyfourEnrichOperator(BaseOperator):
     :param verify: what to do when a file has other numbers of rows or bytes than the API said: ``warn`` or ``strict``.
     :param output_format: ``parquet`` to write the files as Parquet; the run makes NDJSON for it. (templated)
     :param parquet_schema: for Parquet, types of columns by their names.
-    :param poll_interval: seconds between two questions how the run is doing.
+    :param poll_interval: seconds between two questions how the run is doing. Deferred waits share their questions; for
+        one run they come more rarely the longer it takes, and up to four times as often when it is nearly done.
     :param timeout: seconds (or a ``timedelta``) after the task's start at which the run is cancelled and the task
         fails; ``None`` for no limit but ``execution_timeout``. (templated)
     :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting

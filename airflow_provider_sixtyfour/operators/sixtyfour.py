@@ -46,7 +46,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
     :param wait_for_completion: whether to wait for the run's end; without, the task succeeds once it is started.
     :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting
         ``[operators] default_deferrable``.
-    :param poll_interval: seconds between two questions how the run is doing.
+    :param poll_interval: seconds between two questions how the run is doing. Deferred waits share their questions; for
+        one run they come more rarely the longer it takes, and up to four times as often when it is nearly done.
     :param timeout: seconds (or a ``timedelta``) after the task's start at which the run is cancelled and the
         task fails; ``None`` for no limit but ``execution_timeout``, which is kept in the same way. (templated)
     :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.

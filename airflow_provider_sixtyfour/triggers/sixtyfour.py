@@ -40,7 +40,7 @@ class SixtyfourRunTrigger(BaseTrigger):
 
     :param sixtyfour_conn_id: the connection.
     :param job_id: the run.
-    :param poll_interval: seconds between two questions.
+    :param poll_interval: seconds between two questions, as a rule: all waits share theirs, see `monitor.pace`.
     :param deadline: when to give up, in seconds of the epoch; ``None`` for never.
     :param cancel_on_kill: whether a user's act on the deferred task (mark failed, mark success, clear) cancels the
         run. Airflow calls it from 3.3 on.
