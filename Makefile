@@ -128,7 +128,8 @@ clean:
 
 $(VENV)/bin/uv: | .tmp
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	# pip asks rustc for its version, and rustup's makes a folder in the home directory even for that.
+	RUSTUP_HOME=$(CURDIR)/.cache/rustup $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 # Stamps: an environment is made again when the requirements or the pins above change.
 $(VENV)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv

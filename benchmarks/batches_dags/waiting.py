@@ -55,7 +55,7 @@ class BareOperator(BaseOperator):
         """Be done."""
 
 
-class EmptyOperator(BareOperator):
+class EmptyEnrichOperator(BareOperator):
     """
     Defers, having been told what `SixtyfourEnrichOperator` is told.
 
@@ -80,7 +80,7 @@ class NumbersOperator(BaseOperator):
         return list(range(context["dag_run"].conf["batches"]))
 
 
-class ReferencesOperator(BaseOperator):
+class EmptySplitOperator(BaseOperator):
     """
     Returns such references as a split of as many batches.
 
@@ -108,8 +108,8 @@ class ReferencesOperator(BaseOperator):
 
 
 with DAG("waiting", schedule=None, catchup=False):
-    split = ReferencesOperator(task_id="split", destination="{{ dag_run.conf['destination'] }}/sent")
-    EmptyOperator.partial(
+    split = EmptySplitOperator(task_id="split", destination="{{ dag_run.conf['destination'] }}/sent")
+    EmptyEnrichOperator.partial(
         task_id="batch",
         workflow_id="{{ dag_run.conf['workflow_id'] }}",
         destination="{{ dag_run.conf['destination'] }}/enriched",
