@@ -126,10 +126,11 @@ clean:
 .tmp:
 	mkdir -p $@
 
+# pip asks rustc for its version, and rustup's makes a folder in the home directory even for that.
+$(VENV)/bin/uv: export RUSTUP_HOME = $(CURDIR)/.cache/rustup
 $(VENV)/bin/uv: | .tmp
 	$(PYTHON) -m venv $(VENV)
-	# pip asks rustc for its version, and rustup's makes a folder in the home directory even for that.
-	RUSTUP_HOME=$(CURDIR)/.cache/rustup $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 # Stamps: an environment is made again when the requirements or the pins above change.
 $(VENV)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
