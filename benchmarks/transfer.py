@@ -161,7 +161,7 @@ def measure(content: str, size: int, rounds: int, folder: Path, *, with_s3: bool
             "`curl -o`": lambda: curl(large_url, folder / "curl.csv", syncs=False),
             "`curl -o`, synced": lambda: curl(large_url, folder / "curl.csv", syncs=True),
             "operator, to `file://`": lambda: contend(
-                "land", {**orders, "destination": f"file://{landed}"}, environment
+                *("land", {**orders, "destination": f"file://{landed}", "leftover": str(landed / "large")}, environment)
             ),
         }
         if with_s3:
@@ -172,7 +172,6 @@ def measure(content: str, size: int, rounds: int, folder: Path, *, with_s3: bool
         names = list(contenders)
         for number in range(rounds):
             for name in names[number % len(names) :] + names[: number % len(names)]:
-                subprocess.run(["rm", "-rf", str(landed)], check=True)
                 os.sync()  # so that nobody writes what the one before has left to write
                 results.setdefault(name, []).append(contend_once := contenders[name]())
                 print(f"{content} {number} {name}: {contend_once}", file=sys.stderr, flush=True)

@@ -7,13 +7,14 @@ Unknown members are ignored, as the vendor's own models do.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+
+from airflow_provider_sixtyfour.emulator.strict_json import parse
 
 
 class BlockBody(BaseModel):
@@ -65,25 +66,8 @@ class RunBody(BaseModel):
     webhook_payload: list[dict[str, Any]] | dict[str, Any] | None = None
 
 
-def _refuse_constant(name: str) -> object:
-    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
-
-
-def parse(body: bytes) -> Any:
-    """Parse JSON as RFC 8259 has it: Python's own parser also takes NaN, Infinity and half a surrogate pair."""
-    try:
-        document = json.loads(body, parse_constant=_refuse_constant)
-        if b"\\u" in body:
-            json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise json.JSONDecodeError(f"not Unicode text ({error.reason})", "", 0) from error
-    except RecursionError as error:
-        raise json.JSONDecodeError("nested too deeply", "", 0) from error
-    return document
-
-
 class StrictRequest(Request):
-    """A request that is parsed by :func:`parse`."""
+    """A request whose body is strict JSON."""
 
     async def json(self) -> Any:
         """Return the parsed body; FastAPI answers a JSONDecodeError with a 422."""

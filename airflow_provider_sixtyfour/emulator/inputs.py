@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from airflow_provider_sixtyfour.emulator import tables
+from airflow_provider_sixtyfour.emulator import strict_json, tables
 
 Row = Mapping[str, Any]
 SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson")
@@ -78,7 +78,7 @@ def scan(path: Path, suffix: str) -> UploadedRows:
                 names.update(dict.fromkeys(row))
     except UnicodeDecodeError as error:
         raise UnreadableFileError(f"The file is not UTF-8: {error.reason} at byte {error.start}") from error
-    except (csv.Error, RecursionError) as error:
+    except csv.Error as error:
         raise UnreadableFileError(f"The file can't be read: {error}") from error
     return UploadedRows(path, suffix, count, tuple(names))
 
@@ -127,7 +127,7 @@ def _lines(path: Path) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = strict_json.parse(line)
             except json.JSONDecodeError as error:
                 raise UnreadableFileError(f"Line {number} is not JSON: {error.msg}") from error
             if not isinstance(row, dict):
@@ -137,7 +137,7 @@ def _lines(path: Path) -> Iterator[Row]:
 
 def _objects(path: Path) -> Iterator[Row]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = strict_json.parse(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise UnreadableFileError(f"The file is not JSON: {error}") from error
     rows = [document] if isinstance(document, dict) else document

@@ -33,7 +33,7 @@ def read_json_file(operator: BaseOperator, value: Any, context: Context, name: s
         text, origin = _rendered(operator, value.strip(), context), f"{name} ({value.strip()})"
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SixtyfourInputError(f"{origin} is not valid JSON: {error}.") from None
 
 

@@ -36,7 +36,7 @@ class IntentFile:
         """Return the value; ``None`` if there is none that can be read."""
         try:
             content = json.loads(self._path.fs.cat_file(self._path.path))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
         if not isinstance(content, Mapping) or content.get("task") != self._task:
             return None

@@ -105,8 +105,8 @@ class Manifest(NamedTuple):
 
         :raises ValueError: if it is something else, or of a later version.
         """
-        data = json.loads(text)
         try:
+            data = json.loads(text)
             if data["version"] != VERSION:
                 raise ValueError(f"a manifest of version {data['version']!r}")
             selection = data["selection"]
@@ -120,7 +120,7 @@ class Manifest(NamedTuple):
                 input=data.get("input"),
                 metrics=numbers(data.get("metrics", {})),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"no manifest: {error!r}") from None
 
 

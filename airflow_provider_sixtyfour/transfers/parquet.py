@@ -23,6 +23,10 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, Sixtyfour
 
 BLOCK = 16 * 1024 * 1024  # bytes of the text that become a row group
 BOM = b"\xef\xbb\xbf"
+DEEPEST = 40  # lists and objects in each other; readers take 100 levels of a Parquet schema, in which a list has two
+BRACKETS = (
+    500  # that a line may have without a look at how deep they are; at some thousands in each other pyarrow crashes
+)
 Schema = Mapping[str, str]
 
 
@@ -112,7 +116,7 @@ class AsParquet:
                 for batch in batches:
                     self.rows += batch.num_rows
                     writer.write_table(batch, row_group_size=max(1, batch.num_rows))
-        except (arrow.ArrowException, ValueError, csv.Error) as error:
+        except (arrow.ArrowException, ValueError, RecursionError, csv.Error) as error:
             raise SixtyfourTransferError(
                 f"{name} can't be written as Parquet: {str(error)[:300]}. Nothing of it was left at the destination."
             ) from None
@@ -190,14 +194,35 @@ def _ndjson(file: BinaryIO, given: Schema) -> tuple[Any, Iterator[Any]]:
 
 
 def _types(block: bytes) -> dict[str, Any]:
-    """Return the columns of some rows with their types; ``None`` for one that holds all kinds."""
+    """Return the columns of some rows with their types; ``None`` for one that holds all kinds, or is nested too deeply."""
     arrow = import_module("pyarrow")
+    _check_depth(block)
     try:
-        return {field.name: _plain(field.type) for field in _read(block, None).schema}
+        found = {field.name: field.type for field in _read(block, None).schema}
     except arrow.ArrowInvalid:
         rows = _rows(block)
-    columns = dict.fromkeys(name for row in rows for name in row)
-    return {name: _type_of([row.get(name) for row in rows]) for name in columns}
+        columns = dict.fromkeys(name for row in rows for name in row)
+        found = {name: _type_of([row.get(name) for row in rows]) for name in columns}
+    return {name: None if each is None or _is_deep(each, DEEPEST) else _plain(each) for name, each in found.items()}
+
+
+def _check_depth(block: bytes) -> None:
+    """
+    Have Python read what pyarrow may crash on.
+
+    :raises RecursionError: for a line that is nested about a thousand times.
+    """
+    for line in block.splitlines():
+        if line.count(b"[") + line.count(b"{") > BRACKETS:
+            json.loads(line)
+
+
+def _is_deep(found: Any, levels: int) -> bool:
+    """Return whether a type has more than so many levels."""
+    types = import_module("pyarrow").types
+    if types.is_struct(found):
+        return levels == 0 or any(_is_deep(field.type, levels - 1) for field in found)
+    return types.is_list(found) and (levels == 0 or _is_deep(found.value_type, levels - 1))
 
 
 def _type_of(values: list[Any]) -> Any:
@@ -243,7 +268,7 @@ def _rows(block: bytes) -> list[dict[str, Any]]:
 
 
 def _as_text(block: bytes, schema: Any, mixed: set[str]) -> Any:
-    """Return rows, with the columns of all kinds as JSON text; a text is left as it is."""
+    """Return rows, with these columns as JSON text; a text is left as it is."""
     rows = _rows(block)
     for row in rows:
         for name in mixed & row.keys():

@@ -308,6 +308,12 @@ def test_a_handle_can_be_used_again(calls: Calls, emulator: EmulatorProcess) -> 
         ("leads.json", b"[", "not JSON"),
         ("leads.ndjson", b"{}\n{", "Line 2 is not JSON"),
         ("leads.jsonl", b"{}\n[]\n", "Line 2 is not a JSON object"),
+        ("leads.ndjson", b'{"a": "\\ud800"}\n', "Line 1 is not JSON: not Unicode text"),
+        ("leads.json", b'[{"a": "\\udfff"}]', "not JSON: not Unicode text"),
+        ("leads.ndjson", b'{"a": NaN}\n', "Line 1 is not JSON: NaN"),
+        ("leads.json", b'{"a": -Infinity}', "not JSON: -Infinity"),
+        ("leads.ndjson", b'{"a": ' + b"1" * 5_000 + b"}", "Line 1 is not JSON: a number with too many digits"),
+        ("leads.ndjson", b"[" * 100_000, "Line 1 is not JSON: nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(calls: Calls, name: str, content: bytes, message: str) -> None:

@@ -163,6 +163,30 @@ def test_what_is_null_everywhere_is_text() -> None:
     assert str(convert(lines([{"a": None, "b": [None]}]), "ndjson").schema.field("a").type) == "string"
 
 
+@pytest.mark.parametrize("depth", [41, 100, 400])
+@pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"x": ', "}")], ids=["lists", "objects"])
+def test_what_readers_find_too_deep_becomes_json_text(depth: int, before: str, after: str) -> None:
+    deep = before * depth + "1" + after * depth
+
+    table = convert(f'{{"deep": {deep}, "flat": [1]}}\n{{"deep": null}}\n'.encode(), "ndjson")
+
+    assert [str(field.type) for field in table.schema] == ["string", "list<element: int64>"]
+    assert table.column("deep").to_pylist() == [json.dumps(json.loads(deep)), None]
+
+
+@pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"x": ', "}")], ids=["lists", "objects"])
+def test_what_readers_can_open_keeps_its_type(before: str, after: str) -> None:
+    deep = before * 40 + "1" + after * 40
+
+    assert convert(f'{{"deep": {deep}}}\n'.encode(), "ndjson").to_pylist() == [{"deep": json.loads(deep)}]
+
+
+def test_many_brackets_side_by_side_are_no_depth() -> None:
+    rows = [{"many": [{"a": number} for number in range(1_000)]}]
+
+    assert convert(lines(rows), "ndjson").to_pylist() == rows
+
+
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf"])
 def test_a_file_without_rows(content: bytes) -> None:
     assert convert(content, "ndjson").num_rows == 0
@@ -190,7 +214,10 @@ def test_csv_with_a_schema() -> None:
         (b"a\nx\n", "csv", {"a": "int64"}),
         (b'{"a": 1}\n{"a": \n', "ndjson", None),
         (b'{"a": "x"}\n', "ndjson", {"a": "int64"}),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", "ndjson", None),
+        (b'{"a": 1}\n' + b'{"a": ' * 3_000 + b"0" + b"}" * 3_000 + b"\n", "ndjson", None),
     ],
+    ids=["ragged", "not UTF-8", "not of the schema", "broken", "no number", "very deep", "deep"],
 )
 def test_what_cannot_be_converted_is_an_error_that_says_why(
     content: bytes, format: str, schema: dict[str, str] | None

@@ -354,6 +354,7 @@ def test_a_dry_run_finds_what_is_wrong(enriching, batches):
         ({"rows": []}, "rows is an empty list"),
         ({"rows": [1]}, "Row 0 of rows should be an object"),
         ({"rows": "[{"}, "rows is not valid JSON"),
+        pytest.param({"rows": "[" * 100_000}, "rows is not valid JSON", id="nested"),
         ({"rows": ROWS, "max_rows": 1}, "There are 2 rows; max_rows allows 1"),
         ({"rows": ROWS, "specs_override": {"resource_handle_id": "h"}}, "names a resource_handle_id"),
         ({"rows": ROWS, "format": "xml"}, "format should be one of"),

@@ -309,7 +309,9 @@ def test_the_intent_of_another_dag_run_counts_for_none(emulator, enriching, give
     assert emulator.statuses() == ["running", "completed"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"task": 1}', '{"sixtyfour_submission": {"key": "k"}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"task": 1}', '{"sixtyfour_submission": {"key": "k"}}', "[" * 9_999]
+)
 def test_an_intent_that_cannot_be_read_is_replaced(emulator, enriching, given, folder, text):
     (folder / "leads-00000").mkdir(parents=True)
     (folder / "leads-00000" / INTENT).write_text(text)

@@ -72,7 +72,9 @@ def test_read_back_it_is_the_same(made, land, folder):
     assert Manifest.read(found.text()) == found
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 1, "files": 3}', "null"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 1, "files": 3}', "null", "[" * 100_000]
+)
 def test_what_is_no_manifest_counts_for_nothing(made, land, folder, text):
     folder.mkdir()
     (folder / MANIFEST).write_text(text)
