@@ -6,6 +6,8 @@ import io
 import re
 from typing import Protocol
 
+DEEPEST = 1000  # JSON in JSON; Python's own parser stops about here
+
 
 class RowCount(Protocol):
     """Counts rows from pieces of a file."""
@@ -134,7 +136,11 @@ class LineRows:
 
 
 class JsonRows:
-    """Rows of a JSON array: the values directly inside it."""
+    """
+    Rows of a JSON array: the values directly inside it.
+
+    A document that is nested much more than `DEEPEST` times is not counted (`is_too_deep`): it would take very long.
+    """
 
     _BRACKETS = bytes.maketrans(b"{}", b"[]")
     _REST = bytes(set(range(256)) - set(b'"[]{},'))
@@ -142,6 +148,7 @@ class JsonRows:
 
     def __init__(self) -> None:
         self._mark = _Mark()
+        self.is_too_deep = False
         self._is_array: bool | None = None
         self._is_empty: bool | None = None
         self._is_text = False
@@ -160,7 +167,7 @@ class JsonRows:
             chunk = start[1:]  # without the bracket of the array itself: what is in no other bracket is a row
         if self._is_empty is None and self._is_array and (start := chunk.lstrip()):
             self._is_empty = start.startswith(b"]")
-        if self._is_array:
+        if self._is_array and not self.is_too_deep:
             self._count(chunk)
 
     def _count(self, chunk: bytes) -> None:
@@ -171,16 +178,21 @@ class JsonRows:
         parts = shape.split(b'"')
         shape = self._open + b"".join(parts[self._is_text :: 2])
         self._is_text ^= len(parts) % 2 == 0
-        while (less := self._INNERMOST.sub(b"", shape)) != shape:
-            shape = less
+        for _ in range(DEEPEST + 1):
+            shape, found = self._INNERMOST.subn(b"", shape)
+            if not found:
+                break
+        else:
+            self.is_too_deep = True
         outside = shape.find(b"[")
         outside = len(shape) if outside < 0 else outside
         self._commas += shape.count(b",", 0, outside)
-        self._open = shape[outside:]
+        self._open = shape[outside:].replace(b",", b"")
+        self.is_too_deep |= len(self._open) > DEEPEST
 
     def rows(self) -> int | None:
-        """Return the number of rows; ``None`` if the file is no array."""
-        if not self._is_array:
+        """Return the number of rows; ``None`` if the file is no array, or nested too deeply."""
+        if not self._is_array or self.is_too_deep:
             return None
         return 0 if self._is_empty else self._commas + 1
 

@@ -42,7 +42,7 @@ def count_rows(stream: BinaryIO, name: str, extension: str, max_rows: int) -> in
     :param max_rows: how many it may have.
     :raises SixtyfourInputError: naming the line where it isn't what its extension says; or if it has more, or none.
     """
-    rows = _in_array(stream) if extension == "json" else _in_lines(stream, name, extension, max_rows)
+    rows = _in_array(stream, name) if extension == "json" else _in_lines(stream, name, extension, max_rows)
     if rows == 0:
         raise SixtyfourInputError(f"The file {name} has no rows.")
     if rows is not None and rows > max_rows:
@@ -65,10 +65,12 @@ def _in_lines(stream: BinaryIO, name: str, extension: str, max_rows: int) -> int
     return rows
 
 
-def _in_array(stream: BinaryIO) -> int | None:
-    from airflow_provider_sixtyfour.api.row_counts import row_count
+def _in_array(stream: BinaryIO, name: str) -> int | None:
+    from airflow_provider_sixtyfour.api.row_counts import JsonRows
 
-    counter = row_count("json")
+    counter = JsonRows()
     while block := stream.read(_BLOCK):
         counter.feed(block)
+    if counter.is_too_deep:
+        raise SixtyfourInputError(f"The rows of the file {name} can't be counted: JSON is nested too deeply in it.")
     return counter.rows()

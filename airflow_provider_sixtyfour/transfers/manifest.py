@@ -27,7 +27,7 @@ class LandedFile(NamedTuple):
     One object at the destination.
 
     :param path: its URL.
-    :param rows: counted; ``None`` for JSON that is no array.
+    :param rows: counted; ``None`` for JSON that is no array, or nested too deeply.
     :param filename: as the API calls it.
     """
 

@@ -194,7 +194,7 @@ def _ndjson(file: BinaryIO, given: Schema) -> tuple[Any, Iterator[Any]]:
 
 
 def _types(block: bytes) -> dict[str, Any]:
-    """Return the columns of some rows with their types; ``None`` for one that holds all kinds, or is nested too deeply."""
+    """Return the columns of some rows with their types; ``None`` for what is to be JSON text."""
     arrow = import_module("pyarrow")
     _check_depth(block)
     try:

@@ -45,8 +45,8 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
     The events of its ``outlets`` get ``uri``, ``job_id``, ``workflow_id``, ``format``, ``rows``, ``bytes`` and
     ``files`` (path, rows, bytes, sha256) as ``extra``.
 
-    :returns: a list with, for each file, its ``path``, ``rows`` (counted; ``None`` for JSON that is no array),
-        ``bytes``, ``sha256``, ``block_number`` and ``filename`` (as the API calls it).
+    :returns: a list with, for each file, its ``path``, ``rows`` (counted; ``None`` for JSON that is no array, or
+        nested too deeply), ``bytes``, ``sha256``, ``block_number`` and ``filename`` (as the API calls it).
     :raises AirflowFailException: if a parameter can't be right, the API refuses, or the run has no such file.
     :raises SixtyfourTransferError: if the run has not ended, or a file can't be fetched whole; nothing of it is at
         the destination.

@@ -50,7 +50,7 @@ class Tally:
 
     @property
     def rows(self) -> int | None:
-        """Rows so far, all of them after `finish`; ``None`` for JSON that is no array."""
+        """Rows so far, all of them after `finish`; ``None`` for JSON that is no array, or nested too deeply."""
         return self._rows.rows()
 
     @property

@@ -125,6 +125,7 @@ BROKEN = [
     ("leads.jsonl", '{"name": "A"}\n["B"]\n', "leads.jsonl, line 2: JSON, but no object"),
     ("leads.ndjson", "\n \n", "leads.ndjson has no rows"),
     ("leads.json", "[ ]", "leads.json has no rows"),
+    ("leads.json", "[" * 9_000 + "]" * 9_000, "leads.json can't be counted: JSON is nested too deeply in it"),
 ]
 
 

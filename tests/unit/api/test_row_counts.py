@@ -3,13 +3,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import pickle
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_sixtyfour.api.row_counts import row_count
+from airflow_provider_sixtyfour.api.row_counts import JsonRows, row_count
 from tests.unit.api.properties import searched
 
 cells = st.text(max_size=6) | st.text(alphabet="a\",\n\r'; \t\ufeff\\é😀\u2028\x85", max_size=8)
@@ -98,6 +99,23 @@ def test_rows_of_json_are_the_values_of_its_array(
 def test_rows_of_json(content: bytes, rows: int | None):
     for step in (1, 2, 3, 1000):
         assert count("json", content, list(range(0, len(content), step))) == rows
+
+
+@pytest.mark.parametrize(("depth", "rows"), [(1_000, 2), (1_400, None), (5_000, None)])
+@pytest.mark.parametrize("step", [100, 10_000], ids=["in pieces", "in one"])
+def test_json_is_counted_down_to_a_depth(depth: int, rows: int | None, step: int):
+    content = b"[" + b"[" * depth + b"1,2" + b"]" * depth + b",[3,4]]"
+    assert count("json", content, list(range(0, len(content), step))) == rows
+
+
+def test_a_long_list_in_a_row_takes_no_memory():
+    counter = JsonRows()
+    counter.feed(b'[{"a": [1')
+    for _ in range(100):
+        counter.feed(b",1" * 1_000)
+    assert len(pickle.dumps(counter)) < 1_000
+    counter.feed(b"]}, 2]")
+    assert counter.rows() == 2
 
 
 def test_an_unknown_format_is_a_bug():
