@@ -24,9 +24,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, Sixtyfour
 BLOCK = 16 * 1024 * 1024  # bytes of the text that become a row group
 BOM = b"\xef\xbb\xbf"
 DEEPEST = 40  # lists and objects in each other; readers take 100 levels of a Parquet schema, in which a list has two
-BRACKETS = (
-    500  # that a line may have without a look at how deep they are; at some thousands in each other pyarrow crashes
-)
+BRACKETS = 500  # of a line, up to which nobody looks how deep they are; pyarrow crashes at some thousands
 Schema = Mapping[str, str]
 
 
@@ -212,7 +210,7 @@ def _check_depth(block: bytes) -> None:
 
     :raises RecursionError: for a line that is nested about a thousand times.
     """
-    for line in block.splitlines():
+    for line in block.split(b"\n"):
         if line.count(b"[") + line.count(b"{") > BRACKETS:
             json.loads(line)
 
