@@ -161,7 +161,7 @@ def measure(content: str, size: int, rounds: int, folder: Path, *, with_s3: bool
             "`curl -o`": lambda: curl(large_url, folder / "curl.csv", syncs=False),
             "`curl -o`, synced": lambda: curl(large_url, folder / "curl.csv", syncs=True),
             "operator, to `file://`": lambda: contend(
-                *("land", {**orders, "destination": f"file://{landed}", "leftover": str(landed / "large")}, environment)
+                "land", {**orders, "destination": f"file://{landed}", "leftover": f"{landed}/large"}, environment
             ),
         }
         if with_s3:

@@ -3,8 +3,8 @@ One transfer in a fresh process; prints its seconds and by how many bytes the pr
 
 ``python -m benchmarks.transfer_contender KIND`` reads what to transfer from its input, as JSON. Before it measures, it
 does the same with a small file, so that what is loaded or connected once counts for neither. What it left behind in the
-round before goes only then, as with curl: memory that has been free for some seconds may have to be had from a virtual
-machine's host anew, which takes three times as long as writing to it.
+round before goes only then, as with curl: to write to memory that has been free for some seconds may take three times
+as long, where a virtual machine has to have it from its host anew.
 """
 
 from __future__ import annotations

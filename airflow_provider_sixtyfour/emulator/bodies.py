@@ -70,8 +70,8 @@ class StrictRequest(Request):
     """A request whose body is strict JSON."""
 
     async def json(self) -> Any:
-        """Return the parsed body; FastAPI answers a JSONDecodeError with a 422."""
-        return parse(await self.body())
+        """Return the parsed body; FastAPI answers a JSONDecodeError with a 422, a UnicodeDecodeError with a 400."""
+        return parse((await self.body()).decode("utf-8-sig"))
 
 
 class StrictRoute(APIRoute):

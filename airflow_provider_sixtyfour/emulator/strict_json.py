@@ -14,18 +14,17 @@ def _refuse_constant(name: str) -> object:
     raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
 
 
-def parse(text: str | bytes) -> Any:
-    """Parse a document, or raise a `json.JSONDecodeError`; of bytes that are no UTF-8, a `UnicodeDecodeError`."""
+def parse(text: str) -> Any:
+    """Parse a document, or raise a `json.JSONDecodeError`."""
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
-        has_escapes = "\\u" in text if isinstance(text, str) else b"\\u" in text
-        if has_escapes:
+        if "\\u" in text:
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise json.JSONDecodeError(f"not Unicode text ({error.reason})", "", 0) from error
     except RecursionError as error:
         raise json.JSONDecodeError("nested too deeply", "", 0) from error
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except json.JSONDecodeError:
         raise
     except ValueError as error:  # Python reads no number of more than 4,300 digits
         raise json.JSONDecodeError("a number with too many digits", "", 0) from error

@@ -26,6 +26,7 @@ END_LIMIT = 180.0  # seconds until a task rests
 LOG_LINES = 25
 RESTING = frozenset({"success", "failed", "skipped", "upstream_failed"})
 DEFAULT_CONNECTION = "sixtyfour_default"
+SUBMISSION = "/workflows/run"
 
 Json = dict[str, Any]
 
@@ -65,6 +66,12 @@ class Case:
     def statuses(self) -> list[str]:
         """Return how its runs are, oldest first."""
         return [run["status"] for run in self.runs()]
+
+    def delay_answers(self, delay: float, times: int | None = 1) -> None:
+        """Let so many submissions (``None``: all) be carried out, and answered so many seconds later."""
+        self.emulator.fault(
+            "delay", method="POST", path=SUBMISSION, query=self.workflow_id, when="after", delay=delay, times=times
+        )
 
     def requests(self, method: str, path: str) -> list[Json]:
         """Return the requests for a path that name the case's workflow or one of its runs."""

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from demo.airflow_rest import FINISHED
-from tests.cluster.case import deploy
+from tests.cluster.case import SUBMISSION, deploy
 from tests.cluster.cluster import Cluster
 from tests.cluster.dag_ids import DAYS_CONNECTION
 from tests.cluster.waiting import eventually
@@ -27,7 +27,6 @@ LIMIT = 400.0  # seconds for a backfill
 CLOSED_LIMIT = 90.0  # seconds; the scheduler looks every 30 s which backfills are over
 STARTED_LIMIT = 120.0  # seconds until a run is started
 ANSWER_DELAY = 50.0  # seconds; less than the client waits for an answer, more than a test takes to kill it
-SUBMISSION = "/workflows/run"
 
 Json = dict[str, Any]
 

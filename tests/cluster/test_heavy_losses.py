@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.cluster.case import Case
+from tests.cluster.case import SUBMISSION, Case
 from tests.cluster.cluster import Cluster
 from tests.cluster.dag_ids import FIFTY
 
 COUNT = 50
 RUN_SECONDS = 60.0
 ANSWER_DELAY = 3.0  # seconds from a run's start to the answer that tells its id: the losses fall into that of several
-SUBMISSION = "/workflows/run"
 END_LIMIT = 600.0  # seconds
 
 
 def test_fifty_tasks_pay_for_fifty_runs(cluster: Cluster) -> None:
     case = Case(cluster, FIFTY, {"seconds": RUN_SECONDS, "times": None})
-    order = {"method": "POST", "path": SUBMISSION, "query": case.workflow_id, "when": "after", "times": None}
-    case.emulator.fault("delay", **order, delay=ANSWER_DELAY)
+    case.delay_answers(ANSWER_DELAY, times=None)
     case.start()
     for started in (12, 35):  # in the middle of the submissions, then with most of the tasks deferred
         case.wait_for_runs(started, END_LIMIT)

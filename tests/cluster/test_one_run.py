@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.case import Case
+from tests.cluster.case import SUBMISSION, Case
 from tests.cluster.cluster import DEAD_AFTER, Cluster
 from tests.cluster.dag_ids import INSTANTS, MODES, dying, usual
 
 pytestmark = pytest.mark.together("nobody acts")
 
 ANSWER_DELAY = 40.0  # seconds; the client waits that long for an answer
-SUBMISSION = "/workflows/run"
 
 
 def assert_one_run(case: Case, tries: int) -> None:
@@ -29,9 +28,7 @@ def assert_one_run(case: Case, tries: int) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_worker_killed_before_the_answer_arrives(cluster: Cluster, mode: str) -> None:
     case = Case(cluster, usual(mode), 30.0)
-    case.emulator.fault(
-        "delay", method="POST", path=SUBMISSION, query=case.workflow_id, when="after", delay=ANSWER_DELAY
-    )
+    case.delay_answers(ANSWER_DELAY)
     case.start().wait_for_runs(1)
     case.kill_task()
     assert_one_run(case, tries=2)

@@ -76,9 +76,7 @@ def test_a_run_is_kept_where_the_dag_says_so(cluster: Cluster, mode: str) -> Non
 @pytest.mark.parametrize("mode", MODES)
 def test_marking_a_task_cancels_a_run_whose_id_is_still_on_its_way(cluster: Cluster, mode: str) -> None:
     case = Case(cluster, usual(mode), 2 * LONG)
-    case.emulator.fault(
-        "delay", method="POST", path="/workflows/run", query=case.workflow_id, when="after", delay=ANSWER_DELAY
-    )
+    case.delay_answers(ANSWER_DELAY)
     case.start().wait_for_runs(1)
     [run] = case.runs()
     took = case.seconds_until_ended(run["job_id"], since=case.mark("failed"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
@@ -207,6 +208,18 @@ def test_what_is_not_json_is_a_422(calls: Calls, text: bytes) -> None:
     answer = calls.http.post("/workflows/create_workflow", content=text, headers={"content-type": "application/json"})
     assert answer.status_code == 422
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "status"),
+    [("utf-8", "é", 200), ("utf-8-sig", "é", 200), ("utf-16", "é", 400), ("utf-8", "\ud800", 400)],
+    ids=["UTF-8", "with a mark", "UTF-16", "half a surrogate pair, in three bytes"],
+)
+def test_a_body_is_utf_8(calls: Calls, encoding: str, name: str, status: int) -> None:
+    body = {"workflow_name": name, "workflow_description": "d", "workflow_definition": definition("find_email")}
+    text = json.dumps(body, ensure_ascii=False).encode(encoding, "surrogatepass")
+    answer = calls.http.post("/workflows/create_workflow", content=text, headers={"content-type": "application/json"})
+    assert answer.status_code == status
 
 
 def test_every_block_is_listed_with_a_schema_that_is_one(calls: Calls) -> None:
