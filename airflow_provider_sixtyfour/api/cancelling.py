@@ -1,21 +1,20 @@
 """
 Stopping a run, and knowing that it has stopped.
 
-A refusal that means "there is nothing left to cancel" is no error: the run has just ended, or is gone.
+A refusal that means "there is nothing left to cancel" is no error: the run has just ended, or is not known there. What
+came of a cancellation is a value, so that nobody reports a run as cancelled that was not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import (
-    SixtyfourNotFoundError,
-    SixtyfourRefusedError,
-    SixtyfourUnavailableError,
-)
+from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.api.verdicts import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -24,32 +23,79 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ATTEMPTS = 4  # at cancelling: who is being stopped has seconds, not minutes
-CONFIRMATIONS = 5  # questions, a second apart, whether the run has ended
-_NOTHING_LEFT = {400, 404, 409}
+TRIES_IF_UNKNOWN = 3  # a second apart: what accepts a run and what cancels it need not be the same machine
+CONFIRMATIONS = 5  # status checks, a second apart, whether the run has ended
+_ENDED_ALREADY = {400, 409}  # what the API answers of a run that has ended; no page of it says which
 
 
-def cancel(client: SixtyfourClient, job_id: str, *, sleep: Callable[[float], None] = time.sleep) -> Verdict | None:
+class Answer(Enum):
+    """What the API answered to a cancellation."""
+
+    ACCEPTED = "accepted"
+    ENDED_ALREADY = "refused, as for a run that has ended"
+    UNKNOWN = "no such run"
+
+
+class Cancellation(NamedTuple):
     """
-    Cancel a run and return how it ended; ``None`` if that can't be told: it winds down, is gone, or nobody answers.
+    What came of a cancellation.
+
+    :param ended: how the run ended, if it was seen to end.
+    """
+
+    job_id: str
+    answer: Answer
+    ended: Verdict | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run is known to be over, or to be on its way there."""
+        return self.ended is not None or self.answer is Answer.ACCEPTED
+
+    def describe(self, host: str) -> str:
+        """
+        Return the outcome as a sentence for a log.
+
+        :param host: the base URL that was asked: a run of another one is not known there.
+        """
+        if self.ended is not None and (self.answer is not Answer.ACCEPTED or self.ended.status == "completed"):
+            return f"The run has already ended ({self.ended.status}). Run {self.job_id}."
+        if self.answer is Answer.UNKNOWN:
+            return f"Not cancelled: there is no such run at {host} for this credential. Run {self.job_id}."
+        if self.answer is Answer.ENDED_ALREADY:
+            return f"Not cancelled: {host} refused it, as for a run that has ended. Run {self.job_id}."
+        return f"The run is cancelled{'' if self.ended else ', and still shutting down'}. Run {self.job_id}."
+
+
+def cancel(client: SixtyfourClient, job_id: str, *, sleep: Callable[[float], None] = time.sleep) -> Cancellation:
+    """
+    Cancel a run and return what came of it.
 
     :raises SixtyfourRefusedError: if the API won't cancel it (401, 403).
     :raises SixtyfourUnavailableError: if the API can't be reached.
     """
-    try:
-        client.send(calls.cancel_run(job_id), attempts=ATTEMPTS)
-    except SixtyfourRefusedError as error:
-        if error.status not in _NOTHING_LEFT:
-            raise
+    for number in range(TRIES_IF_UNKNOWN):
+        if number:
+            sleep(1.0)
+        answer = Answer.ACCEPTED
+        try:
+            client.send(calls.cancel_run(job_id), attempts=ATTEMPTS)
+        except SixtyfourRefusedError as error:
+            answer = _meaning(error)
+        if answer is not Answer.UNKNOWN:
+            break
+    else:
+        return Cancellation(job_id, Answer.UNKNOWN)
     for number in range(CONFIRMATIONS):
         try:
             ended = verdict(job_id, client.send(calls.live_status(job_id), attempts=ATTEMPTS))
-        except (SixtyfourNotFoundError, SixtyfourUnavailableError):
-            return None  # the cancellation itself was accepted
+        except SixtyfourError:
+            break  # the answer to the cancellation itself stands
         if ended is not None:
-            return ended
+            return Cancellation(job_id, answer, ended)
         if number < CONFIRMATIONS - 1:
             sleep(1.0)
-    return None
+    return Cancellation(job_id, answer)
 
 
 class AsyncSender(Protocol):
@@ -59,10 +105,25 @@ class AsyncSender(Protocol):
         """Send it, ``attempts`` times at most."""
 
 
-async def cancel_async(client: AsyncSender, job_id: str) -> None:
-    """Cancel a run without waiting for it to wind down; the same errors as `cancel`."""
-    try:
-        await client.send(calls.cancel_run(job_id), attempts=ATTEMPTS)
-    except SixtyfourRefusedError as error:
-        if error.status not in _NOTHING_LEFT:
-            raise
+async def cancel_async(client: AsyncSender, job_id: str) -> Cancellation:
+    """Cancel a run without waiting for it to shut down; the same errors as `cancel`."""
+    for number in range(TRIES_IF_UNKNOWN):
+        if number:
+            await asyncio.sleep(1.0)
+        try:
+            await client.send(calls.cancel_run(job_id), attempts=ATTEMPTS)
+        except SixtyfourRefusedError as error:
+            if (answer := _meaning(error)) is not Answer.UNKNOWN:
+                return Cancellation(job_id, answer)
+        else:
+            return Cancellation(job_id, Answer.ACCEPTED)
+    return Cancellation(job_id, Answer.UNKNOWN)
+
+
+def _meaning(error: SixtyfourRefusedError) -> Answer:
+    """Return what a refusal says of the run; raise it again if it says nothing."""
+    if error.status == 404:
+        return Answer.UNKNOWN
+    if error.status in _ENDED_ALREADY:
+        return Answer.ENDED_ALREADY
+    raise error

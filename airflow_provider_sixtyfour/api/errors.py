@@ -72,6 +72,19 @@ class SixtyfourRunFailedError(SixtyfourError):
         self.status = status
 
 
+class SixtyfourWaitError(SixtyfourError):
+    """
+    The wait for a run was given up before the run was seen to end; the message says what became of the run.
+
+    :param message: why, and what became of the run.
+    :param job_id: the run.
+    """
+
+    def __init__(self, message: str, *, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
 class SixtyfourTimeoutError(SixtyfourError):
     """The task's ``timeout`` or ``execution_timeout`` passed before the run ended."""
 

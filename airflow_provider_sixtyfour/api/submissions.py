@@ -1,5 +1,5 @@
 """
-Whether to start a run, or to go on with one that an earlier try of the task has started.
+Whether to start a run, or to reattach to one that an earlier try of the task has started.
 
 `decide` is the whole decision, a pure function. The record is written before the request is sent, so a worker
 may die at any instant: what it was about to do is known, and its ``Idempotency-Key`` makes the API answer with
@@ -8,22 +8,58 @@ the run that was started, if one was.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
+import zlib
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+# Characters of a request as it is recorded. Airflow warns of values over 65,535 bytes ([state_store]
+# max_value_storage_bytes), and MySQL's TEXT takes no more.
+LONGEST_REQUEST = 48_000
 
 
 class Action(Enum):
     """What to do about a submission."""
 
     START = "start a run under a new key"
-    REPLAY = "send again under the recorded key"
-    ADOPT = "go on with the recorded run"
+    REPLAY = "send the request again under the recorded key, and reattach to its run"
+    REPLACE = "send the recorded request again under its key to learn of its run, stop that run, and start another"
+    ADOPT = "reattach to the recorded run"
+
+
+class Request(NamedTuple):
+    """
+    What a submission sends, so that a later try can send the very same again under the same key.
+
+    What the API answers to another body under a used key is not documented.
+    """
+
+    workflow_id: str
+    result_formats: tuple[str, ...]
+    body: Mapping[str, Any]
+
+    def packed(self) -> str | None:
+        """Return the request as compressed text, or ``None`` if that is longer than `LONGEST_REQUEST`."""
+        text = json.dumps([self.workflow_id, self.result_formats, self.body], separators=(",", ":"))
+        packed = base64.b64encode(zlib.compress(text.encode())).decode()
+        return packed if len(packed) <= LONGEST_REQUEST else None
+
+    @classmethod
+    def unpacked(cls, packed: str | None) -> Request | None:
+        """Read what `packed` wrote; ``None`` for anything that isn't such a text."""
+        try:
+            match json.loads(zlib.decompress(base64.b64decode(packed or "", validate=True))):
+                case [str(workflow_id), [*formats], {} as body]:
+                    return cls(workflow_id, tuple(map(str, formats)), body)
+        except (ValueError, zlib.error, RecursionError):
+            pass
+        return None
 
 
 class Record(NamedTuple):
@@ -35,6 +71,7 @@ class Record(NamedTuple):
     :param max_tries: the task instance's ``max_tries`` then; only a user's Clear changes it.
     :param job_id: the run, once the API had answered.
     :param handle: the upload that it sent along: another one would make another request of it under the same key.
+    :param request: the request as `Request.packed` gives it; kept until the run's id is known, if it is short enough.
     """
 
     key: str
@@ -42,10 +79,11 @@ class Record(NamedTuple):
     max_tries: int
     job_id: str | None = None
     handle: str | None = None
+    request: str | None = None
 
     def started(self, job_id: str) -> Record:
-        """Return the record with the run's id."""
-        return self._replace(job_id=job_id)
+        """Return the record with the run's id, which is then all that a later try needs."""
+        return self._replace(job_id=job_id, request=None)
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON types."""
@@ -56,6 +94,7 @@ class Record(NamedTuple):
             "max_tries": self.max_tries,
             "job_id": self.job_id,
             "handle": self.handle,
+            "request": self.request,
         }
 
     @classmethod
@@ -63,7 +102,8 @@ class Record(NamedTuple):
         """Read what `as_json` wrote; ``None`` for anything that isn't such a record."""
         match value:
             case {"key": str(key), "digest": str(digest), "max_tries": int(max_tries)}:
-                return cls(key, digest, max_tries, _text(value, "job_id"), _text(value, "handle"))
+                job_id, handle, request = (_text(value, name) for name in ("job_id", "handle", "request"))
+                return cls(key, digest, max_tries, job_id, handle, request)
         return None
 
 
@@ -79,22 +119,24 @@ def decide(
     Decide what a try of a task does.
 
     - No record: this is the first try. Start.
-    - A Clear since (another ``max_tries``): the user asks for new work. Start; but without ``clear_pays_again`` go on
-      with a run that has completed, and ask for one whose answer was lost.
-    - Other work (another digest): what was started doesn't answer it. Start.
+    - A Clear since (another ``max_tries``): the user asks for new work. Start, after the recorded run has been stopped;
+      without ``clear_pays_again`` reattach to a run that has completed, and replay a request whose answer was lost.
+    - Other work (another digest): the recorded run doesn't answer it. Start, after that run has been stopped.
+    - In both cases, where no run is recorded, a run may have been started all the same: learn of it first. Replace.
     - No run recorded: the request may have been lost, or its answer. Replay; the key makes it one run.
     - A run that failed, was cancelled, timed out, or is gone (``status`` is ``None``): start another.
-    - A run that is going, or has completed: adopt it, it is paid for.
+    - A run that is in progress, or has completed: adopt it, it is paid for.
 
     :param status: what the API says of the recorded run; ``None`` if it knows none, or none is recorded.
     """
-    if record is None or record.digest != digest:
+    if record is None:
         return Action.START
-    is_stopped_by_a_clear = record.job_id is not None and canonical(status or "") != COMPLETED
-    if record.max_tries != max_tries and (clear_pays_again or is_stopped_by_a_clear):
-        return Action.START
+    is_other_work = record.digest != digest
+    is_cleared = record.max_tries != max_tries
     if record.job_id is None:
-        return Action.REPLAY
+        return Action.REPLACE if is_other_work or (is_cleared and clear_pays_again) else Action.REPLAY
+    if is_other_work or (is_cleared and (clear_pays_again or canonical(status or "") != COMPLETED)):
+        return Action.START
     if status is None or canonical(status) in FAILED:
         return Action.START
     return Action.ADOPT

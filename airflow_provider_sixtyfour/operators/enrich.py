@@ -147,7 +147,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         """Do the work, unless it is done; wait here or in the triggerer."""
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
-        from airflow_provider_sixtyfour.operators.next_try import next_try
+        from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.operators.submission import Submission
         from airflow_provider_sixtyfour.transfers.input_file import send
 
@@ -168,19 +168,25 @@ class SixtyfourEnrichOperator(BaseOperator):
             if self.is_dry_run:
                 return self._imagined(given, folder, formats)
             # From here on a try may leave a run behind.
-            with self._control.running(ends_at=ends_at, is_tried_again=next_try(context)):
+            with self._control.running(
+                has_next_try=has_next_try(context), ends_at=ends_at, is_tried_again=next_try(context)
+            ):
                 client = self._control.client
-                if not given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests
+
+                def check() -> None:
                     given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
+
                 submission = Submission(
                     client=client,
                     workflow_id=self.workflow_id,
                     body=given.body,
                     result_formats=formats,
                     log=self.log,
+                    supervision=self._control,
                     cancels=self.cancel_on_kill,
-                    announce=self._control.submitting,
                     upload=None if given.file is None else partial(send, client, given.file),
+                    # Of hundreds of batches, only those that are refused: each look is one of 500 requests.
+                    check=(lambda: None) if given.is_batch else check,
                     digest=digest,
                     clear_pays_again=self.overwrite,
                 )
@@ -191,7 +197,7 @@ class SixtyfourEnrichOperator(BaseOperator):
                         return submission.start_or_adopt(context, records)
                     except SixtyfourRefusedError as error:
                         if given.is_batch and error.status in (400, 422):
-                            given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
+                            check()
                         raise
 
                 job_id = running.started(self, context, self._control, start)
@@ -214,15 +220,25 @@ class SixtyfourEnrichOperator(BaseOperator):
         :param digest: of the input that the run was started for, which by now may have changed.
         """
         from airflow_provider_sixtyfour.operators import running
+        from airflow_provider_sixtyfour.operators.next_try import has_next_try
         from airflow_provider_sixtyfour.operators.submission import recorded_digest
 
         running.resumed(self)
-        with failing_for_good(), self._control.running():
+        with failing_for_good(), self._control.running(has_next_try=has_next_try(context)):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries
                 digest = recorded_digest(self._records(context, folder), ended.job_id)
             return self._landed(context, folder, ended, digest)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after a deferral; see `running.without_event`."""
+        from airflow_provider_sixtyfour.operators import running
+
+        if next_method != running.FAIL:
+            return super().resume_execution(next_method, next_kwargs, context)
+        with running.without_event(self, context, self._control, next_kwargs):
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""

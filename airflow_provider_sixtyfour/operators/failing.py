@@ -11,6 +11,15 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourRefusedError,
 )
 
+_FINAL = (SixtyfourInputError, SixtyfourRefusedError, SixtyfourIncompleteError)
+
+
+def is_final(error: BaseException) -> bool:
+    """Say whether Airflow makes no further try after this error, however many retries the task has."""
+    from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+    return isinstance(error, (*_FINAL, AirflowFailException, AirflowSkipException))
+
 
 @contextmanager
 def failing_for_good() -> Iterator[None]:
@@ -22,7 +31,7 @@ def failing_for_good() -> Iterator[None]:
     """
     try:
         yield
-    except (SixtyfourInputError, SixtyfourRefusedError, SixtyfourIncompleteError) as error:
+    except _FINAL as error:
         from airflow.providers.common.compat.sdk import AirflowFailException
 
         raise AirflowFailException(str(error)) from error

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _TRIED_AGAIN = frozenset({"running", "up_for_retry", "scheduled", "queued", "deferred"})
 
 
+def has_next_try(context: Context) -> bool:
+    """Say whether Airflow will try the task again if this try fails. A ``retry_policy`` may decide otherwise."""
+    return bool(context["ti"].try_number <= context["ti"].max_tries)
+
+
 def next_try(context: Context) -> Callable[[], bool] | None:
     """
     Return the question whether the task will be tried again; ``None`` if the answer is no, or nobody can be asked.
@@ -30,7 +35,7 @@ def next_try(context: Context) -> Callable[[], bool] | None:
     :param context: the task's context; before Airflow 3.3, where it has no ``task_state_store`` yet, threads can't ask.
     """
     ti = context["ti"]
-    if context.get("task_state_store") is None or ti.try_number > ti.max_tries:
+    if context.get("task_state_store") is None or not has_next_try(context):
         return None
     ask = ti.get_task_states
 

@@ -2,7 +2,10 @@
 A run in the hands of a task on a worker: waited for, concluded, or stopped when the task is.
 
 Waiting here and waiting in the triggerer end in the same place, `conclude`, so both give the same value, the same
-errors and the same cancellation. A run that the task's next try will go on with is not stopped.
+errors and the same cancellation.
+
+Invariant: however a task ends before its run has, by a signal or by any exception, the run is cancelled, unless the
+task's next try will reattach to it.
 """
 
 from __future__ import annotations
@@ -14,14 +17,14 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sixtyfour.api.cancelling import cancel
+from airflow_provider_sixtyfour.api.cancelling import Cancellation, cancel
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
-    SixtyfourRefusedError,
     SixtyfourTimeoutError,
-    SixtyfourUnavailableError,
+    SixtyfourWaitError,
 )
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict
+from airflow_provider_sixtyfour.operators.failing import is_final
 from airflow_provider_sixtyfour.operators.submission import recover
 
 if TYPE_CHECKING:
@@ -53,30 +56,62 @@ class RunControl:
         self._is_asking = False
         self._is_judged = threading.Event()
         self._is_kept = False
+        self._has_next_try = False
         self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
 
     @contextmanager
     def running(
-        self, *, ends_at: float | None = None, is_tried_again: Callable[[], bool] | None = None
+        self,
+        *,
+        has_next_try: bool,
+        ends_at: float | None = None,
+        is_tried_again: Callable[[], bool] | None = None,
     ) -> Iterator[None]:
         """
-        Be ready to be killed for as long as the block runs.
+        Be ready to be killed for as long as the block runs, and don't let an exception leave a run behind.
 
+        :param has_next_try: whether Airflow will try the task again if it fails, and that try shares this one's run.
         :param ends_at: the task's deadline, in seconds of the epoch; from then on no next try keeps the run.
-        :param is_tried_again: asks Airflow whether it will try the task again, and so go on with the run; ``None``
-            if it won't.
+        :param is_tried_again: asks Airflow whether it will try the task again after a kill, and so reattach to the run;
+            ``None`` if it won't.
         """
         # There before it is needed: a signal handler had better not start one.
         threading.Thread(target=self._judge, args=[ends_at, is_tried_again], name="sixtyfour-kill", daemon=True).start()
+        self._has_next_try = has_next_try
         self._is_running = True
         try:
             yield
+        except BaseException as error:
+            if not self._is_killed:  # else that is judged already
+                self._left_by(error)
+            raise
         finally:
             self._is_running = False
             self._kills.put(False)
             if self._is_asking:
                 self._is_judged.wait()
+
+    def _left_by(self, error: BaseException) -> None:
+        """
+        Stop the run of a task that ends by an exception, unless the next try reattaches to it.
+
+        A deferral is no end. At a timeout of Airflow's own, which comes as an exception, Airflow calls `kill` next.
+        """
+        from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
+
+        if isinstance(error, TaskDeferred | AirflowTaskTimeout):
+            return
+        if self._job_id is None and self._submission is None:
+            return
+        of = f" Run {self._job_id}." if self._job_id else ""
+        if self._has_next_try and not is_final(error):
+            self._log.warning("The task failed, but its run is kept: the next try reattaches to it.%s", of)
+        elif not self._cancels:
+            self._log.warning("The task failed; its run keeps running, as cancel_on_kill is off.%s", of)
+        elif self._spare is not None:
+            self._log.warning("The task ends while its run is in progress: cancelling the run.%s", of)
+            self._stop(self._spare)
 
     @property
     def client(self) -> SixtyfourClient:
@@ -99,9 +134,22 @@ class RunControl:
         self.stop_if_killed()
         self._submission = call
 
+    def not_started(self) -> None:
+        """Note that the API refused that request."""
+        self._submission = None
+
     def started(self, job_id: str) -> None:
-        """Note the run."""
+        """
+        Note the run.
+
+        :raises SixtyfourError: if the task was killed: nothing more is done for it, least of all recorded.
+        """
         self._job_id, self._submission = job_id, None
+        self.stop_if_killed()
+
+    def over(self) -> None:
+        """Note that the run that was noted needs no stopping."""
+        self._job_id = self._submission = None
 
     def kill(self) -> None:
         """
@@ -141,6 +189,8 @@ class RunControl:
         self._job_id = self._submission = None
         if job_id is None and submission is not None:
             job_id = recover(spare, submission)
+            if job_id is None:
+                self._log.error("A run may have been started, but the API does not say which: it can't be cancelled.")
         if job_id is not None and job_id != self._stopped:
             self._stopped = job_id
             self._cancel(spare, job_id)
@@ -158,8 +208,8 @@ class RunControl:
         if self._cancels and self._spare is not None and not self._is_kept:
             self._stop(self._spare)
         has_run = self._job_id is not None or self._submission is not None
-        outcome = " Its next try goes on with that run." if self._is_kept and has_run else ""
-        raise SixtyfourError(f"The task was stopped before its run had ended.{outcome}")
+        outcome = " The next try reattaches to it." if self._is_kept and has_run else ""
+        raise SixtyfourError(f"The task was stopped while its run was in progress.{outcome}")
 
     def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> Verdict:
         """Wait on this worker until the run has ended, and conclude."""
@@ -168,9 +218,11 @@ class RunControl:
 
         watch = RunWatch(job_id, poll_interval=poll_interval, deadline=ends_at, log=self._log, may_be_unknown=NEWBORN)
         try:
-            ended = wait(self.client, job_id, watch, sleep=self._sleep)
+            ended = wait(self.client, job_id, watch, sleep=self.sleep)
         except SixtyfourTimeoutError as error:
             return self._give_up(job_id, str(error))
+        except SixtyfourWaitError as error:
+            return self._abandon(job_id, str(error))
         return self._end(ended)
 
     def conclude(self, event: Mapping[str, Any] | None) -> Verdict:
@@ -179,19 +231,16 @@ class RunControl:
 
         :returns: how the run has completed; all other ends are errors.
         """
+        if isinstance(event, Mapping) and isinstance(event.get("job_id"), str):
+            self._job_id = event["job_id"]
         match event:
             case {"ended": {"job_id": str(), "status": str()} as ended}:
                 return self._end(Verdict.from_event(ended))
             case {"deadline": str(reason), "job_id": str(job_id)}:
-                self._job_id = job_id
                 return self._give_up(job_id, reason)
-            case {"refused": str(reason)}:
-                raise SixtyfourRefusedError(reason)
-            case {"broken": str(reason), "job_id": str(job_id)}:
-                raise SixtyfourUnavailableError(
-                    f"Waiting for run {job_id} broke off: {reason}. The run goes on; a retry of this task resumes it."
-                )
-        raise SixtyfourUnavailableError(f"The trigger's event can't be read: {event!r:.200}. A retry resumes the run.")
+            case {"refused": str(reason), "job_id": str(job_id)} | {"broken": str(reason), "job_id": str(job_id)}:
+                return self._abandon(job_id, reason)
+        return self._abandon(self._job_id or "unknown", f"The trigger's event can't be read: {event!r:.200}")
 
     def _end(self, ended: Verdict) -> Verdict:
         self._job_id = None  # nothing is left to cancel
@@ -199,30 +248,59 @@ class RunControl:
         self._log.info("Run %s has completed.", ended.job_id)
         return ended
 
+    def _abandon(self, job_id: str, reason: str) -> Verdict:
+        """
+        End a wait that no patience helps: the next try takes it up; the last one cancels the run.
+
+        :returns: how the run has completed, if it turns out to have.
+        :raises SixtyfourWaitError: saying what became of the run.
+        """
+        reason = reason if reason.endswith(".") else f"{reason}."
+        if self._has_next_try:
+            self._job_id = None
+            raise SixtyfourWaitError(
+                f"{reason} The run may still be in progress: the next try of this task reattaches to it. Run {job_id}.",
+                job_id=job_id,
+            )
+        return self._stop_waiting(job_id, reason, SixtyfourWaitError(reason, job_id=job_id))
+
     def _give_up(self, job_id: str, reason: str) -> Verdict:
         """Cancel at the deadline; a run that turns out to have completed is taken, since it is paid for."""
-        if not self._cancels:
-            raise SixtyfourTimeoutError(f"{reason} It goes on: this task does not cancel it.")
-        ended = self._cancel(self.client, job_id)
-        self._job_id = None
-        if ended is not None and ended.status == COMPLETED:
-            self._log.warning("%s It completed just then, so its results stand.", reason)
-            return self._end(ended)
-        outcome = f"The run is now {ended.status}." if ended else "See above whether the run was cancelled."
-        raise SixtyfourTimeoutError(f"{reason} {outcome}")
+        return self._stop_waiting(job_id, reason, SixtyfourTimeoutError(reason))
 
-    def _cancel(self, client: SixtyfourClient, job_id: str) -> Verdict | None:
+    def _stop_waiting(self, job_id: str, reason: str, error: SixtyfourError) -> Verdict:
+        if not self._cancels:
+            self._job_id = None
+            error.args = (f"{reason} The run was not cancelled and may still be in progress. Run {job_id}.",)
+            raise error
+        outcome = self._cancel(self.client, job_id)
+        self._job_id = None
+        ended = outcome.ended if outcome is not None else None
+        if ended is not None and ended.status == COMPLETED:
+            self._log.warning("%s It completed just then, so its results stand. Run %s.", reason, job_id)
+            return self._end(ended)
+        sentence = "The run could not be cancelled and may still be in progress; see above."
+        if outcome is not None:
+            sentence = outcome.describe(self.client.base_url)
+        error.args = (f"{reason} {sentence}",)
+        raise error
+
+    def _cancel(self, client: SixtyfourClient, job_id: str) -> Cancellation | None:
         """Cancel without hiding what led to it: a failure is logged, not raised."""
         try:
-            ended = cancel(client, job_id)
+            outcome = cancel(client, job_id)
         except SixtyfourError as error:
-            self._log.error("Run %s could not be cancelled and may go on: %s", job_id, error)
+            self._log.error("The run could not be cancelled and may keep running: %s Run %s.", error, job_id)
             return None
-        self._log.info("Cancelled run %s (%s).", job_id, ended.status if ended else "winding down")
-        return ended
+        self._log.info("%s", outcome.describe(client.base_url))
+        return outcome
 
-    def _sleep(self, pause: float) -> None:
-        """Sleep, but wake up within a second when the task is killed."""
+    def sleep(self, pause: float) -> None:
+        """
+        Sleep, but wake up within a second when the task is killed.
+
+        :raises SixtyfourError: if it was.
+        """
         until = time.monotonic() + pause
         while (left := until - time.monotonic()) > 0:
             self.stop_if_killed()

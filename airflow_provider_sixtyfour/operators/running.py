@@ -7,14 +7,18 @@ else is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import deadline, seconds
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, are_pushed_by_airflow, run_url
+from airflow_provider_sixtyfour.operators.next_try import has_next_try
+from airflow_provider_sixtyfour.operators.persistence import persistently
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.verdicts import Verdict
     from airflow_provider_sixtyfour.monitor.log import Log
     from airflow_provider_sixtyfour.operators.run_control import RunControl
+
+
+FAIL = "__fail__"  # what Airflow resumes a task with, in place of a method's name, only to fail it
 
 
 class RunsWorkflow(Protocol):
@@ -68,12 +75,14 @@ def started(operator: RunsWorkflow, context: Context, control: RunControl, start
     :raises SixtyfourError: if the task was killed meanwhile.
     """
     job_id = start()
-    control.started(job_id)
+    ti = context["ti"]
     operator.run_link = run_url(control.client.base_url, operator.workflow_id, job_id)
-    context["ti"].xcom_push(key="job_id", value=job_id)
+    pushes = {"job_id": job_id}
     if not (operator.deferrable and are_pushed_by_airflow()):  # then that is in a moment
-        context["ti"].xcom_push(key=SixtyfourRunLink().xcom_key, value=operator.run_link)
-    operator.log.info("Run %s is at %s", job_id, operator.run_link)
+        pushes[SixtyfourRunLink().xcom_key] = operator.run_link
+    for key, value in pushes.items():
+        persistently(partial(ti.xcom_push, key=key, value=value), f"push {key}", log=operator.log, sleep=control.sleep)
+    operator.log.info("The run is at %s", operator.run_link)
     control.stop_if_killed()
     return job_id
 
@@ -87,6 +96,26 @@ def resumed(operator: RunsWorkflow) -> None:
     """
     links = operator.operator_extra_links
     operator.operator_extra_links = tuple(link for link in links if not isinstance(link, SixtyfourRunLink))
+
+
+@contextmanager
+def without_event(
+    operator: RunsWorkflow, context: Context, control: RunControl, next_kwargs: dict[str, Any] | None
+) -> Iterator[None]:
+    """
+    Don't leave the run behind where Airflow resumes a task only to fail it, without an event of its trigger.
+
+    It does so where the trigger's class can't be loaded in the triggerer, and where a timeout of Airflow's own has
+    passed: before 3.0 that is ``execution_timeout``, too.
+    """
+    is_late = "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+    with control.running(has_next_try=has_next_try(context) and not is_late):
+        ti = context["ti"]
+        job_id = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, key="job_id")
+        _ = control.client  # what cancels the run
+        if isinstance(job_id, str):
+            control.started(job_id)
+        yield
 
 
 def waited_for(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property, partial
@@ -109,39 +108,56 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
         from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.operators.next_try import next_try
+        from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.operators.submission import Submission
 
         with failing_for_good():
             body, formats, poll_interval = self._checked_input(context)
             ends_at = running.ends_at(self, context)
-            # A next try goes on with the run only where tries share it.
-            resumption = next_try(context) if self.durable else None
-            with self._control.running(ends_at=ends_at, is_tried_again=resumption):
+            # A next try reattaches to the run only where tries share it.
+            with self._control.running(
+                has_next_try=self.durable and has_next_try(context),
+                ends_at=ends_at,
+                is_tried_again=next_try(context) if self.durable else None,
+            ):
                 client = self._control.client
-                payloads.check_fit(body, running.source_block(client, self.workflow_id), self.workflow_id)
                 submission = Submission(
                     client=client,
                     workflow_id=self.workflow_id,
                     body=body,
                     result_formats=formats,
                     log=self.log,
+                    supervision=self._control,
                     cancels=self.cancel_on_kill,
-                    announce=self._control.submitting,
+                    check=lambda: payloads.check_fit(
+                        body, running.source_block(client, self.workflow_id), self.workflow_id
+                    ),
                 )
-                start = partial(submission.start_or_adopt, context) if self.durable else submission.start
+                store = context.get("task_state_store")
+                start = partial(submission.start_or_adopt, context, store) if self.durable else submission.start
                 job_id = running.started(self, context, self._control, start)
                 if self.wait_for_completion:
                     running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+                self._control.over()
                 return job_id
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
         from airflow_provider_sixtyfour.operators import running
+        from airflow_provider_sixtyfour.operators.next_try import has_next_try
 
         running.resumed(self)
-        with failing_for_good(), self._control.running():
+        with failing_for_good(), self._control.running(has_next_try=self.durable and has_next_try(context)):
             return self._control.conclude(event).job_id
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after a deferral; see `running.without_event`."""
+        from airflow_provider_sixtyfour.operators import running
+
+        if next_method != running.FAIL:
+            return super().resume_execution(next_method, next_kwargs, context)
+        with running.without_event(self, context, self._control, next_kwargs):
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""
@@ -249,11 +265,9 @@ class SixtyfourCancelRunOperator(BaseOperator):
         from airflow_provider_sixtyfour.api.cancelling import cancel
 
         with failing_for_good():
-            ended = cancel(SixtyfourHook(self.sixtyfour_conn_id).client, self.job_id, sleep=time.sleep)
-        if ended is None:
-            self.log.info("Run %s: the cancellation was accepted, or there is no such run.", self.job_id)
-        else:
-            self.log.info("Run %s has ended: %s.", self.job_id, ended.status)
+            client = SixtyfourHook(self.sixtyfour_conn_id).client
+            outcome = cancel(client, self.job_id)
+            self.log.info("%s", outcome.describe(client.base_url))
 
 
 class SixtyfourDeleteWorkflowOperator(BaseOperator):

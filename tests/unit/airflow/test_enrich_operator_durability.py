@@ -358,7 +358,7 @@ def test_a_user_who_stops_the_task_stops_the_run(emulator, enriching, given, can
     killer = threading.Thread(target=lambda: (until(emulator.questions), operator.on_kill()))
     killer.start()
 
-    with pytest.raises(SixtyfourError, match="stopped before its run had ended"):
+    with pytest.raises(SixtyfourError, match="stopped while its run was in progress"):
         one.go(operator)
     killer.join()
 
@@ -373,7 +373,7 @@ def test_a_task_that_is_killed_while_it_uploads_starts_nothing(emulator, enrichi
     killer = threading.Thread(target=lambda: (until(lambda: uploads(emulator)), operator.on_kill()))
     killer.start()
 
-    with pytest.raises(SixtyfourError, match="stopped before its run had ended"):
+    with pytest.raises(SixtyfourError, match="stopped while its run was in progress"):
         one.go(operator)
     killer.join()
 

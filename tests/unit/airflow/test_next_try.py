@@ -44,7 +44,7 @@ def test_a_stop_that_no_user_asked_for_keeps_the_run_for_the_next_try(emulator, 
 
     end = stopped(one, at_signal, emulator.questions)
 
-    assert end.endswith("Its next try goes on with that run.")
+    assert end.endswith("The next try reattaches to it.")
     assert emulator.cancels() == []
     one.ti.try_number = 2
     one.make = lambda: SixtyfourRunWorkflowOperator(

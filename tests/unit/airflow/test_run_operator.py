@@ -58,8 +58,8 @@ def test_sync_and_deferred_log_the_same_lines(emulator, workflow, logs):
     sync, deferred = told
     assert sync == deferred
     assert sync == [
-        f"Started run JOB of workflow {workflow}.",
-        f"Run JOB is at {emulator.url}/workflows/runs/JOB/live_status",
+        f"Started a run of workflow {workflow}. Run JOB.",
+        f"The run is at {emulator.url}/workflows/runs/JOB/live_status",
         "Run JOB: queued 0 %",
         "Run JOB: completed 100 %",
         "Run JOB has completed.",

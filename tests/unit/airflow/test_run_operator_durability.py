@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError
-from airflow_provider_sixtyfour.api.submissions import RECORD_VERSION
+from airflow_provider_sixtyfour.api.submissions import RECORD_VERSION, Request
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.operators.submission import RECORD_KEY
 from tests.unit.airflow.conftest import ROWS, until
@@ -123,7 +123,7 @@ def test_a_worker_killed_while_it_waits_is_taken_over(emulator, task, has_store,
 
     assert ids(emulator) == [value]
     assert emulator.statuses() == ["completed"]
-    expected = "Going on with run" if has_store else f"Sixtyfour had started run {value} for this request already"
+    expected = "Reattaching to the run" if has_store else "Sixtyfour had already started a run for this request"
     assert expected in logs
 
 
@@ -194,7 +194,7 @@ def test_a_clear_that_reached_nobody_is_made_good_for_by_the_next_try(emulator, 
 
     assert emulator.statuses() == ["cancelled", "completed"]
     assert ids(emulator)[1] == value
-    assert "The task was cleared since run" in logs
+    assert "The task was cleared: cancelling the run of the earlier request" in logs
 
 
 def test_an_outdated_run_is_left_going_where_the_dag_says_so(emulator, task, logs):
@@ -206,7 +206,7 @@ def test_an_outdated_run_is_left_going_where_the_dag_says_so(emulator, task, log
 
     assert emulator.statuses() == ["running", "completed"]
     assert emulator.cancels() == []
-    assert "it goes on, as cancel_on_kill is off" in logs
+    assert "the earlier run keeps running, as cancel_on_kill is off" in logs
 
 
 def test_a_retry_with_other_rows_starts_other_work_and_stops_the_outdated_run(emulator, task, logs):
@@ -220,7 +220,7 @@ def test_a_retry_with_other_rows_starts_other_work_and_stops_the_outdated_run(em
 
     assert emulator.statuses() == ["cancelled", "completed"]
     assert ids(emulator)[1] == value
-    assert "The input has changed since run" in logs
+    assert "The input has changed: cancelling the run of the earlier request" in logs
 
 
 def test_a_retry_with_other_rows_leaves_a_completed_run_alone(emulator, task):
@@ -245,7 +245,7 @@ def test_an_outdated_run_that_cannot_be_stopped_does_not_stop_the_task(emulator,
     value = one.retry()
 
     assert ids(emulator)[1] == value
-    assert f"Run {ids(emulator)[0]} could not be cancelled and may go on" in logs
+    assert "The run could not be cancelled and may keep running" in logs
 
 
 def test_rows_in_another_order_of_their_columns_are_the_same_work(emulator, task):
@@ -405,7 +405,8 @@ def test_the_intent_is_stored_before_the_request_and_the_id_right_after(emulator
     [(key, intent, sent_before), (_, record, sent_after)] = written
     assert (key, sent_before, sent_after) == (RECORD_KEY, 0, 1)
     assert intent["job_id"] is None
-    assert record == {**intent, "job_id": value}
+    assert Request.unpacked(intent["request"]).body == {"webhook_payload": ROWS}
+    assert record == {**intent, "job_id": value, "request": None}
     assert emulator.submissions()[0]["idempotency_key"] == intent["key"]
 
 

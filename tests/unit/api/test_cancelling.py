@@ -8,12 +8,18 @@ import pytest
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
-from airflow_provider_sixtyfour.api.cancelling import CONFIRMATIONS, cancel, cancel_async
+from airflow_provider_sixtyfour.api.cancelling import (
+    CONFIRMATIONS,
+    TRIES_IF_UNKNOWN,
+    Answer,
+    Cancellation,
+    cancel,
+    cancel_async,
+)
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import ApiKey
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourRefusedError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.settings import Settings
-from airflow_provider_sixtyfour.api.verdicts import Verdict
 from tests.emulator_process import EmulatorProcess
 from tests.unit.api.conftest import plain_settings
 from tests.unit.api.servers import closed_port
@@ -29,15 +35,14 @@ class Canceller:
         self.settings = settings
         self.is_async = kind == "async"
 
-    def __call__(self, job_id: str) -> Verdict | None:
+    def __call__(self, job_id: str) -> Cancellation:
         if not self.is_async:
             return cancel(SixtyfourClient(self.settings, sleep=lambda _: None), job_id, sleep=self.slept.append)
-        asyncio.run(self._cancel(job_id))
-        return None
+        return asyncio.run(self._cancel(job_id))
 
-    async def _cancel(self, job_id: str) -> None:
+    async def _cancel(self, job_id: str) -> Cancellation:
         async with AsyncSixtyfourClient(self.settings, sleep=lambda _: asyncio.sleep(0)) as client:
-            await cancel_async(client, job_id)
+            return await cancel_async(client, job_id)
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -69,11 +74,13 @@ def asked(emulator: EmulatorProcess) -> list[str]:
 
 def test_a_run_is_cancelled(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
     job_id = run(seconds=600)
-    ended = canceller(job_id)
+    outcome = canceller(job_id)
     assert status(emulator, job_id) == "cancelled"
     assert asked(emulator) == (["cancel"] if canceller.is_async else ["cancel", "live_status"])
-    if ended:
-        assert (ended.job_id, ended.status) == (job_id, "cancelled")
+    assert (outcome.answer, outcome.is_stopped) == (Answer.ACCEPTED, True)
+    if not canceller.is_async:
+        assert outcome.ended is not None
+        assert (outcome.ended.job_id, outcome.ended.status) == (job_id, "cancelled")
 
 
 @pytest.mark.parametrize("ended_as", ["completed", "failed"])
@@ -81,18 +88,42 @@ def test_a_run_that_has_just_ended_is_no_error(
     canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str], ended_as: str
 ):
     job_id = run(seconds=0, queue_seconds=0, status=ended_as)
-    ended = canceller(job_id)
+    outcome = canceller(job_id)
     assert emulator.requests()[0]["status"] == 400
     assert status(emulator, job_id) == ended_as
+    assert outcome.answer is Answer.ENDED_ALREADY
     if not canceller.is_async:
-        assert ended is not None
-        assert ended.status == ended_as
+        assert outcome.ended is not None
+        assert outcome.ended.status == ended_as
+        assert outcome.describe("h") == f"The run has already ended ({ended_as}). Run {job_id}."
 
 
-def test_a_run_that_is_gone_is_no_error(canceller: Canceller, emulator: EmulatorProcess):
-    assert canceller("0b6f7c58-59a4-4b8e-8f43-0b7c7e7d2c11") is None
-    assert asked(emulator)[0] == "cancel"
-    assert len(asked(emulator)) <= 2
+def test_a_run_that_the_host_does_not_know_is_never_reported_as_cancelled(
+    canceller: Canceller, emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("asyncio.sleep", _at_once)
+    outcome = canceller("0b6f7c58-59a4-4b8e-8f43-0b7c7e7d2c11")
+    assert (outcome.answer, outcome.is_stopped) == (Answer.UNKNOWN, False)
+    said = outcome.describe("https://api.example.com")
+    assert said.startswith("Not cancelled: there is no such run at https://api.example.com for this credential.")
+    assert asked(emulator) == ["cancel"] * TRIES_IF_UNKNOWN
+
+
+def test_a_run_that_becomes_known_a_moment_later_is_cancelled(
+    canceller: Canceller,
+    emulator: EmulatorProcess,
+    run: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("asyncio.sleep", _at_once)
+    job_id = run(seconds=600)
+    emulator.fault("answer", path=CANCEL, status=404, body={"detail": "Not found"}, times=2)
+    assert canceller(job_id).answer is Answer.ACCEPTED
+    assert status(emulator, job_id) == "cancelled"
+
+
+async def _at_once(_: float) -> None:
+    """Sleep no longer than the event loop needs to do something else."""
 
 
 @pytest.mark.parametrize("code", [401, 403, 422])
@@ -136,7 +167,9 @@ def test_a_run_that_winds_down_is_asked_after_for_some_seconds(
 ):
     canceller = Canceller("sync", key_settings)
     job_id = run(seconds=600, cancel_seconds=300)
-    assert canceller(job_id) is None
+    outcome = canceller(job_id)
+    assert (outcome.is_stopped, outcome.ended) == (True, None)
+    assert outcome.describe("h") == f"The run is cancelled, and still shutting down. Run {job_id}."
     assert asked(emulator) == ["cancel", *["live_status"] * CONFIRMATIONS]
     assert canceller.slept == [1.0] * (CONFIRMATIONS - 1)
 
@@ -152,5 +185,5 @@ def test_a_cancellation_that_was_accepted_is_no_failure_when_its_end_can_not_be_
 ):
     job_id = run(seconds=600)
     emulator.fault("answer", path=".*/live_status", status=503, times=100)
-    assert Canceller("sync", key_settings)(job_id) is None
+    assert Canceller("sync", key_settings)(job_id).is_stopped
     assert [each["status"] for each in emulator.runs() if each["job_id"] == job_id] == ["cancelled"]

@@ -12,7 +12,7 @@ from tests.unit.api.properties import searched
 
 STARTED = Record("key", "digest", 2, "job")
 LOST = Record("key", "digest", 2)
-START, REPLAY, ADOPT = Action.START, Action.REPLAY, Action.ADOPT
+START, REPLAY, REPLACE, ADOPT = Action.START, Action.REPLAY, Action.REPLACE, Action.ADOPT
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,8 @@ START, REPLAY, ADOPT = Action.START, Action.REPLAY, Action.ADOPT
         # A user's Clear, or other work: whatever became of the run.
         *((STARTED, 5, "digest", s, START) for s in (None, "queued", "running", "completed", "failed", "new")),
         *((STARTED, 2, "other", s, START) for s in (None, "queued", "running", "completed", "failed", "new")),
-        *((LOST, 5, "digest", None, START), (LOST, 2, "other", None, START)),
+        # ... whose run may be in progress, though its answer was lost.
+        *((LOST, 5, "digest", None, REPLACE), (LOST, 2, "other", None, REPLACE)),
         # The request, or its answer, may have been lost.
         (LOST, 2, "digest", None, REPLAY),
         # A run that did not make it is replaced.
@@ -43,7 +44,7 @@ def test_what_a_try_does(record: Record | None, max_tries: int, digest: str, sta
         *((STARTED, "digest", s, START) for s in (None, "queued", "running", "failed", "canceled", "new", "")),
         (LOST, "digest", None, REPLAY),
         *((STARTED, "other", s, START) for s in (None, "running", "completed")),
-        (LOST, "other", None, START),
+        (LOST, "other", None, REPLACE),
     ],
 )
 def test_what_the_first_try_after_a_clear_does_that_pays_for_nothing_twice(
