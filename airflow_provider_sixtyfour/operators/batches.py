@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.batches.limits import BATCH_BYTES, BATCH_ROWS
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import read_json_file
+from airflow_provider_sixtyfour.operators.json_file import json_files, read_json
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -174,6 +174,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.batch_bytes = batch_bytes
         self.max_rows = max_rows
         self.max_runs = max_runs
+        self._json_files = json_files(self, rows=rows)
 
     def execute(self, context: Context) -> list[Batch]:
         """Read, cut and write."""
@@ -182,7 +183,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         with failing_for_good():
             batches, summary = split(
                 source=self.source,
-                rows=read_json_file(self, self.rows, context, "rows"),
+                rows=read_json(self, "rows", context, self._json_files),
                 destination=self.destination,
                 columns=self.columns,
                 unique_by=self.unique_by,

@@ -15,7 +15,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import read_json_file
+from airflow_provider_sixtyfour.operators.json_file import json_files, read_json
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class SixtyfourEnrichOperator(BaseOperator):
         ``s3://conn_id@bucket/leads.csv``, which is read through before it is sent; or one batch, as
         ``SixtyfourSplitInputOperator`` returns it, which is sent at once. (templated)
     :param rows: instead, rows, for a workflow that begins with a ``webhook`` block: a list of objects or one object,
-        JSON text, or the path of a ``.json`` file beside the Dag. (templated)
+        JSON text, or the path of a ``.json`` file beside the Dag, which is read only if it is written here as it is,
+        without a template. (templated)
     :param destination: the folder to write to, as a URL. A batch of a split gets the folder there that is named like
         its file without the extension, any other mapped task one with its number (``00003``); else it is the folder
         itself. No two tasks may share one. (templated)
@@ -142,6 +143,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         self.max_rows = max_rows
         self.is_dry_run = dry_run  # `dry_run` is a method of every operator
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        self._json_files = json_files(self, rows=rows, specs_override=specs_override)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
@@ -157,8 +159,8 @@ class SixtyfourEnrichOperator(BaseOperator):
             folder, formats = self._folder(context), self._landing(None).run_formats
             given = enrich_input(
                 source=self.source,
-                rows=read_json_file(self, self.rows, context, "rows"),
-                specs_override=read_json_file(self, self.specs_override, context, "specs_override"),
+                rows=read_json(self, "rows", context, self._json_files),
+                specs_override=read_json(self, "specs_override", context, self._json_files),
                 max_rows=self.max_rows,
             )
             digest = given.digest(self.workflow_id, formats)

@@ -3,11 +3,15 @@ JSON that an operator's parameter may hold as a value, as text, or as the path o
 
 Airflow's own ``template_ext`` would take any text *inside* the rows for a file if it ends in ``.json``; so only
 the whole parameter is ever a path, and the file is read when the task runs.
+
+Invariant: a file is read only if its path is written in the Dag file itself. Whoever may trigger a Dag run, or fill an
+XCom, can put any text into a template: it must not make a worker send a file of its own.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +20,63 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
+_MARKS = ("{{", "{%", "{#")
 
-def read_json_file(operator: BaseOperator, value: Any, context: Context, name: str) -> Any:
+
+def json_files(operator: BaseOperator, **parameters: Any) -> frozenset[str]:
     """
-    Return the value that ``value`` stands for; what isn't text is returned as it is.
+    Return the names of those parameters that are paths of ``.json`` files as the Dag file has them.
 
-    :param value: a path that ends in ``.json``, absolute or relative to the Dag's folder (or the Dag's
-        ``template_searchpath``), whose content is rendered as a template; or JSON text.
-    :param name: the parameter, for a message.
+    To be called by an operator's ``__init__``, before any template is rendered. Airflow also makes an operator when it
+    runs a mapped task, out of values that are upstream tasks' as well as the Dag's: there the mapped task itself tells
+    which are written in the Dag.
+    """
+    if not getattr(operator, "_BaseOperator__from_mapped", False):
+        return frozenset(name for name, value in parameters.items() if _is_path(value))
+    dag = operator.get_dag()
+    mapped = dag.task_dict.get(operator.task_id) if dag is not None else None
+    written: list[Any] = [dict(getattr(mapped, "partial_kwargs", {}))]
+    expanded = getattr(getattr(mapped, "expand_input", None), "value", None)
+    if isinstance(expanded, Mapping):
+        each = {name: expanded[name] for name in parameters if isinstance(expanded.get(name), list | tuple)}
+        written += [{name: value} for name, values in each.items() for value in values]
+    return frozenset(
+        name
+        for name, value in parameters.items()
+        if _is_path(value) and any(isinstance(w.get(name), str) and w[name] == value for w in written)
+    )
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and value.rstrip().endswith(".json") and not any(mark in value for mark in _MARKS)
+
+
+def read_json(operator: BaseOperator, name: str, context: Context, files: frozenset[str]) -> Any:
+    """
+    Return the value that an operator's parameter stands for; what isn't text is returned as it is.
+
+    A path that ends in ``.json``, absolute or relative to the Dag's folder (or the Dag's ``template_searchpath``),
+    stands for the file's content, rendered as a template; any other text is JSON.
+
+    :param name: the parameter.
+    :param files: the parameters that are paths, see `json_files`.
     :raises SixtyfourInputError: if there is no such file, or the text is no JSON.
     """
+    value = getattr(operator, name)
     if not isinstance(value, str):
         return value
-    text, origin = value, name
-    if value.rstrip().endswith(".json"):
+    text, origin, hint = value, name, ""
+    if name in files:
         text, origin = _rendered(operator, value.strip(), context), f"{name} ({value.strip()})"
+    elif value.rstrip().endswith(".json"):
+        hint = (
+            " It looks like a path, but a file is read only if its path is written in the Dag file itself, without a "
+            "template."
+        )
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SixtyfourInputError(f"{origin} is not valid JSON: {error}.") from None
+        raise SixtyfourInputError(f"{origin} is not valid JSON: {error}.{hint}") from None
 
 
 def _rendered(operator: BaseOperator, path: str, context: Context) -> str:

@@ -19,7 +19,7 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import read_json_file
+from airflow_provider_sixtyfour.operators.json_file import json_files, read_json
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -37,7 +37,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     :param workflow_id: the stored workflow. (templated)
     :param webhook_payload: the input rows, for a workflow that begins with a ``webhook`` block: a list of
-        objects or one object, JSON text, or the path of a ``.json`` file beside the Dag. (templated)
+        objects or one object, JSON text, or the path of a ``.json`` file beside the Dag, which is read only if it is
+        written here as it is, without a template. (templated)
     :param resource_handle_id: the uploaded input file, for one that begins with ``read_csv``, as
         ``ObjectStorageToSixtyfourOperator`` returns it. (templated)
     :param specs_override: other ``specs`` for the first block, in this run only. (templated)
@@ -104,6 +105,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
         self.cancel_on_kill = cancel_on_kill
         self.durable = durable
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        self._json_files = json_files(self, webhook_payload=webhook_payload, specs_override=specs_override)
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
@@ -171,8 +173,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def _checked_input(self, context: Context) -> tuple[dict[str, Any], tuple[str, ...], float]:
         calls.identifier(self.workflow_id, "workflow_id")
-        payload = read_json_file(self, self.webhook_payload, context, "webhook_payload")
-        override = read_json_file(self, self.specs_override, context, "specs_override")
+        payload = read_json(self, "webhook_payload", context, self._json_files)
+        override = read_json(self, "specs_override", context, self._json_files)
         body = payloads.run_body(payload, self.resource_handle_id, override)
         return body, payloads.check_formats(self.result_formats), check_poll_interval(self.poll_interval)
 
@@ -186,7 +188,8 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
     :param workflow_id: where to store it. (templated)
     :param workflow: the workflow in the shape that the workflow editor copies out (``workflow_name``,
         ``workflow_description``, ``workflow_definition`` with ``blocks`` and ``edges``): a dict, JSON text, or
-        the path of a ``.json`` file, absolute or beside the Dag. (templated, the file's content too)
+        the path of a ``.json`` file, absolute or beside the Dag, written here without a template. (templated, the
+        file's content too)
     :param check: whether to only look: a difference fails the task and nothing is saved.
     :param sixtyfour_conn_id: the connection. (templated)
 
@@ -213,6 +216,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         self.workflow = workflow
         self.check = check
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        self._json_files = json_files(self, workflow=workflow)
 
     def execute(self, context: Context) -> str:
         """Compare, and save if something differs."""
@@ -220,7 +224,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
 
         with failing_for_good():
             calls.identifier(self.workflow_id, "workflow_id")
-            wanted = definitions.parse(read_json_file(self, self.workflow, context, "workflow"), self.workflow_id)
+            wanted = definitions.parse(read_json(self, "workflow", context, self._json_files), self.workflow_id)
             client = SixtyfourHook(self.sixtyfour_conn_id).client
             kinds: tuple[BlockType, ...] = client.send(calls.list_blocks())
             definitions.check(wanted, kinds)
