@@ -1,5 +1,6 @@
 """What all tests share: Airflow's home, a new folder under the clone and gone afterwards; and Hypothesis' patience."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -17,6 +18,16 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
 os.environ |= {
     "AIRFLOW_HOME": str(HOME),
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+    # What a Dag that is run by `dag.test` must lie in, from Airflow 3.0 on.
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+        [
+            {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": path}}
+            for name, path in (
+                ("dags-folder", str(ROOT / "example_dags")),
+                ("tests", str(ROOT / "tests" / "example_dags" / "dags")),
+            )
+        ]
+    ),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
 }

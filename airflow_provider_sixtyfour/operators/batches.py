@@ -106,6 +106,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         beside the Dag; they become ``.ndjson`` files. (templated)
     :param destination: the folder to write to, as a URL. It should be this input's own, such as
         ``…/{{ run_id }}/``: a file of the same name there is replaced. (templated)
+    :param subfolder: the name of a folder in there to write to instead; the group ``sixtyfour_enrichment`` sets it.
     :param columns: other names for some columns: ``{"Company Name": "company"}``. All parameters below go by the new
         ones. (templated)
     :param unique_by: columns of which no two rows may have the same text: the first row is kept, the others are
@@ -159,10 +160,12 @@ class SixtyfourSplitInputOperator(BaseOperator):
         batch_bytes: int | str = BATCH_BYTES,
         max_rows: int | str | None = None,
         max_runs: int | str | None = None,
+        subfolder: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.destination = destination
+        self.subfolder = subfolder
         self.source = source
         self.rows = rows
         self.columns = columns
@@ -180,11 +183,14 @@ class SixtyfourSplitInputOperator(BaseOperator):
         """Read, cut and write."""
         from airflow_provider_sixtyfour.operators.batch_files import split
 
+        destination = self.destination
+        if self.subfolder is not None and destination is not None:
+            destination = f"{str(destination).rstrip('/')}/{self.subfolder}"
         with failing_for_good():
             batches, summary = split(
                 source=self.source,
                 rows=read_json(self, "rows", context, self._json_files),
-                destination=self.destination,
+                destination=destination,
                 columns=self.columns,
                 unique_by=self.unique_by,
                 required=self.required,

@@ -58,6 +58,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
     :returns: ``batches`` (how many), ``rows_sent``, ``rows`` and ``bytes`` that came back, ``metrics`` (what all runs
         have used, added up), ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of the merged file) and
         ``manifest`` (its URL; ``None`` after a dry run).
+    :raises AirflowSkipException: if the tasks that make batches and results were skipped.
     :raises AirflowFailException: if a parameter can't be right, or batches are missing: clear their tasks.
     :raises SixtyfourTransferError: if a file isn't what its batch has landed.
     """
@@ -84,12 +85,17 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Collect, merge, write."""
+        from airflow.providers.common.compat.sdk import AirflowSkipException
+
         from airflow_provider_sixtyfour.operators.batch_whole import collect_whole
+        from airflow_provider_sixtyfour.operators.upstream import were_skipped
         from airflow_provider_sixtyfour.transfers.destination import object_storage_path
         from airflow_provider_sixtyfour.transfers.lineage import tell_outlets, uri_of
 
         with failing_for_good():
             if self._knows_batches and self.batches is None:
+                if were_skipped(context, self.upstream_task_ids):
+                    raise AirflowSkipException("The tasks that make the batches were skipped.")
                 raise SixtyfourInputError(
                     "There are no batches: the task that should have made them has returned nothing. Clear it, with "
                     "downstream."

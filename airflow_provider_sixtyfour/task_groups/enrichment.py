@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
 
 BATCHES_AT_ONCE = 16
+SENT = "sent"  # the folder of the batches, below the destination
+# What Airflow's grid shows of a mapped task in place of its number: "leads-00007 (5,000 rows)".
+BATCH_LABEL = (
+    "{{ task.source['path'].rsplit('/', 1)[-1].rsplit('.', 1)[0] }} ({{ '{:,}'.format(task.source['rows']) }} rows)"
+)
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,18 @@ class Enrichment:
 
 def sixtyfour_enrichment(
     *,
-    workflow_id: str,
-    destination: str | ObjectStoragePath,
+    workflow_id: str | XComArg,
+    destination: str | ObjectStoragePath | XComArg,
     source: str | ObjectStoragePath | XComArg | None = None,
     rows: Any = None,
-    merge_into: str | ObjectStoragePath | None = None,
-    max_rows: int | str | None = None,
-    max_runs: int | str | None = None,
+    merge_into: str | ObjectStoragePath | XComArg | None = None,
+    max_rows: int | str | XComArg | None = None,
+    max_runs: int | str | XComArg | None = None,
     dry_run: bool = False,
     batches_at_once: int = BATCHES_AT_ONCE,
     split: Mapping[str, Any] | None = None,
     enrich: Mapping[str, Any] | None = None,
+    collect: Mapping[str, Any] | None = None,
     group_id: str = "sixtyfour_enrichment",
     default_args: Mapping[str, Any] | None = None,
     sixtyfour_conn_id: str = DEFAULT_CONNECTION,
@@ -63,7 +69,8 @@ def sixtyfour_enrichment(
 
     The tasks are ``split``, ``enrich`` and ``collect``. Batches are sent from ``sent/`` below the destination, each
     lands in a folder of its own there, and ``_manifest.json`` tells of the whole. After batches have failed,
-    ``collect`` fails too, and names them.
+    ``collect`` fails too, and names them. Behind a skipped task all three are skipped. Where a parameter is the output
+    of an upstream task, the group waits for that task.
 
     :param workflow_id: the stored workflow; it begins with a ``read_csv`` block. (templated)
     :param destination: the folder to write to, as a URL; the input's own. (templated)
@@ -78,6 +85,8 @@ def sixtyfour_enrichment(
         3.3 on; before, a pool that includes them does (``enrich={"pool": …}``).
     :param split: other parameters of ``SixtyfourSplitInputOperator``: ``columns``, ``unique_by``, ``batch_rows`` …
     :param enrich: other parameters of ``SixtyfourEnrichOperator``: ``format``, ``timeout``, ``retries``, ``pool`` …
+    :param collect: other parameters of ``SixtyfourCollectBatchesOperator``: ``outlets`` (one asset event for the whole
+        input, where those of ``enrich`` make one for each batch), ``retries`` …
     :param group_id: the group's name in the Dag.
     :param default_args: of the group's tasks, as for any ``TaskGroup``.
     :param sixtyfour_conn_id: the connection. (templated)
@@ -89,7 +98,8 @@ def sixtyfour_enrichment(
                 "task_id": "split",
                 "source": source,
                 "rows": rows,
-                "destination": f"{str(destination).rstrip('/')}/sent",
+                "destination": destination,
+                "subfolder": SENT,
                 "max_rows": max_rows,
                 "max_runs": max_runs,
                 **(split or {}),
@@ -104,6 +114,7 @@ def sixtyfour_enrichment(
                     "deferrable": True,
                     "dry_run": dry_run,
                     "max_active_tis_per_dagrun": batches_at_once,
+                    "map_index_template": BATCH_LABEL,
                     "sixtyfour_conn_id": sixtyfour_conn_id,
                     **(enrich or {}),
                 }
@@ -112,11 +123,14 @@ def sixtyfour_enrichment(
             .output
         )
         output = SixtyfourCollectBatchesOperator(
-            task_id="collect",
-            batches=batches,
-            results=results,
-            destination=destination,
-            merge_into=merge_into,
-            trigger_rule="all_done",
+            **{
+                "task_id": "collect",
+                "batches": batches,
+                "results": results,
+                "destination": destination,
+                "merge_into": merge_into,
+                "trigger_rule": "all_done",
+                **(collect or {}),
+            }
         ).output
     return Enrichment(group, batches, results, output)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from functools import cache, partialmethod
+from functools import cache, partial, partialmethod
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -91,23 +91,29 @@ class DagRun:
         self.state = str(run.state)
         self.runs = emulator.runs()[runs_before:]
 
+    def states(self, task_id: str) -> list[str]:
+        """Return the states of a task's instances."""
+        return [str(each.state) for each in self._run.get_task_instances() if each.task_id == task_id]
+
     def result(self, task_id: str) -> Any:
         """Return what a task returned."""
         return self._run.get_task_instance(task_id).xcom_pull(task_ids=task_id)
 
 
 @pytest.fixture
-def run_example(
+def run_dag(
     database: None, one_execution_api: None, emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., DagRun]:
     """
-    Run an example Dag to its end.
+    Run a Dag of a folder to its end.
 
     Besides the other values for its params, a test may give the date of the Dag run, and its partition key.
     """
 
-    def run(dag_id: str, date: datetime | None = None, partition_key: str | None = None, **params: Any) -> DagRun:
-        bag = dag_bag()
+    def run(
+        folder: Path, dag_id: str, date: datetime | None = None, partition_key: str | None = None, **params: Any
+    ) -> DagRun:
+        bag = dag_bag(folder)
         assert bag.import_errors == {}
         before = len(emulator.runs())
         dated = {} if date is None else {"execution_date" if IS_AIRFLOW_2 else "logical_date": date}
@@ -117,6 +123,12 @@ def run_example(
             return DagRun(bag.dags[dag_id].test(run_conf=params, **dated), before, emulator)
 
     return run
+
+
+@pytest.fixture
+def run_example(run_dag: Callable[..., DagRun]) -> Callable[..., DagRun]:
+    """Run an example Dag to its end; see `run_dag`."""
+    return partial(run_dag, EXAMPLES)
 
 
 def give_partition_key(patch: pytest.MonkeyPatch, key: str) -> None:
@@ -132,10 +144,10 @@ def example_bag(database: None) -> Any:
     return dag_bag()
 
 
-def dag_bag() -> Any:
-    """Read the example Dags as the Dag processor does."""
+def dag_bag(folder: Path = EXAMPLES) -> Any:
+    """Read the Dags of a folder as the Dag processor does."""
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:  # Airflow before 3.2
         from airflow.models.dagbag import DagBag
-    return DagBag(dag_folder=str(EXAMPLES))
+    return DagBag(dag_folder=str(folder))
