@@ -22,6 +22,9 @@ from airflow.providers.common.compat.sdk import Param, dag
 
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
 
+# The day of the Dag run. Not `ds`: a run that is triggered by hand without a logical date has none.
+DAY = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
+
 
 @dag(
     doc_md=__doc__,
@@ -43,9 +46,9 @@ def example_sixtyfour_backfill():
     SixtyfourEnrichOperator(
         task_id="enrich",
         workflow_id="{{ params.workflow_id }}",
-        source="{{ params.source }}/{{ ds }}.csv",
+        source="{{ params.source }}/" + DAY + ".csv",
         # Of the day and of nothing else: with a run_id in it, a later backfill would not find what is done.
-        destination="{{ params.destination }}/{{ ds }}",
+        destination="{{ params.destination }}/" + DAY,
         deferrable=True,  # waits in the triggerer; a hundred days that wait need no worker
         retries=2,
     )

@@ -110,6 +110,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
         from airflow_provider_sixtyfour.operators import running
+        from airflow_provider_sixtyfour.operators.downstream import check_landing
         from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.operators.submission import Submission
 
@@ -123,6 +124,11 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 is_tried_again=next_try(context) if self.durable else None,
             ):
                 client = self._control.client
+
+                def check() -> None:
+                    payloads.check_fit(body, running.source_block(client, self.workflow_id), self.workflow_id)
+                    check_landing(self, context)
+
                 submission = Submission(
                     client=client,
                     workflow_id=self.workflow_id,
@@ -131,9 +137,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                     log=self.log,
                     supervision=self._control,
                     cancels=self.cancel_on_kill,
-                    check=lambda: payloads.check_fit(
-                        body, running.source_block(client, self.workflow_id), self.workflow_id
-                    ),
+                    check=check,
                 )
                 store = context.get("task_state_store")
                 start = partial(submission.start_or_adopt, context, store) if self.durable else submission.start

@@ -134,6 +134,15 @@ def test_a_batch_that_fails_stops_no_other_and_is_cleared_alone(start_run, emula
     assert [row["company_name"] for row in rows] == [f"Example Company {number}" for number in range(7)]
 
 
+def test_a_destination_that_cannot_be_rendered_is_found_before_the_run_is_paid(start_run, emulator, workflow):
+    """A Dag run that is triggered without a logical date has no ``ds``."""
+    run = start_run("dated", workflow_id=workflow, rows=ROWS, to="file:///tmp/never")
+
+    assert run.ended() == "failed"
+    assert job_ids(emulator, workflow) == []
+    assert "'ds' is not defined in this Dag run, and the destination of task 'land' needs it" in run.log()
+
+
 def test_bad_weather_while_deferred_is_waited_out(start_run, emulator, workflow):
     emulator.plan(seconds=6, workflow_id=workflow)
 

@@ -27,6 +27,12 @@ with DAG("pipeline", schedule=None, start_date=START, params={"workflow_id": "",
     )
     SixtyfourToObjectStorageOperator(task_id="land", job_id=run.output, destination="{{ params.to }}")
 
+with DAG("dated", schedule=None, start_date=START, params={"workflow_id": "", "rows": [], "to": ""}):
+    run = SixtyfourRunWorkflowOperator(
+        task_id="run", workflow_id="{{ params.workflow_id }}", webhook_payload="{{ params.rows | tojson }}"
+    )
+    SixtyfourToObjectStorageOperator(task_id="land", job_id=run.output, destination="{{ params.to }}/{{ ds }}")
+
 for mode in ("sync", "deferred"):
     with DAG(f"run_{mode}", schedule=None, start_date=START, params={"workflow_id": "", "rows": []}):
         SixtyfourRunWorkflowOperator(
