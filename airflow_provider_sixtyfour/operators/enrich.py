@@ -150,7 +150,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
         from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
-        from airflow_provider_sixtyfour.operators.submission import Submission
+        from airflow_provider_sixtyfour.operators.submission import Submission, records_of
         from airflow_provider_sixtyfour.transfers.input_file import send
 
         with failing_for_good():
@@ -192,7 +192,7 @@ class SixtyfourEnrichOperator(BaseOperator):
                     digest=digest,
                     clear_pays_again=self.overwrite,
                 )
-                records = self._records(context, folder)
+                records = records_of(context, folder)
 
                 def start() -> str:
                     try:
@@ -223,14 +223,14 @@ class SixtyfourEnrichOperator(BaseOperator):
         """
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.next_try import has_next_try
-        from airflow_provider_sixtyfour.operators.submission import recorded_digest
+        from airflow_provider_sixtyfour.operators.submission import recorded_digest, records_of
 
         running.resumed(self)
         with failing_for_good(), self._control.running(has_next_try=has_next_try(context)):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries
-                digest = recorded_digest(self._records(context, folder), ended.job_id)
+                digest = recorded_digest(records_of(context, folder), ended.job_id)
             return self._landed(context, folder, ended, digest)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -266,15 +266,6 @@ class SixtyfourEnrichOperator(BaseOperator):
         from airflow_provider_sixtyfour.operators.enrich_input import batch_folder
 
         return batch_folder(self.destination, self.source, context["ti"].map_index)
-
-    def _records(self, context: Context, folder: ObjectStoragePath) -> Any:
-        """Return where the task's submission is recorded: a handle can't be derived anew, as a key could be."""
-        if (store := context.get("task_state_store")) is not None:
-            return store
-        from airflow_provider_sixtyfour.operators.submission import identity_of
-        from airflow_provider_sixtyfour.transfers.intent_file import IntentFile
-
-        return IntentFile(folder, identity_of(context))
 
     def _landing(self, digest: str | None) -> Landing:
         from airflow_provider_sixtyfour.transfers.landing_options import Landing

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api.cancelling import Cancellation, cancel
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
+    SixtyfourRefusedError,
     SixtyfourTimeoutError,
     SixtyfourWaitError,
 )
@@ -221,7 +222,7 @@ class RunControl:
             ended = wait(self.client, job_id, watch, sleep=self.sleep)
         except SixtyfourTimeoutError as error:
             return self._give_up(job_id, str(error))
-        except SixtyfourWaitError as error:
+        except (SixtyfourWaitError, SixtyfourRefusedError) as error:
             return self._abandon(job_id, str(error))
         return self._end(ended)
 

@@ -30,7 +30,7 @@ from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
 from airflow_provider_sixtyfour.operators.persistence import persistently
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.monitor.log import Log
@@ -283,6 +283,18 @@ def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
     except SixtyfourError:  # not to hide what cut the submission off
         return None
     return job_id
+
+
+def records_of(context: Context, folder: ObjectStoragePath) -> Any:
+    """
+    Return where a task keeps its record: Airflow's ``task_state_store``, else a file in the task's own folder.
+
+    A file, since the handle of an upload can't be derived again as a key could be.
+    """
+    from airflow_provider_sixtyfour.transfers.intent_file import IntentFile
+
+    store = context.get("task_state_store")
+    return IntentFile(folder, identity_of(context)) if store is None else store
 
 
 def recorded_digest(store: Any, job_id: str) -> str | None:

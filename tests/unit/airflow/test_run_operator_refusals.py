@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourWaitError
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from tests.unit.airflow.conftest import CLIENT_ID, KEY_ID, ROWS
 from tests.unit.airflow.standins import StateStore, Task
@@ -190,15 +190,17 @@ def test_a_real_lack_of_credits_and_a_workflow_that_is_not_there(emulator):
 
 @BOTH_MODES
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refusal_in_the_middle_of_the_wait_fails_for_good(emulator, workflow, status, deferrable, monkeypatch):
+def test_a_refusal_during_the_wait_leaves_the_run_to_the_next_try(emulator, workflow, status, deferrable, monkeypatch):
     for module in ("weather", "board"):
         monkeypatch.setattr(f"airflow_provider_sixtyfour.monitor.{module}.DOUBT", 0.05)
     emulator.plan(seconds=1000)
     emulator.fault("answer", path=".*/live_status", status=status, body={"detail": "no longer"}, skip=2, times=50)
 
-    with pytest.raises(AirflowFailException, match=f"answered {status} while asking how run .*: no longer"):
+    with pytest.raises(SixtyfourWaitError, match=f"answered {status} while asking how run .*: no longer") as failure:
         task(workflow, deferrable=deferrable).run()
 
+    assert "the next try of this task reattaches to it" in str(failure.value)
+    assert emulator.cancels() == []
     # What many wait with is doubted twice before it is believed.
     assert len(emulator.questions()) == (5 if deferrable and status in (401, 403) else 3)
 

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError
+from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError, SixtyfourWaitError
 from airflow_provider_sixtyfour.sensors.sixtyfour import SixtyfourRunSensor
 from tests.unit.airflow.conftest import until
 from tests.unit.airflow.standins import Task
@@ -115,7 +115,8 @@ def test_execution_timeout_counts_across_a_deferral(emulator, workflow):
 def test_an_unknown_run_fails_for_good_after_one_question(emulator, deferrable):
     job_id = "00000000-0000-4000-8000-000000000000"
 
-    with pytest.raises(AirflowFailException, match=f"404 while asking how run {job_id}"):
+    expected = SixtyfourWaitError if deferrable else AirflowFailException
+    with pytest.raises(expected, match=f"404 while asking how run {job_id}"):
         sensor(job_id, deferrable=deferrable).run()
 
     assert len(emulator.questions()) == 1

@@ -287,7 +287,7 @@ def test_the_function_does_what_the_operator_does(leads, folder):
         for name, parameter in inspect.signature(one).parameters.items():
             assert parameter.default == own[name].default, name
             assert f":param {name}:" in other.__doc__
-        assert set(own) - {"kwargs"} == set(inspect.signature(one).parameters)
+        assert set(own) - {"kwargs", "subfolder"} == set(inspect.signature(one).parameters)
     of_the_operator = split(source=f"file://{leads}", destination=f"file://{folder}", batch_rows=4)
 
     made = split_input(source=f"file://{leads}", destination=f"file://{folder}", batch_rows=4)
@@ -299,7 +299,7 @@ def test_the_function_does_what_the_operator_does(leads, folder):
 
 def test_every_field_that_a_user_would_template_is():
     for operator in (SixtyfourSplitInputOperator, batches.SixtyfourRepairInputOperator):
-        own = set(inspect.signature(operator).parameters) - {"kwargs", "check"}
+        own = set(inspect.signature(operator).parameters) - {"kwargs", "check", "subfolder"}
         assert own == set(operator.template_fields)
 
 

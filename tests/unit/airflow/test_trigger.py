@@ -6,10 +6,9 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourWaitError
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.triggers import ownership
@@ -141,12 +140,12 @@ def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, wor
 @pytest.mark.parametrize(
     ("event", "error", "said"),
     [
-        ({"refused": "no access", "job_id": "j"}, AirflowFailException, "no access"),
-        ({"broken": "no memory", "job_id": "j"}, SixtyfourUnavailableError, "Waiting for run j broke off: no memory"),
-        ({"job_id": "j"}, SixtyfourUnavailableError, "The trigger's event can't be read"),
-        (None, SixtyfourUnavailableError, "The trigger's event can't be read"),
-        ({"ended": {"job_id": 1}}, SixtyfourUnavailableError, "can't be read"),
-        ("text", SixtyfourUnavailableError, "can't be read"),
+        ({"refused": "no access", "job_id": "j"}, SixtyfourWaitError, "no access. The run may still be in progress"),
+        ({"broken": "no memory", "job_id": "j"}, SixtyfourWaitError, "no memory. The run may still be in progress"),
+        ({"job_id": "j"}, SixtyfourWaitError, "The trigger's event can't be read"),
+        (None, SixtyfourWaitError, "The trigger's event can't be read"),
+        ({"ended": {"job_id": 1}}, SixtyfourWaitError, "can't be read"),
+        ("text", SixtyfourWaitError, "can't be read"),
     ],
     ids=str,
 )
