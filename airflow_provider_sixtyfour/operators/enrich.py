@@ -150,7 +150,8 @@ class SixtyfourEnrichOperator(BaseOperator):
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
         from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
-        from airflow_provider_sixtyfour.operators.submission import Submission, records_of
+        from airflow_provider_sixtyfour.operators.records import records_of
+        from airflow_provider_sixtyfour.operators.submission import Submission
         from airflow_provider_sixtyfour.transfers.input_file import send
 
         with failing_for_good():
@@ -169,10 +170,8 @@ class SixtyfourEnrichOperator(BaseOperator):
                 return self._told(context, folder, done)
             if self.is_dry_run:
                 return self._imagined(given, folder, formats)
-            # From here on a try may leave a run behind.
-            with self._control.running(
-                has_next_try=has_next_try(context), ends_at=ends_at, is_tried_again=next_try(context)
-            ):
+            again, asks = has_next_try(context), next_try(context)
+            with self._control.running(has_next_try=again, ends_at=ends_at, is_tried_again=asks):
                 client = self._control.client
 
                 def check() -> None:
@@ -223,7 +222,8 @@ class SixtyfourEnrichOperator(BaseOperator):
         """
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.next_try import has_next_try
-        from airflow_provider_sixtyfour.operators.submission import recorded_digest, records_of
+        from airflow_provider_sixtyfour.operators.records import records_of
+        from airflow_provider_sixtyfour.operators.submission import recorded_digest
 
         running.resumed(self)
         with failing_for_good(), self._control.running(has_next_try=has_next_try(context)):

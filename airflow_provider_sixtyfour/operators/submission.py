@@ -28,9 +28,10 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.api.submissions import Action, Record, Request, decide, derived_key
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
 from airflow_provider_sixtyfour.operators.persistence import persistently
+from airflow_provider_sixtyfour.operators.records import identity_of
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.monitor.log import Log
@@ -285,18 +286,6 @@ def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
     return job_id
 
 
-def records_of(context: Context, folder: ObjectStoragePath) -> Any:
-    """
-    Return where a task keeps its record: Airflow's ``task_state_store``, else a file in the task's own folder.
-
-    A file, since the handle of an upload can't be derived again as a key could be.
-    """
-    from airflow_provider_sixtyfour.transfers.intent_file import IntentFile
-
-    store = context.get("task_state_store")
-    return IntentFile(folder, identity_of(context)) if store is None else store
-
-
 def recorded_digest(store: Any, job_id: str) -> str | None:
     """Return the digest of the work that a run was started for; ``None`` if the record is of another run, or gone."""
     record = Record.read(store.get(RECORD_KEY))
@@ -316,20 +305,3 @@ def _usable(record: Record | None) -> Record | None:
 
 def _fresh_key() -> str:
     return f"airflow-{uuid.uuid4()}"
-
-
-def identity_of(context: Context) -> dict[str, Any]:
-    """
-    Tell this task instance from all others, in any deployment that runs the same Dag with the same API key.
-
-    No deployment has a name that a worker of every Airflow version can read; but no two start a Dag run in the
-    same microsecond.
-    """
-    ti, dag_run = context["ti"], context["dag_run"]
-    return {
-        "dag_id": ti.dag_id,
-        "run_id": ti.run_id,
-        "task_id": ti.task_id,
-        "map_index": ti.map_index,
-        "dag_run_start": dag_run.start_date.isoformat() if dag_run.start_date else "",
-    }
