@@ -77,11 +77,6 @@ class DagRun:
         mine = [each for each in instances if each["task_id"] == task_id]
         return [each["state"] for each in sorted(mine, key=lambda each: each["map_index"])]
 
-    def labels(self, task_id: str) -> list[str]:
-        """Return what the grid shows of a mapped task's instances in place of their numbers."""
-        instances = self._airflow.rest.task_instances(self.dag_id, self.run_id)
-        return sorted(each["rendered_map_index"] for each in instances if each["task_id"] == task_id)
-
     def wait_until(self, state: str, task_id: str = "run") -> None:
         """Wait until all instances of a task are in ``state``."""
 
