@@ -35,6 +35,7 @@ class EmulatorProcess:
         self,
         *arguments: str,
         separate_storage: bool = True,
+        show_credentials: bool = True,
         api_key: str | None = None,
         port: int = 0,
         start_seconds: float = 60.0,
@@ -43,7 +44,10 @@ class EmulatorProcess:
         self.api_key = api_key or secrets.token_urlsafe(24)
         self.url = ""
         self.storage_url = ""
-        self._arguments = ["--port", str(port), *(["--storage-port", "0"] if separate_storage else []), *arguments]
+        # Tests search logs for the credentials that crossed the wire, so they have to see them.
+        shown = ["--show-credentials"] if show_credentials else []
+        storage = ["--storage-port", "0"] if separate_storage else []
+        self._arguments = ["--port", str(port), *storage, *shown, *arguments]
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
         self._process: subprocess.Popen[str] | None = None

@@ -1,8 +1,8 @@
 """
 The layers of the emulator, put on top of each other.
 
-Invariant: a request passes, in this order, the record, the faults, the latency and the gate before it reaches the
-API; the storage has a record and faults of its own, and knows nothing of credentials.
+Invariant: a request passes, in this order, the check of its host, the record, the faults, the latency and the gate
+before it reaches the API; the storage has a record and faults of its own, and knows nothing of credentials.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from airflow_provider_sixtyfour.emulator import control, errors, links
 from airflow_provider_sixtyfour.emulator.control import LoopbackOnly, add_control_routes
 from airflow_provider_sixtyfour.emulator.faults import Faulty
 from airflow_provider_sixtyfour.emulator.gate import Gate
+from airflow_provider_sixtyfour.emulator.hosts import KnownHosts
 from airflow_provider_sixtyfour.emulator.oauth_routes import oauth_routes
 from airflow_provider_sixtyfour.emulator.run_routes import run_routes
 from airflow_provider_sixtyfour.emulator.state import State
@@ -66,14 +67,14 @@ def api_application(state: State) -> ASGIApp:
     others: dict[str, ASGIApp] = {control.PREFIX: LoopbackOnly(private)}
     if state.storage_port is None:
         others[links.PREFIX] = storage_application(state)
-    return ByPath(recorded, others)
+    return KnownHosts(ByPath(recorded, others), state.options)
 
 
 def storage_application(state: State) -> ASGIApp:
     """Return what serves result files."""
     side = state.storage_side
     faulty = Faulty(state.storage, state.faults, side.connections, "storage")
-    return Recorded(faulty, side.traffic, side.connections)
+    return KnownHosts(Recorded(faulty, side.traffic, side.connections), state.options)
 
 
 def _fastapi() -> FastAPI:

@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         host=given.host,
         port=given.port,
         storage_port=given.storage_port,
+        allowed_hosts=frozenset(given.allow_host),
         api_key=key,
         oauth_clients=clients,
         token_seconds=given.token_seconds,
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fill_defaults=given.fill_defaults,
         webhook_secret=given.webhook_secret,
         webhook_hosts=frozenset(given.allow_webhook_hosts),
+        show_credentials=given.show_credentials,
         verbose=given.verbose,
         stop_with_stdin=given.stop_with_stdin,
     )
@@ -113,6 +115,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--host", default=_DEFAULTS.host, help="address to listen on (%(default)s)")
     group.add_argument("--port", type=_port, default=_DEFAULTS.port, help="0: a free one (%(default)s)")
+    group.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME[:PORT]",
+        help="answer requests whose Host is this, besides those for this machine's own address; repeatable",
+    )
     group.add_argument("--storage-port", type=_port, help="serve downloads from a port of their own; 0: a free one")
     group.add_argument("--data-dir", type=Path, help="keep files here (default: a temporary directory)")
     group.add_argument(
@@ -139,6 +148,11 @@ def _add_access(group: argparse._ArgumentGroup) -> None:
         type=_count,
         default=_DEFAULTS.requests_per_minute,
         help="limit for each credential; 0: none (%(default)s)",
+    )
+    group.add_argument(
+        "--show-credentials",
+        action="store_true",
+        help="show credentials in the request log of the control API, not their fingerprints",
     )
     group.add_argument(
         "--no-retry-after", dest="retry_after", action="store_false", help="send a 429 without Retry-After"

@@ -26,6 +26,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 6464  # 0: a free one
     storage_port: int | None = None  # None: the API's own; 0: a free one
+    allowed_hosts: frozenset[str] = frozenset()  # names to answer to besides the own ones: NAME or NAME:PORT
     api_key: str = field(default="emulator", repr=False)
     oauth_clients: tuple[OAuthClient, ...] = ()
     token_seconds: float = 3600.0
@@ -44,5 +45,6 @@ class Options:
     fill_defaults: bool = False
     webhook_secret: str = field(default="emulator", repr=False)
     webhook_hosts: frozenset[str] = frozenset()  # besides loopback addresses; "*": any
+    show_credentials: bool = False  # in the request log, instead of their fingerprints
     verbose: bool = False
     stop_with_stdin: bool = False

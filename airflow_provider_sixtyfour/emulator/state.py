@@ -76,6 +76,8 @@ class State:
             deliveries=Deliveries(options),
             faults=Faults(),
             outage=Outage(),
-            api_side=Side(Traffic(), connections),
-            storage_side=Side(Traffic(), connections if storage_port is None else Connections()),
+            api_side=Side(Traffic(options.show_credentials), connections),
+            storage_side=Side(
+                Traffic(options.show_credentials), connections if storage_port is None else Connections()
+            ),
         )

@@ -2,12 +2,15 @@
 What was asked of the API and of the storage, kept for tests.
 
 Invariant: a request is recorded before anything else looks at it, so that also one that a fault swallowed is seen;
-the record is bounded, and the control API's own calls are never in it.
+the record is bounded, and the control API's own calls are never in it. A credential is kept as its fingerprint only,
+unless the emulator was started to show them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -22,6 +25,28 @@ _INTERNED = 20_000
 _log = logging.getLogger(__name__)
 
 Header = tuple[bytes, bytes]
+_SECRET_HEADERS = frozenset({b"x-api-key", b"authorization", b"proxy-authorization", b"cookie"})
+_SECRET_PARAMETERS = re.compile(r"((?:^|&)(?:client_assertion|X-Signature|access_token|api_key)=)([^&]+)", re.I)
+
+
+def fingerprint(secret: str) -> str:
+    """Return what stands for a secret in the record: the same for the same one."""
+    return f"sha256:{hashlib.sha256(secret.encode('latin-1', 'replace')).hexdigest()[:16]}"
+
+
+def _redacted(header: Header) -> Header:
+    """Return the header with its credential replaced; of ``Authorization`` the scheme stays."""
+    name, value = header
+    if name.lower() not in _SECRET_HEADERS:
+        return header
+    scheme, space, secret = value.decode("latin-1").partition(" ")
+    if not space or not name.lower().endswith(b"authorization"):
+        scheme, secret = "", value.decode("latin-1")
+    return name, f"{scheme}{' ' if scheme else ''}{fingerprint(secret)}".encode()
+
+
+def _without_secrets(query: str) -> str:
+    return _SECRET_PARAMETERS.sub(lambda found: found[1] + fingerprint(found[2]), query)
 
 
 @dataclass(slots=True)
@@ -59,7 +84,8 @@ class Request:
 class Traffic:
     """The last requests, and counts of all."""
 
-    def __init__(self) -> None:
+    def __init__(self, show_credentials: bool = False) -> None:
+        self._show_credentials = show_credentials
         self.requests: deque[Request] = deque(maxlen=_KEPT)
         self.by_route: Counter[str] = Counter()
         self.by_status: Counter[str] = Counter()
@@ -71,13 +97,17 @@ class Traffic:
             self._headers.clear()
         keep = self._headers.setdefault
         host, port = scope.get("client") or ("", 0)
+        query = scope["query_string"].decode("latin-1")
+        headers = map(tuple, scope["headers"])
+        if not self._show_credentials:
+            query, headers = _without_secrets(query), map(_redacted, headers)
         request = Request(
             at=time.time(),
             method=scope["method"],
             path=scope["path"],
-            query=scope["query_string"].decode("latin-1"),
+            query=query,
             client=f"{host}:{port}",
-            headers=tuple(keep(header, header) for header in map(tuple, scope["headers"])),
+            headers=tuple(keep(header, header) for header in headers),
         )
         self.requests.append(request)
         return request

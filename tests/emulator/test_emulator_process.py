@@ -62,7 +62,7 @@ def test_it_stops_while_requests_and_connections_are_open(tmp_path: Path) -> Non
         emulator.fault("delay", delay=60, path="/workflows")
         port = int(emulator.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as waiting:
-            request = f"GET /workflows HTTP/1.1\r\nHost: x\r\nx-api-key: {emulator.api_key}\r\n\r\n"
+            request = f"GET /workflows HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nx-api-key: {emulator.api_key}\r\n\r\n"
             waiting.sendall(request.encode())
             while not emulator.faults()[0]["fired"]:
                 time.sleep(0.01)
@@ -122,7 +122,9 @@ def test_without_a_key_it_takes_one_that_everybody_knows() -> None:
         assert line.endswith("(API key: emulator)\n")
         port = int(line.split(" (")[0].rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.sendall(b"GET /workflows HTTP/1.1\r\nHost: x\r\nx-api-key: emulator\r\n\r\n")
+            connection.sendall(
+                f"GET /workflows HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nx-api-key: emulator\r\n\r\n".encode()
+            )
             assert connection.recv(12) == b"HTTP/1.1 200"
     finally:
         process.terminate()
@@ -194,7 +196,7 @@ def test_requests_are_written_to_stderr_where_that_is_asked_for() -> None:
     process, line = start(dict(os.environ), "--verbose")
     port = int(line.split(" (")[0].rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(b"GET /workflows HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(f"GET /workflows HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         connection.recv(100)
     process.terminate()
     _, errors = process.communicate(timeout=10)
