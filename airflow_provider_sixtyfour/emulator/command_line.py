@@ -28,13 +28,16 @@ The control API, for tests; no credential, from this machine only:
   GET          /_emulator/stats              counts by route and status, connections, runs by status, credits
   GET          /_emulator/runs               all runs, with the body that was submitted (?bodies=false: without)
   PATCH        /_emulator/runs/{job_id}      {"status": "failed", "error_message": "..."}: force a status
-  POST         /_emulator/faults             {"action": "answer|drop|reset|delay|cut", "method", "path" (regex),
-               "query" (regex), "where": "api|storage", "when": "before|after", "times", "seconds", "skip",
-               "status", "headers", "body", "delay", "cut_after"}: trouble for the requests that match
+  POST         /_emulator/faults             {"action": "...", "method", "path" (regex), "query" (regex),
+               "where": "api|storage", "when": "before|after", "times", "seconds", "skip", "delay", ...}:
+               what the requests that match get instead of their answer. The actions, with members of their own:
+               answer, refuse (status, headers, body), delay, hang, drop, reset, cut, cut_reset (cut_after),
+               trickle (chunk_bytes, whole), bomb (mib), rows (rows, body), edit (members), headers, empty,
+               half, half_short, http10_cut, gzip_cut, other_etag
   GET, DELETE  /_emulator/faults             the faults and how often each fired; cancel all
   POST         /_emulator/plans              {"times", "workflow_id", "seconds", "queue_seconds", "status",
-               "fail_block", "error_message", "hide_for_seconds", "cancel_seconds", "results",
-               "synthetic_bytes"}: how the next runs go
+               "fail_block", "error_message", "hide_for_seconds", "cancel_seconds",
+               "links_after_seconds", "late_files", "results", "synthetic_bytes"}: how the next runs go
   GET, DELETE  /_emulator/plans              the plans that wait; cancel all
   POST         /_emulator/outage             {"seconds": 60}: break all connections and don't listen meanwhile
   GET          /_emulator/deliveries         the outgoing webhooks, and what came of them

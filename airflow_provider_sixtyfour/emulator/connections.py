@@ -75,6 +75,12 @@ class Connections:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
 
+    def write(self, scope: Scope, data: bytes) -> None:
+        """Write bytes to a request's connection, past the server's own protocol."""
+        transport = self._open.get(_address(scope.get("client")))
+        if transport is not None:
+            transport.write(data)
+
     def close(self, scope: Scope) -> None:
         """Close a request's connection after what was already written to it."""
         transport = self._open.get(_address(scope.get("client")))

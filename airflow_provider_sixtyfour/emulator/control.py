@@ -9,7 +9,7 @@ Invariant: it answers to this machine only, asks for no credential, is never rec
 ``GET /_emulator/stats``                     counts by route and status, connections, runs by status, credits
 ``GET /_emulator/runs``                      all runs, oldest first, with their bodies (``?bodies=false``: without)
 ``PATCH /_emulator/runs/{job_id}``           ``{"status": ..., "error_message": ...}`` from now on
-``POST, GET, DELETE /_emulator/faults``      order a fault (see :mod:`.faults`); list; cancel all
+``POST, GET, DELETE /_emulator/faults``      order a fault (:mod:`.faults`, :mod:`.misbehaviours`); list; cancel all
 ``POST, GET, DELETE /_emulator/plans``       queue a plan for the next runs (see :mod:`.plans`); list; cancel all
 ``POST /_emulator/outage``                   ``{"seconds": ...}``: break all connections, listen again after that
 ``GET /_emulator/deliveries``                the outgoing webhooks, and what came of them
@@ -27,7 +27,7 @@ from collections import Counter
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse as _JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,6 +38,14 @@ from airflow_provider_sixtyfour.emulator.runs import Intervention, Run
 from airflow_provider_sixtyfour.emulator.state import Side, State
 
 PREFIX = "/_emulator/"
+
+
+class JSONResponse(_JSONResponse):
+    """JSON in ASCII: an order may hold half a surrogate pair, which UTF-8 can't."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content).encode()
 
 
 class StatusBody(BaseModel):

@@ -44,3 +44,20 @@ def detailed(status: int, detail: str) -> ApiError:
 def invalid(location: list[str | int], message: str, kind: str = "value_error") -> ApiError:
     """Return a 422 of FastAPI's own shape, for a check that FastAPI doesn't make."""
     return ApiError(422, {"detail": [{"type": kind, "loc": location, "msg": message}]})
+
+
+_USUAL = {
+    400: "Invalid request body",
+    401: "Invalid API key",
+    402: "Insufficient API credits",
+    403: "Access denied",
+    404: "Not found",
+    409: "Conflict",
+    429: "Rate limit exceeded",
+    500: "Internal server error",
+}
+
+
+def refused(status: int) -> ApiError:
+    """Return a refusal as the API words it for this status."""
+    return detailed(status, _USUAL.get(status, "Error"))

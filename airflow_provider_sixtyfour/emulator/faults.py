@@ -1,5 +1,5 @@
 """
-Trouble to order: answers, delays and broken connections that a test asks for.
+Faults to order: which requests misbehave, how often and for how long. How they do is in :mod:`.misbehaviours`.
 
 Invariant: a fault acts on the real connection and only on the requests that it describes; the first fault that
 describes a request is the one that acts on it, and each time is counted.
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import re
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_sixtyfour.emulator.connections import Connections, until_closed
+from airflow_provider_sixtyfour.emulator.connections import Connections
+from airflow_provider_sixtyfour.emulator.exchange import Exchange
+from airflow_provider_sixtyfour.emulator.misbehaviours import MISBEHAVIOURS
 
 Where = Literal["api", "storage"]
 
@@ -28,7 +29,7 @@ class FaultBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    action: Literal["answer", "drop", "reset", "delay", "cut"]
+    action: str  # a name of the table of misbehaviours
     method: str | None = None
     path: str | None = None  # a regular expression for the whole path
     query: str | None = None  # a regular expression to be found in the query
@@ -42,11 +43,23 @@ class FaultBody(BaseModel):
     body: Any = None  # text as it is, anything else as JSON
     delay: float = Field(default=0, ge=0)
     cut_after: int = Field(default=0, ge=0)  # bytes of the body
+    chunk_bytes: int = Field(default=1, ge=1)
+    whole: bool = False  # the head of the answer trickles too
+    mib: int = Field(default=64, ge=1, le=4096)
+    rows: int = Field(default=1_000_000, ge=0)
+    members: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def limit(self) -> int | None:
         """How often it fires at most; None: without limit."""
         return 1 if "times" not in self.model_fields_set and self.seconds is None else self.times
+
+    @field_validator("action")
+    @classmethod
+    def _known(cls, action: str) -> str:
+        if action not in MISBEHAVIOURS:
+            raise ValueError(f"the actions are {', '.join(MISBEHAVIOURS)}")
+        return action
 
     @field_validator("path", "query")
     @classmethod
@@ -135,73 +148,11 @@ class Faulty:
             await self._app(scope, receive, send)
             return
         scope["emulator.request"].fault = fault.id
-        body = fault.body
-        if body.action == "cut":
-            try:
-                await self._app(scope, receive, _cutting(send, body.cut_after))
-            except _CutError:
-                self._connections.close(scope)
-                await until_closed(receive)
-            return
-        held: list[Message] = []
-        if body.when == "after":
-            await self._app(scope, receive, _holding(held))
-        elif body.action != "delay":
-            await _read_to_the_end(receive)
-        await asyncio.sleep(body.delay)
-        if body.action == "delay":
-            if body.when == "before":
-                await self._app(scope, receive, send)
-            for message in held:
-                await send(message)
-        elif body.action == "answer":
-            await _answer(body, send)
-        else:
-            breaks = self._connections.reset if body.action == "reset" else self._connections.close
-            breaks(scope)
-            await until_closed(receive)
-
-
-class _CutError(Exception):
-    """Ends the making of an answer that has been sent far enough."""
-
-
-def _cutting(send: Send, left: int) -> Send:
-    """Return a sender that lets the headers and so many bytes of the body through."""
-
-    async def cutting(message: Message) -> None:
-        nonlocal left
-        body = message.get("body", b"")
-        if message["type"] != "http.response.body" or len(body) < left:
-            left -= len(body)
-            await send(message)
-            return
-        await send({"type": "http.response.body", "body": body[:left], "more_body": True})
-        raise _CutError
-
-    return cutting
-
-
-def _holding(held: list[Message]) -> Send:
-    async def hold(message: Message) -> None:
-        held.append(message)
-
-    return hold
-
-
-async def _read_to_the_end(receive: Receive) -> None:
-    """Take the whole request in: a close with unread bytes would be a reset, and an early answer a broken pipe."""
-    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
-        pass
-
-
-async def _answer(body: FaultBody, send: Send) -> None:
-    text = body.body if isinstance(body.body, str) else json.dumps(body.body)
-    content = b"" if body.body is None else text.encode()
-    headers = {name.lower(): value for name, value in body.headers.items()}
-    headers.setdefault("content-length", str(len(content)))
-    if body.body is not None:
-        headers.setdefault("content-type", "text/html" if isinstance(body.body, str) else "application/json")
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": body.status, "headers": raw})
-    await send({"type": "http.response.body", "body": content})
+        order = fault.body
+        misbehaviour = MISBEHAVIOURS[order.action]
+        exchange = Exchange(self._app, scope, receive, send, self._connections)
+        if order.when == "after":
+            await exchange.real()
+        if misbehaviour.may_be_late:
+            await asyncio.sleep(order.delay)
+        await misbehaviour.act(order, exchange)

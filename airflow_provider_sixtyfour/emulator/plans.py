@@ -45,6 +45,8 @@ class Plan(BaseModel):
     error_message: str | None = None
     hide_for_seconds: float = Field(default=0, ge=0)
     cancel_seconds: float = Field(default=0, ge=0)  # how long a cancel takes
+    links_after_seconds: float = Field(default=0, ge=0)  # how long after its end a run still has no links
+    late_files: dict[int, float] = Field(default_factory=dict)  # the same for one block, by its sequence_number
     results: list[PlannedFile] | None = None
     synthetic_bytes: int | None = Field(default=None, ge=1)
 

@@ -87,14 +87,15 @@ def run_routes(state: State) -> APIRouter:
         request: Request, run_id: uuid.UUID, format: Literal["csv", "json", "ndjson"] = "csv"
     ) -> JSONResponse:
         run = state.ledger.get(str(run_id))
-        done = run.at(time.time()).done
+        now = time.time()
+        done = run.at(now).done
         files = await state.results.files(run) if done else []
         origin = _storage_origin(state, request)
         return JSONResponse(
             [
                 _item(state, run, number, file, origin)
                 for number, file in enumerate(files)
-                if file.format == format and file.block_index < done
+                if file.format == format and file.block_index < done and run.shows_file(file.block_number, now)
             ]
         )
 

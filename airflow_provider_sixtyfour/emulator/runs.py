@@ -80,6 +80,12 @@ class Run:
         """Whether the API doesn't know it yet."""
         return now < self.queued_at + self.plan.hide_for_seconds
 
+    def shows_file(self, block_number: int, now: float) -> bool:
+        """Whether the file of a block that is done has a link by now."""
+        late = max(self.plan.links_after_seconds, self.plan.late_files.get(block_number, 0))
+        ended_at = self.at(now).ended_at
+        return not late or (ended_at is not None and now >= ended_at + late)
+
     def at(self, now: float) -> Moment:
         """Return the run's state at an instant."""
         forced = self.intervention
