@@ -1,195 +1,244 @@
 """
-The kinds of block that the emulator runs, and the JSON Schema of each one's specs.
+The blocks that a workflow can have: current names first, those of an older generation after them.
 
-Invariant: one table feeds ``GET /workflows/blocks``, the check of a graph, the price of a run and the choice of
-files, so they cannot drift apart. Members that a schema doesn't name are let through, as the service's pages show
-specs that no page describes; a member that it names must have the type that it says.
+Invariant: one table feeds ``GET /workflows/blocks``, the check of a graph, the run of a block, its price and the
+choice of files, so they cannot drift apart. A block that no public text describes takes any specs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
+from airflow_provider_sixtyfour.emulator import conditions, fields, steps
+from airflow_provider_sixtyfour.emulator.kinds import Kind, Schema, Settings
 
-Schema = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What is true of all blocks of one name."""
-
-    name: str
-    schema: Schema
-    takes_input: bool = False
-    makes_file: bool = True
-    keeps_rows: bool = True  # gives exactly one row for each that it gets
-    credits: int = 0  # per row
-    rows_are: str = "LEAD"
-
-    @cached_property
-    def defaults(self) -> dict[str, Any]:
-        """What the schema says of members that are left out."""
-        properties: dict[str, Schema] = self.schema["properties"]
-        return {name: rule["default"] for name, rule in properties.items() if "default" in rule}
-
-    @cached_property
-    def _validator(self) -> Draft202012Validator:
-        from jsonschema import Draft202012Validator
-
-        return Draft202012Validator(self.schema)
-
-    def fault_in(self, specs: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with these specs, in words, or None."""
-        # Imported late, here and above: with its formats it would take half of the emulator's start.
-        from jsonschema.exceptions import best_match
-
-        error = best_match(self._validator.iter_errors(dict(specs)))
-        if error is None:
-            return None
-        where = ".".join(["specs", *(str(part) for part in error.absolute_path)])
-        return f"{where}: {error.message}"
+_STRINGS: Schema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "default": []}
+_ROW_TYPE: Schema = {"enum": ["LEAD", "COMPANY", None]}
 
 
 def _text(default: str | None = None, **more: Any) -> Schema:
     return {"type": "string", **({} if default is None else {"default": default}), **more}
 
 
-def _schema(title: str, properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": title,
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": True,
-    }
-
-
 def _fields(**default: str) -> Schema:
-    return {
-        "type": "object",
-        "description": "The columns to add; each value describes the column, or names its type.",
-        "additionalProperties": {"type": "string"},
-        "minProperties": 1,
-        "default": default,
-    }
+    return {**fields.SCHEMA, "default": default}
 
 
-_STRINGS: Schema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
-_OPERATORS = [
-    *("equals", "not_equals", "contains", "not_contains"),
-    *("is_empty", "is_not_empty", "greater_than", "less_than"),
-]
-_CONDITION: Schema = {
-    "type": "object",
-    "properties": {"field": _text(minLength=1), "operator": {"enum": _OPERATORS}, "value": {}},
-    "required": ["field", "operator"],
+def _plus(*names: str) -> Any:
+    return lambda settings, incoming: [*incoming, *names]
+
+
+def _only(*names: str) -> Any:
+    return lambda settings, incoming: list(names)
+
+
+def _without(settings: Settings, incoming: Sequence[str]) -> list[str]:
+    return [name for name in incoming if name not in settings["columns"]]
+
+
+def _transformed(settings: Settings, incoming: Sequence[str]) -> list[str]:
+    kept = [settings["rename"].get(name, name) for name in incoming if name not in settings["drop"]]
+    return [*kept, *settings["set"]]
+
+
+def _unknown(title: str, **more: Any) -> Kind:
+    """Return a block that the API has, of which nothing more is public."""
+    return Kind(title=title, act=steps.passes_through, open_specs=True, **more)
+
+
+_CURRENT: Mapping[str, Kind] = {
+    "webhook": Kind(
+        title="Rows that come with the call",
+        act=steps.unchanged,
+        source="webhook",
+        makes_file=False,
+        specs={"input_schema": {"type": ["object", "null"]}, "dataframe_type": _ROW_TYPE, "webhook_input": _text()},
+    ),
+    "read_csv": Kind(
+        title="Rows of an uploaded file",
+        act=steps.unchanged,
+        source="upload",
+        makes_file=False,
+        specs={"resource_handle_id": {"type": ["string", "null"]}, "dataframe_type": _ROW_TYPE},
+        open_specs=True,
+    ),
+    "search": Kind(
+        title="Rows found by a search",
+        act=steps.unchanged,
+        source="invented",
+        makes_file=False,
+        specs={
+            "query": _text(minLength=1),
+            "dataframe_type": {**_ROW_TYPE, "default": "LEAD"},
+            "max_results": {"type": "integer", "minimum": 1, "default": 10},
+            "auto_execute": {"type": "boolean", "default": False},
+        },
+        required=("query",),
+        open_specs=True,
+    ),
+    "read_notebook": _unknown("Rows of a notebook", source="invented", makes_file=False),
+    "hubspot_import": _unknown("Rows of HubSpot", source="invented", makes_file=False),
+    "yc_batches": _unknown("Batches of Y Combinator", source="invented", makes_file=False),
+    "yc_companies": _unknown("Companies of Y Combinator", source="invented", makes_file=False, gives="COMPANY"),
+    "lead_enrichment": Kind(
+        title="Find out about a person",
+        act=steps.enrich,
+        takes="LEAD",
+        specs={"return_fields": _fields(title="string", linkedin_url="string")},
+        aliases=("enrich_lead", "enrich_person"),
+    ),
+    "company_enrichment": Kind(
+        title="Find out about a company",
+        act=steps.enrich,
+        takes="COMPANY",
+        specs={
+            "return_fields": _fields(industry="string", website="string"),
+            "find_people": {"type": "boolean"},
+            "people_focus_prompt": _text(),
+        },
+        aliases=("enrich_company",),
+    ),
+    "linkedin_enrichment": _unknown("Find out about a LinkedIn profile"),
+    "find_email": Kind(
+        title="Find an e-mail address",
+        act=steps.enrich,
+        takes="LEAD",
+        specs={
+            "mode": {"enum": ["PROFESSIONAL", "PERSONAL"], "default": "PROFESSIONAL"},
+            "return_fields": _fields(email="string", email_status="string"),
+        },
+    ),
+    "find_phone": Kind(
+        title="Find a telephone number",
+        act=steps.enrich,
+        takes="LEAD",
+        specs={"return_fields": _fields(phone="string")},
+    ),
+    "verify_email": Kind(
+        title="Check an e-mail address",
+        act=steps.verify_email,
+        takes="LEAD",
+        specs={"email_field": _text("email")},
+        columns=_plus("email_status"),
+        aliases=("validate_email",),
+    ),
+    "reverse_email": Kind(
+        title="Find the person of an e-mail address",
+        act=steps.enrich,
+        takes="LEAD",
+        specs={"return_fields": _fields(name="string", company="string")},
+    ),
+    "reverse_phone": Kind(
+        title="Find the person of a telephone number",
+        act=steps.enrich,
+        takes="LEAD",
+        specs={"return_fields": _fields(name="string", company="string")},
+    ),
+    "company_to_leads": Kind(
+        title="People of each company",
+        act=steps.company_to_leads,
+        takes="COMPANY",
+        gives="LEAD",
+        keeps_rows=False,
+        columns=_only("name", "company", "title"),
+        open_specs=True,
+    ),
+    "leads_to_company": Kind(
+        title="Companies of the people",
+        act=steps.leads_to_company,
+        takes="LEAD",
+        gives="COMPANY",
+        keeps_rows=False,
+        columns=_only("company_name", "website"),
+        open_specs=True,
+    ),
+    "github_find_people": _unknown("Find people on GitHub"),
+    "google_maps_search": _unknown("Find businesses on Google Maps"),
+    "scrape_web": _unknown("Read a web page"),
+    "backlinks_referring_domains": _unknown("Domains that link to a page"),
+    "find_subdomains": _unknown("Subdomains of a domain"),
+    "x_search": _unknown("Search X"),
+    "tiktok_get_following": _unknown("Whom a TikTok account follows"),
+    "kaggle_leaderboard": _unknown("Leaderboard of a Kaggle competition"),
+    "llm_openai": _unknown("Ask a language model about each row"),
+    "qa_agent": _unknown("Check and score each row"),
+    "research_agent": _unknown("Research each row"),
+    "transform_data": _unknown("Change columns"),
+    "filter": Kind(
+        title="Keep the rows that meet the conditions",
+        act=steps.keep,
+        keeps_rows=False,
+        specs={"filters": conditions.SCHEMA},
+    ),
+    "deduplicate": Kind(
+        title="Keep the first of rows that are equal, in the columns named or, where none is, in all",
+        act=steps.deduplicate,
+        keeps_rows=False,
+        specs={"columns": _STRINGS},
+    ),
+    "deduplicate_wrt_notebook": _unknown("Drop the rows that a notebook has"),
+    "group_by": _unknown("Group rows by a column"),
+    "remove_columns": Kind(
+        title="Drop columns",
+        act=steps.remove_columns,
+        specs={"columns": _STRINGS},
+        columns=_without,
+        open_specs=True,  # no public text names the member
+    ),
+    "append_to_notebook": Kind(
+        title="Add the rows to a notebook",
+        act=steps.unchanged,
+        specs={"notebook_id": {"type": ["string", "null"]}, "notebook_name": {"type": ["string", "null"]}},
+    ),
+    "send_slack_message": _unknown("Send the rows to Slack"),
+    "outgoing_webhook": Kind(
+        title="Deliver the rows to a URL when the run has completed",
+        act=steps.unchanged,
+        makes_file=False,
+        specs={
+            "url": _text(pattern="^https?://"),
+            "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 60, "default": 10},
+        },
+        required=("url",),
+    ),
 }
-_COMPANY = {"company_field": _text("company_name"), "return_fields": _fields(industry="string", website="string")}
+_OLDER: Mapping[str, Kind] = {
+    "validate_phone": Kind(
+        title="Check a telephone number",
+        act=steps.validate_phone,
+        takes="LEAD",
+        specs={"phone_field": _text("phone")},
+        columns=_plus("phone_valid"),
+    ),
+    "transform": Kind(
+        title="Rename, drop and set columns",
+        act=steps.transform,
+        specs={
+            "rename": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}},
+            "drop": _STRINGS,
+            "set": {"type": "object", "default": {}},
+        },
+        columns=_transformed,
+    ),
+    "merge": Kind(
+        title="Join branches: the rows made from one input row into one, or one after the other",
+        act=steps.merge,
+        keeps_rows=False,
+        specs={"how": {"enum": ["combine", "append"], "default": "combine"}},
+    ),
+    "export": Kind(title="Hand the rows on as a file", act=steps.unchanged, specs={"file_name": _text()}),
+}
 
-_KINDS = (
-    Kind(
-        "webhook",
-        _schema(
-            "Rows that come with the call",
-            {"input_schema": {"type": "object", "default": {}}, "dataframe_type": _text("LEAD")},
-        ),
-        takes_input=True,
-        makes_file=False,
-    ),
-    Kind(
-        "read_csv",
-        _schema(
-            "Rows of an uploaded file",
-            {"resource_handle_id": {"type": ["string", "null"]}, "dataframe_type": _text("LEAD")},
-        ),
-        takes_input=True,
-        makes_file=False,
-    ),
-    Kind(
-        "lead_enrichment",
-        _schema("Find out about a person", {"return_fields": _fields(title="string", linkedin_url="string")}),
-        credits=10,
-    ),
-    Kind(
-        "enrich_person",
-        _schema(
-            "Find out about a person",
-            {"name_field": _text("name"), "return_fields": _fields(title="string", location="string")},
-        ),
-        credits=10,
-    ),
-    Kind("company_enrichment", _schema("Find out about a company", _COMPANY), credits=10, rows_are="COMPANY"),
-    Kind("enrich_company", _schema("Find out about a company", _COMPANY), credits=10, rows_are="COMPANY"),
-    Kind(
-        "find_email",
-        _schema(
-            "Find an e-mail address",
-            {
-                "mode": {"enum": ["PROFESSIONAL", "PERSONAL"], "default": "PROFESSIONAL"},
-                "return_fields": _fields(email="string", email_status="string"),
-            },
-        ),
-        credits=5,
-    ),
-    Kind("find_phone", _schema("Find a telephone number", {"return_fields": _fields(phone="string")}), credits=30),
-    Kind("validate_email", _schema("Check an e-mail address", {"email_field": _text("email")}), credits=1),
-    Kind("validate_phone", _schema("Check a telephone number", {"phone_field": _text("phone")}), credits=1),
-    Kind(
-        "filter",
-        _schema(
-            "Keep the rows that meet the conditions",
-            {
-                "conditions": {"type": "array", "items": _CONDITION, "default": []},
-                "match": {"enum": ["all", "any"], "default": "all"},
-            },
-        ),
-        keeps_rows=False,
-    ),
-    Kind(
-        "deduplicate",
-        _schema(
-            "Keep the first of rows that are equal, in the columns named or, where none is, in all",
-            {"columns": {**_STRINGS, "default": []}},
-        ),
-        keeps_rows=False,
-    ),
-    Kind(
-        "transform",
-        _schema(
-            "Rename, drop and set columns",
-            {
-                "rename": {"type": "object", "additionalProperties": {"type": "string"}, "default": {}},
-                "drop": {**_STRINGS, "default": []},
-                "set": {"type": "object", "default": {}},
-            },
-        ),
-    ),
-    Kind(
-        "merge",
-        _schema(
-            "Join branches: the rows made from one input row into one, or one after the other",
-            {"how": {"enum": ["combine", "append"], "default": "combine"}},
-        ),
-        keeps_rows=False,
-    ),
-    Kind("export", _schema("Hand the rows on as a file", {"file_name": _text()})),
-    Kind(
-        "outgoing_webhook",
-        _schema(
-            "Deliver the rows to a URL when the run has completed",
-            {
-                "url": _text(pattern="^https?://"),
-                "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 60, "default": 10},
-            },
-            ("url",),
-        ),
-        makes_file=False,
-    ),
-)
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+
+def _named() -> dict[str, Kind]:
+    found = {name: replace(kind, name=name) for name, kind in _CURRENT.items()}
+    # Prices and rows are those of the current name; what specs the older one took is known only in part.
+    aliases = {alias: replace(kind, open_specs=True) for kind in found.values() for alias in kind.aliases}
+    older = {name: replace(kind, name=name, open_specs=True) for name, kind in _OLDER.items()}
+    return {**found, **aliases, **older}
+
+
+KINDS: Mapping[str, Kind] = _named()
+"""Each kind by the names that a block may have; an older name has the ``name`` of the current one."""

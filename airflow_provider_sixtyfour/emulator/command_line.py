@@ -35,7 +35,7 @@ The control API, for tests; no credential, from this machine only:
                trickle (chunk_bytes, whole), bomb (mib), rows (rows, body), edit (members), headers, empty,
                half, half_short, http10_cut, gzip_cut, other_etag
   GET, DELETE  /_emulator/faults             the faults and how often each fired; cancel all
-  POST         /_emulator/plans              {"times", "workflow_id", "seconds", "queue_seconds", "status",
+  POST         /_emulator/plans              {"times", "workflow_id", "seconds", "queue_seconds", "status", "ends",
                "fail_block", "error_message", "hide_for_seconds", "cancel_seconds",
                "links_after_seconds", "late_files", "results", "synthetic_bytes"}: how the next runs go
   GET, DELETE  /_emulator/plans              the plans that wait; cancel all

@@ -180,6 +180,7 @@ def _add_orders(app: FastAPI, state: State) -> None:
     @app.delete(f"{PREFIX}rate-limit")
     async def fresh_minute() -> JSONResponse:
         state.limit.clear()
+        state.bulk_limit.clear()
         return JSONResponse({})
 
 
@@ -195,6 +196,7 @@ def _run(run: Run, now: float, with_body: bool) -> dict[str, Any]:
         "rows": run.rows.count,
         "formats": sorted(run.formats),
         "credits": run.credits,
+        "log": run.log,
     }
     if with_body:
         shown["body"] = json.loads(run.body) if run.body else None

@@ -85,7 +85,7 @@ class Deliveries:
                 moment = run.at(now)
                 if moment.ended:
                     del self._waiting[run.job_id]
-                if moment.status == "completed":
+                if moment.status.lower() == "completed":
                     task = asyncio.create_task(self._deliver(run))
                     self._going.add(task)
                     task.add_done_callback(self._going.discard)
@@ -117,8 +117,7 @@ class Deliveries:
             "Sixtyfour-Event-Id": attempt.event_id,
             "Sixtyfour-Event-Type": EVENT_TYPE,
         }
-        settings = {**block.kind.defaults, **block.specs}
-        return _send(url, body, headers, settings["timeout_seconds"])
+        return _send(url, body, headers, block.settings["timeout_seconds"])
 
     def _check_host(self, host: str) -> None:
         if self._options.webhook_hosts & {"*", host}:

@@ -17,7 +17,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 Row = Mapping[str, Any]
-Value = str | int | float | bool | list[str]
+Value = str | int | float | bool
 Maker = Callable[[int, Row], Value]
 """Takes 64 bits that stand for a row and a column, and the row itself; gives the value."""
 
@@ -26,6 +26,7 @@ _LAST = ("Allen", "Hamilton", "Hopper", "Johnson", "Kay", "Lamarr", "Liskov", "L
 _TITLES = ("Head of Data", "VP Sales", "Data Engineer", "Chief Executive", "Product Manager", "Recruiter")
 _SECTORS = ("Software", "Logistics", "Healthcare", "Energy", "Finance", "Education", "Retail")
 _PLACES = ("Berlin, Germany", "Leeds, United Kingdom", "Lyon, France", "Austin, United States", "Oslo, Norway")
+EMAIL_STATES = ("OK", "OK", "CATCH_ALL", "RISKY", "INVALID")
 _STATES = ("verified", "likely", "unknown")
 _COMPANIES = ("Analytical Engines", "Bright Harbour", "Copper Fern", "Delta Works", "Evergreen Tools")
 _any_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
@@ -54,11 +55,8 @@ def number(identity: bytes, purpose: str) -> int:
     return int.from_bytes(hashlib.blake2b(identity + purpose.encode(), digest_size=8).digest(), "big")
 
 
-def maker(column: str, hint: str) -> Maker:
-    """Return what invents the values of a column; `hint` is what ``return_fields`` says about it, perhaps its type."""
-    typed = _TYPED.get(hint.strip().lower())
-    if typed:
-        return lambda seed, row: typed(seed)
+def maker(column: str) -> Maker:
+    """Return what invents the values of a column."""
     name = column.lower()
     named = next((make for pattern, make in _NAMED if pattern.search(name)), None)
     return named or (lambda seed, row: f"{column}-{seed:016x}"[: len(column) + 9])
@@ -96,6 +94,11 @@ def company(row: Row, seed: int) -> str:
     return _pick(_COMPANIES, seed // 7)
 
 
+def title(seed: int) -> str:
+    """Return an invented job title."""
+    return _pick(_TITLES, seed // 11)
+
+
 def _slug(text: str, joint: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return joint.join(re.findall(r"[a-z0-9]+", plain)) or f"x{number(text.encode(), 'slug') % 10_000}"
@@ -105,19 +108,10 @@ def _pick(choices: tuple[str, ...], seed: int) -> str:
     return choices[seed % len(choices)]
 
 
-_TYPED: dict[str, Callable[[int], Value]] = {
-    "int": lambda seed: seed % 10_000,
-    "integer": lambda seed: seed % 10_000,
-    "number": lambda seed: seed % 1_000_000 / 100,
-    "float": lambda seed: seed % 1_000_000 / 100,
-    "bool": lambda seed: seed % 2 == 1,
-    "boolean": lambda seed: seed % 2 == 1,
-    "list": lambda seed: [_pick(_SECTORS, seed), _pick(_TITLES, seed // 11)],
-    "array": lambda seed: [_pick(_SECTORS, seed), _pick(_TITLES, seed // 11)],
-}
 _NAMED: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
     (re.compile(pattern), make)
     for pattern, make in (
+        (r"e-?mail_?status$", lambda seed, row: _pick(EMAIL_STATES, seed)),
         (r"status$", lambda seed, row: _pick(_STATES, seed)),
         (r"e-?mail", lambda seed, row: email(row, seed)),
         (r"phone|mobile", lambda seed, row: phone(seed)),

@@ -7,6 +7,7 @@ charged, and ends the request.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
@@ -34,6 +35,12 @@ def titled(status: int, error: str, message: str, headers: Mapping[str, str] | N
 def coded(status: int, code: str, message: str) -> ApiError:
     """Return a refusal of the shape ``{"error": {"code": "...", "message": "..."}}``."""
     return ApiError(status, {"error": {"code": code, "message": message}})
+
+
+def too_many(message: str, wait: float, retry_after: bool) -> ApiError:
+    """Return the 429 of a limit that has room again after so many seconds."""
+    headers = {"Retry-After": str(math.ceil(wait))} if retry_after else {}
+    return titled(429, "Too Many Requests", message, headers)
 
 
 def detailed(status: int, detail: str) -> ApiError:

@@ -77,7 +77,8 @@ class Exchange:
     def credential(self) -> str:
         """Return the credential that the request carries."""
         headers = {name.lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
-        return headers.get(b"x-api-key") or headers.get(b"authorization", "").partition(" ")[2]
+        key: str = headers.get(b"x-api-key", "")
+        return key or headers.get(b"authorization", "").partition(" ")[2]
 
     async def send(self, answer: Answer) -> None:
         """Answer, with the length of the body unless the headers have one."""

@@ -8,7 +8,6 @@ discovery document and the token endpoint need no credential and count against n
 from __future__ import annotations
 
 import hmac
-import math
 import time
 from collections import deque
 
@@ -19,6 +18,7 @@ from airflow_provider_sixtyfour.emulator.options import Options
 from airflow_provider_sixtyfour.emulator.tokens import Tokens
 
 _WINDOW = 60.0  # seconds
+BULK_PER_MINUTE = 10  # submissions of bulk jobs, of the whole organisation
 OPEN_PATHS = frozenset({"/oauth/token", "/.well-known/oauth-authorization-server"})
 
 
@@ -87,6 +87,5 @@ class Gate:
     def _check_rate(self, credential: str) -> None:
         wait = self._limit.wait(credential, time.monotonic())
         if wait > 0:
-            headers = {"Retry-After": str(math.ceil(wait))} if self._options.retry_after else {}
             message = f"More than {self._options.requests_per_minute} requests in a minute"
-            raise errors.titled(429, "Too Many Requests", message, headers)
+            raise errors.too_many(message, wait, self._options.retry_after)

@@ -15,6 +15,9 @@ from typing import Any
 
 from airflow_provider_sixtyfour.emulator import catalogue, errors
 from airflow_provider_sixtyfour.emulator.bodies import GraphBody
+from airflow_provider_sixtyfour.emulator.kinds import Kind
+
+_CREATE_NEW = "__create_new__"  # the service makes a notebook and stores its id instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,19 @@ class Block:
     specs: Mapping[str, Any]
 
     @property
-    def kind(self) -> catalogue.Kind:
+    def kind(self) -> Kind:
         """What the catalogue says of this block."""
         return catalogue.KINDS[self.block_name]
+
+    @property
+    def label(self) -> str:
+        """Its number and name, as messages have them."""
+        return f"Block {self.sequence_number} ({self.block_name})"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its specs with the defaults of what they leave out."""
+        return self.kind.settings(self.specs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +63,32 @@ class Graph:
     edges: tuple[Edge, ...]
     order: tuple[Block, ...]  # as they run; the source is the first
     previous: Mapping[str, tuple[str, ...]]  # the ids that feed a block
+    row_types: Mapping[str, str | None]  # LEAD or COMPANY, of what a block gives; None: not known
 
     @property
     def source(self) -> Block:
         """The block that takes the input."""
         return self.order[0]
+
+    def notes(self) -> list[str]:
+        """Return what the emulator does otherwise than the service would, for the run's log."""
+        found = []
+        for block in self.order:
+            unread = sorted(set(block.specs) - set(block.kind.specs))
+            if not block.kind.imitated:
+                what = "gives invented rows" if block.kind.source else "passes its rows through"
+                found.append(f"{block.label} is not imitated: it {what}")
+            elif unread:
+                found.append(f"{block.label} ignores specs that the emulator doesn't know: {', '.join(unread)}")
+        return found
+
+    def with_source_specs(self, specs: Mapping[str, Any]) -> Graph:
+        """Return the graph as one run has it: other specs in its first block."""
+        old = self.source
+        new = Block(old.block_id, old.sequence_number, old.block_type, old.block_name, specs)
+        blocks = tuple(new if block is old else block for block in self.blocks)
+        order = (new, *self.order[1:])
+        return Graph(blocks, self.edges, order, self.previous, _row_types(order, self.previous))
 
     def document(self) -> dict[str, Any]:
         """Return the definition as the API shows it."""
@@ -107,7 +141,7 @@ def accept(body: GraphBody, *, fill_defaults: bool = False) -> Graph:
     previous = _previous(blocks, edges)
     order = _order(blocks, previous)
     _check_inputs(order, previous)
-    return Graph(blocks, edges, order, previous)
+    return Graph(blocks, edges, order, previous, _row_types(order, previous))
 
 
 def checked_specs(
@@ -120,7 +154,8 @@ def checked_specs(
     fault = kind.fault_in(specs)
     if fault:
         raise _refused(f"Block {number} ({block_name}): {fault}")
-    return {**kind.defaults, **specs} if fill_defaults else dict(specs)
+    known = {name: str(uuid.uuid4()) if value == _CREATE_NEW else value for name, value in specs.items()}
+    return {**kind.defaults, **known} if fill_defaults else known
 
 
 def _refused(message: str) -> errors.ApiError:
@@ -162,8 +197,25 @@ def _check_inputs(order: tuple[Block, ...], previous: Mapping[str, tuple[str, ..
         names = ", ".join(f"{block.sequence_number} ({block.block_name})" for block in sources)
         raise _refused(f"The graph must have exactly one source block, it has {len(sources)}: {names}")
     for block in order:
-        name = f"Block {block.sequence_number} ({block.block_name})"
-        if block is sources[0] and not block.kind.takes_input:
-            raise _refused(f"{name} can't be the first: a workflow starts with webhook or read_csv")
-        if block is not sources[0] and block.kind.takes_input:
-            raise _refused(f"{name} takes the workflow's input, so no edge may lead to it")
+        if block is sources[0] and not block.kind.source:
+            raise _refused(f"{block.label} can't be the first: a workflow starts with an input block, such as webhook")
+        if block is not sources[0] and block.kind.source:
+            raise _refused(f"{block.label} takes the workflow's input, so no edge may lead to it")
+
+
+def _row_types(order: tuple[Block, ...], previous: Mapping[str, tuple[str, ...]]) -> dict[str, str | None]:
+    """Follow the types of the rows along the edges, or raise the 400 for a block that can't work on what it gets."""
+    found: dict[str, str | None] = {}
+    for block in order:
+        incoming = {found[feed] for feed in previous[block.block_id]} - {None}
+        takes = block.kind.takes
+        if takes and incoming - {takes}:
+            other = ", ".join(sorted(str(one) for one in incoming - {takes}))
+            remedy = "company_to_leads" if takes == "LEAD" else "leads_to_company"
+            raise _refused(
+                f"{block.label}: type mismatch: it works on {takes} rows, not {other}; use {remedy} before it"
+            )
+        only = incoming.pop() if len(incoming) == 1 else None
+        own = block.settings.get("dataframe_type") if block.kind.source else None
+        found[block.block_id] = block.kind.gives or own or takes or only
+    return found

@@ -7,20 +7,26 @@ nothing; runs are kept in the order in which they were queued, and no two were q
 
 from __future__ import annotations
 
+import json
+import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_sixtyfour.emulator import errors, pipeline
+from airflow_provider_sixtyfour.emulator import errors, pipeline, searching
 from airflow_provider_sixtyfour.emulator.bodies import RunBody
 from airflow_provider_sixtyfour.emulator.graph import Graph, checked_specs
 from airflow_provider_sixtyfour.emulator.inputs import Rows, SentRows
 from airflow_provider_sixtyfour.emulator.options import Options
 from airflow_provider_sixtyfour.emulator.plans import Plan, Plans
+from airflow_provider_sixtyfour.emulator.prices import CENTS_PER_CREDIT, credits_of
 from airflow_provider_sixtyfour.emulator.runs import CANCELLED, Intervention, Run
 from airflow_provider_sixtyfour.emulator.uploads import Uploads
 from airflow_provider_sixtyfour.emulator.workflows import Workflow
+
+_PLENTY = 1_000_000.0  # credits
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Submission:
     raw: bytes
     formats: frozenset[str]
     idempotency_key: str | None
+    row_cents: tuple[int, int] | None = None  # of a bulk job: the price that is estimated, and what may come on top
+    task_type: str | None = None  # of a bulk job
 
 
 class Ledger:
@@ -43,7 +51,7 @@ class Ledger:
         self._plans = plans
         self._runs: dict[str, Run] = {}
         self._by_key: dict[str, Run] = {}
-        self.credits_used = 0
+        self.cents_used = 0
 
     def __iter__(self) -> Iterator[Run]:
         """Give all runs, oldest first."""
@@ -52,6 +60,10 @@ class Ledger:
     def replayed(self, idempotency_key: str | None) -> Run | None:
         """Return the run that this key has started."""
         return self._by_key.get(idempotency_key) if idempotency_key else None
+
+    def find(self, job_id: str) -> Run | None:
+        """Return a run, if there is one."""
+        return self._runs.get(job_id)
 
     def get(self, job_id: str) -> Run:
         """Return a run, or raise the 404."""
@@ -64,8 +76,8 @@ class Ledger:
         """Start a run, or raise 400, 402 or 404."""
         workflow = submission.workflow
         graph, rows = self._input(workflow.graph, submission.request)
-        cost = pipeline.price(graph.order, rows.count)
-        self._charge(cost)
+        at_once, later = submission.row_cents or (pipeline.row_cents(graph.order), 0)
+        self._charge(rows.count * at_once, rows.count * later)
         number = len(self._runs) + 1
         plan = self._plans.take(workflow.workflow_id) or self._usual_plan(number)
         options = self._options
@@ -84,13 +96,36 @@ class Ledger:
             plan=plan,
             queue_seconds=options.queue_seconds if plan.queue_seconds is None else plan.queue_seconds,
             run_seconds=options.run_seconds if plan.seconds is None else plan.seconds,
-            credits=cost,
+            cents=rows.count * (at_once + later),
+            task_type=submission.task_type,
         )
         self._runs[run.job_id] = run
         if run.idempotency_key:
             self._by_key[run.idempotency_key] = run
         workflow.last_run_at = run.queued_at
+        for note in run.log:
+            _log.warning("Run %s: %s", run.job_id, note)
         return run
+
+    @property
+    def credits_used(self) -> float:
+        """What all runs have cost."""
+        return credits_of(self.cents_used)
+
+    @property
+    def credits_left(self) -> float:
+        """The balance; a large one where there is no limit."""
+        limit = _PLENTY if self._options.credits is None else self._options.credits
+        return max(0.0, limit - self.credits_used)
+
+    def _charge(self, cents: int, later: int) -> None:
+        """Take the price of a run, or raise the 402 and take nothing; what comes later needs no balance."""
+        limit = self._options.credits
+        if limit is not None and (self.cents_used + cents > limit * CENTS_PER_CREDIT or not self.credits_left):
+            cost, left = credits_of(cents), self.credits_left
+            message = f"Insufficient API credits: the run costs {cost:g}, {left:g} are left. Nothing was charged"
+            raise errors.coded(402, "insufficient_credits", message)
+        self.cents_used += cents + later
 
     def cancel(self, job_id: str, now: float) -> None:
         """Cancel a run, or raise 400 or 404. A cancel that takes time may come too late."""
@@ -122,24 +157,18 @@ class Ledger:
         fails = int(number * rate) > int((number - 1) * rate)
         return Plan(status="failed") if fails else _COMPLETES
 
-    def _charge(self, cost: int) -> None:
-        budget = self._options.credits
-        if budget is not None and (self.credits_used + cost > budget or self.credits_used >= budget):
-            left = max(0, budget - self.credits_used)
-            message = f"Not enough credits: the run costs {cost}, {left:g} are left. Nothing was charged"
-            raise errors.coded(402, "insufficient_credits", message)
-        self.credits_used += cost
-
     def _input(self, graph: Graph, request: RunBody) -> tuple[Graph, Rows]:
         source = graph.source
         override: Mapping[str, Any] = request.specs_override or {}
         specs = checked_specs(source.sequence_number, source.block_name, {**source.specs, **override})
         if override:
-            graph = pipeline.with_source_specs(graph, specs)
-        if source.block_name == "webhook":
-            return graph, _sent_rows(request)
+            graph = graph.with_source_specs(specs)
+        if source.kind.source == "webhook":
+            return graph, _sent_rows(graph.source.specs, request)
         if request.webhook_payload is not None:
-            raise errors.detailed(400, "This workflow starts with read_csv: it takes no webhook_payload")
+            raise errors.detailed(400, f"This workflow starts with {source.block_name}: it takes no webhook_payload")
+        if source.kind.source == "invented":
+            return graph, searching.found(graph.source.settings, graph.row_types[source.block_id])
         handle = override.get("resource_handle_id")
         if not handle:
             raise errors.detailed(
@@ -151,11 +180,36 @@ class Ledger:
 _COMPLETES = Plan()
 
 
-def _sent_rows(request: RunBody) -> SentRows:
-    if request.webhook_payload is None:
+def _sent_rows(specs: Mapping[str, Any], request: RunBody) -> SentRows:
+    payload: Any = request.webhook_payload
+    if payload is None:
+        payload = _sample(specs.get("webhook_input"))
+    if payload is None:
         raise errors.detailed(400, "This workflow starts with webhook: it needs a webhook_payload")
-    payload = request.webhook_payload
     rows = [payload] if isinstance(payload, dict) else payload
     if not rows:
         raise errors.detailed(400, "webhook_payload has no rows")
+    required = _required(specs.get("input_schema") or {})
+    missing = [name for name in required if any(name not in row for row in rows)]
+    if missing:
+        raise errors.detailed(400, f"webhook_payload is missing required columns: {', '.join(missing)}")
     return SentRows(rows)
+
+
+def _sample(text: str | None) -> Any:
+    """Return the rows that a webhook block has for a run without any; None where they are no rows."""
+    try:
+        found = json.loads(text or "null")
+    except ValueError:
+        return None
+    rows = [found] if isinstance(found, dict) else found
+    return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
+
+
+def _required(input_schema: Mapping[str, Any]) -> list[str]:
+    """Return the columns that each row must have: those that don't say otherwise."""
+    return [
+        name
+        for name, rule in input_schema.items()
+        if not isinstance(rule, dict) or (rule.get("required", True) is not False and "default" not in rule)
+    ]

@@ -7,9 +7,8 @@ Invariant: input rows pass one at a time, in order, through every block, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from airflow_provider_sixtyfour.emulator import steps
 from airflow_provider_sixtyfour.emulator.graph import Block, Graph
@@ -52,28 +51,20 @@ def columns(graph: Graph, rows: Rows) -> list[list[str]]:
     found: dict[str, list[str]] = {graph.source.block_id: list(rows.columns)}
     for block in graph.order[1:]:
         incoming = dict.fromkeys(name for feed in graph.previous[block.block_id] for name in found[feed])
-        found[block.block_id] = steps.columns(block.block_name, block.specs, list(incoming))
+        found[block.block_id] = list(dict.fromkeys(block.kind.columns(block.settings, list(incoming))))
     return [found[block.block_id] for block in graph.order]
 
 
-def price(blocks: Sequence[Block], row_count: int) -> int:
-    """Return the credits that a run costs: each block's price for each input row."""
-    return row_count * sum(block.kind.credits for block in blocks)
-
-
-def with_source_specs(graph: Graph, specs: Mapping[str, Any]) -> Graph:
-    """Return the graph as one run has it: other specs in its first block."""
-    old = graph.source
-    new = Block(old.block_id, old.sequence_number, old.block_type, old.block_name, specs)
-    blocks = tuple(new if block is old else block for block in graph.blocks)
-    return Graph(blocks, graph.edges, (new, *graph.order[1:]), graph.previous)
+def row_cents(blocks: Sequence[Block]) -> int:
+    """Return the cents that a run costs for each input row: the sum of its blocks' prices."""
+    return sum(block.kind.cents(block.specs) for block in blocks)
 
 
 def _plan(graph: Graph) -> list[tuple[steps.Step, list[int]]]:
     place = {block.block_id: index for index, block in enumerate(graph.order)}
     return [
         (
-            steps.step(block.block_name, block.specs),
+            block.kind.act(block.settings),
             [place[feed] for feed in graph.previous[block.block_id]],
         )
         for block in graph.order[1:]

@@ -11,6 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ENDED = frozenset({"completed", "failed", "cancelled", "canceled", "timeout", "timed_out", "terminated"})
+"""The statuses of a run that is over, in lower case."""
+
 
 class PlannedFile(BaseModel):
     """A result file that differs from the one that the run makes. ``omit`` names members to leave out."""
@@ -40,7 +43,8 @@ class Plan(BaseModel):
     workflow_id: str | None = None  # only runs of this workflow
     seconds: float | None = Field(default=None, ge=0)
     queue_seconds: float | None = Field(default=None, ge=0)
-    status: str = "completed"
+    status: str = "completed"  # in any case
+    ends: bool | None = None  # whether that status is an end; None: where the API is known to have it for one
     fail_block: int | None = None  # a sequence_number
     error_message: str | None = None
     hide_for_seconds: float = Field(default=0, ge=0)
@@ -49,6 +53,11 @@ class Plan(BaseModel):
     late_files: dict[int, float] = Field(default_factory=dict)  # the same for one block, by its sequence_number
     results: list[PlannedFile] | None = None
     synthetic_bytes: int | None = Field(default=None, ge=1)
+
+    @property
+    def is_end(self) -> bool:
+        """Whether a run of this plan ends when its time is up."""
+        return self.status.lower() in ENDED if self.ends is None else self.ends
 
     def model_post_init(self, context: object, /) -> None:
         """Let ``fail_block`` or ``error_message`` alone say that the run fails."""

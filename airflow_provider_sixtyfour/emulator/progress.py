@@ -69,7 +69,7 @@ def _block(run: Run, moment: Moment, index: int, block: Block, count: Count, see
         "error_message": error,
         "metrics": {
             "row_count": made,
-            "dataframe_type": block.specs.get("dataframe_type") or block.kind.rows_are,
+            "dataframe_type": run.graph.row_types[block.block_id] or "LEAD",
             "processed_count": processed,
             "total_count": count.rows_in,
         },
@@ -83,9 +83,9 @@ def _block_state(moment: Moment, index: int) -> tuple[str, float, str | None]:
         return "pending", 0.0, None
     if not moment.halted:
         return "running", moment.fraction, None
-    if moment.status in CANCELLED:
+    if moment.status.lower() in CANCELLED:
         return "failed", moment.fraction, moment.error or "The run was cancelled"
-    if moment.status == "timeout":
+    if moment.status.lower() in {"timeout", "timed_out"}:
         return "failed", moment.fraction, moment.error or "The run took longer than it may"
     return "failed", moment.fraction, moment.error
 
@@ -117,7 +117,12 @@ def row(run: Run, counts: Sequence[Count], now: float) -> dict[str, Any]:
         "duration_ms": round((end - start) * 1000) if start is not None and end is not None else None,
         "status_reason": moment.reason,
         "error_message": moment.error,
-        "metrics": {"rows_in": run.rows.count, "rows_out": made, "credits_used": run.credits},
+        "metrics": {
+            "rows_in": run.rows.count,
+            "rows_out": made,
+            "cost_cents": run.cents,
+            "credits_used": run.credits,
+        },
         "blocks": None,
         "blocks_count": len(run.graph.order),
     }

@@ -86,20 +86,22 @@ def run_routes(state: State) -> APIRouter:
     async def download_links(
         request: Request, run_id: uuid.UUID, format: Literal["csv", "json", "ndjson"] = "csv"
     ) -> JSONResponse:
-        run = state.ledger.get(str(run_id))
-        now = time.time()
-        done = run.at(now).done
-        files = await state.results.files(run) if done else []
-        origin = _storage_origin(state, request)
-        return JSONResponse(
-            [
-                _item(state, run, number, file, origin)
-                for number, file in enumerate(files)
-                if file.format == format and file.block_index < done and run.shows_file(file.block_number, now)
-            ]
-        )
+        return JSONResponse(await result_items(state, request, state.ledger.get(str(run_id)), format))
 
     return router
+
+
+async def result_items(state: State, request: Request, run: Run, format: str) -> list[dict[str, Any]]:
+    """Return the files of a run that have links by now."""
+    now = time.time()
+    done = run.at(now).done
+    files = await state.results.files(run) if done else []
+    origin = _storage_origin(state, request)
+    return [
+        _item(state, run, number, file, origin)
+        for number, file in enumerate(files)
+        if file.format == format and file.block_index < done and run.shows_file(file.block_number, now)
+    ]
 
 
 def _storage_origin(state: State, request: Request) -> str:

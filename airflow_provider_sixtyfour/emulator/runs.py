@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 
 from airflow_provider_sixtyfour.emulator.graph import Graph
 from airflow_provider_sixtyfour.emulator.inputs import Rows
-from airflow_provider_sixtyfour.emulator.plans import Plan
+from airflow_provider_sixtyfour.emulator.plans import ENDED, Plan
+from airflow_provider_sixtyfour.emulator.prices import credits_of
 
-ENDED = frozenset({"completed", "failed", "cancelled", "canceled", "timeout"})
 CANCELLED = frozenset({"cancelled", "canceled"})
+_REASONS = {
+    "failed": "block_failed",
+    "timeout": "time_limit_exceeded",
+    "timed_out": "time_limit_exceeded",
+    "terminated": "terminated",
+    **dict.fromkeys(CANCELLED, "cancelled_by_user"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ class Moment:
     @property
     def ended(self) -> bool:
         """Whether this is the end."""
-        return self.status in ENDED
+        return self.ended_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,19 @@ class Run:
     plan: Plan
     queue_seconds: float
     run_seconds: float
-    credits: int
+    cents: int
+    task_type: str | None = None  # of a job without a workflow
     intervention: Intervention | None = None
+
+    @property
+    def credits(self) -> float:
+        """What it costs."""
+        return credits_of(self.cents)
+
+    @property
+    def log(self) -> list[str]:
+        """What of it is not as the service would do it."""
+        return self.graph.notes()
 
     @property
     def starts_at(self) -> float:
@@ -103,28 +121,30 @@ class Run:
 
     def _planned_end(self, now: float) -> Moment:
         plan = self.plan
-        if plan.status not in ENDED:
+        if not plan.is_end:
             return self._going(plan.status, now)
-        if plan.status == "completed":
-            return self._completed(self.due_at)
+        if plan.status.lower() == "completed":
+            return self._completed(self.due_at, plan.status)
         done, fraction = self._progress(self.due_at)
-        error = plan.error_message or (self._failure() if plan.status == "failed" else None)
-        return Moment(plan.status, _REASONS[plan.status], error, self.starts_at, self.due_at, done, fraction, True)
+        error = plan.error_message or (self._failure() if plan.status.lower() == "failed" else None)
+        return Moment(
+            plan.status, _REASONS.get(plan.status.lower()), error, self.starts_at, self.due_at, done, fraction, True
+        )
 
     def _forced(self, forced: Intervention, now: float) -> Moment:
-        if forced.status not in ENDED:
+        if forced.status.lower() not in ENDED:
             moment = self._going(forced.status, now)
             return moment if now >= self.starts_at else Moment(forced.status, None, None, None, None, 0, 0.0, False)
-        if forced.status == "completed":
-            return self._completed(forced.at)
+        if forced.status.lower() == "completed":
+            return self._completed(forced.at, forced.status)
         started = self.starts_at if forced.at >= self.starts_at else None
         done, fraction = self._progress(forced.at)
-        reason = forced.reason or _REASONS[forced.status]
+        reason = forced.reason or _REASONS[forced.status.lower()]
         return Moment(forced.status, reason, forced.error, started, forced.at, done, fraction, True)
 
-    def _completed(self, at: float) -> Moment:
+    def _completed(self, at: float, status: str) -> Moment:
         started = min(self.starts_at, at)
-        return Moment("completed", None, None, started, at, len(self.graph.order), 0.0, False)
+        return Moment(status, None, None, started, at, len(self.graph.order), 0.0, False)
 
     def _progress(self, now: float) -> tuple[int, float]:
         """Return how many blocks are done, and how much of the next; the last is never quite done here."""
@@ -132,7 +152,7 @@ class Run:
         if self.run_seconds <= 0:
             return last, 0.5
         # A block that is to fail gets half of its time, so that the run ends when it should all the same.
-        span = last + (0.5 if self.plan.status in ENDED and self.plan.status != "completed" else 1.0)
+        span = last + (0.5 if self.plan.is_end and self.plan.status.lower() != "completed" else 1.0)
         position = max(0.0, (now - self.starts_at) / self.run_seconds) * span
         done = min(int(position), last)
         return done, min(position - done, 0.99)
@@ -148,11 +168,3 @@ class Run:
     def _failure(self) -> str:
         block = self.graph.order[self._last_block()]
         return f"Block {block.sequence_number} ({block.block_name}) failed: the emulator was told to fail this run"
-
-
-_REASONS = {
-    "failed": "block_failed",
-    "timeout": "time_limit_exceeded",
-    "cancelled": "cancelled_by_user",
-    "canceled": "cancelled_by_user",
-}

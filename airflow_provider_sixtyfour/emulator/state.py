@@ -6,13 +6,14 @@ Invariant: an emulator's memory lives and ends with its :class:`State`; no modul
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_provider_sixtyfour.emulator.connections import Connections
 from airflow_provider_sixtyfour.emulator.deliveries import Deliveries
 from airflow_provider_sixtyfour.emulator.faults import Faults
-from airflow_provider_sixtyfour.emulator.gate import RateLimit
+from airflow_provider_sixtyfour.emulator.gate import BULK_PER_MINUTE, RateLimit
 from airflow_provider_sixtyfour.emulator.ledger import Ledger
 from airflow_provider_sixtyfour.emulator.links import Links
 from airflow_provider_sixtyfour.emulator.options import Options
@@ -49,6 +50,8 @@ class State:
     storage: Storage
     tokens: Tokens
     limit: RateLimit
+    bulk_limit: RateLimit
+    bulk_workflow_id: str  # what the list of runs shows of jobs without a workflow
     deliveries: Deliveries
     faults: Faults
     outage: Outage
@@ -73,6 +76,8 @@ class State:
             storage=Storage(options, links),
             tokens=Tokens(options.oauth_clients, options.token_seconds),
             limit=RateLimit(options.requests_per_minute),
+            bulk_limit=RateLimit(BULK_PER_MINUTE if options.requests_per_minute else 0),
+            bulk_workflow_id=str(uuid.uuid4()),
             deliveries=Deliveries(options),
             faults=Faults(),
             outage=Outage(),

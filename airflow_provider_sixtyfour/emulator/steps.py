@@ -1,8 +1,8 @@
 """
-What each kind of block does to rows.
+What kinds of block do to rows.
 
 Invariant: a step never changes a row that it was given, and enriching never overwrites a value that is there; apart
-from ``deduplicate``, which remembers what it has seen, a step depends on its rows alone.
+from those that look for rows seen before, a step depends on its rows alone.
 """
 
 from __future__ import annotations
@@ -11,38 +11,31 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_sixtyfour.emulator import enrichment
-from airflow_provider_sixtyfour.emulator.catalogue import KINDS
+from airflow_provider_sixtyfour.emulator import conditions, enrichment, fields
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
+Settings = Mapping[str, Any]
 Step = Callable[[Sequence[Rows]], Rows]
 """Takes what each previous block made of one input row, gives what this one makes of it."""
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_VALID_EMAIL = ("OK", "OK", "CATCH_ALL", "RISKY")
 
 
-def step(block_name: str, specs: Mapping[str, Any]) -> Step:
-    """Return the step of a block, fresh for one pass over the rows."""
-    settings = {**KINDS[block_name].defaults, **specs}
-    maker = _MAKERS.get(block_name)
-    if maker is None:
-        return _one_after_the_other
-    return maker(settings)
-
-
-def columns(block_name: str, specs: Mapping[str, Any], incoming: Sequence[str]) -> list[str]:
-    """Return the columns of a block's file, given those that lead into it."""
-    settings = {**KINDS[block_name].defaults, **specs}
-    if block_name == "transform":
-        kept = [settings["rename"].get(name, name) for name in incoming if name not in settings["drop"]]
-        return list(dict.fromkeys([*kept, *settings["set"]]))
-    added = _ADDED.get(block_name, settings.get("return_fields", ()))
-    return list(dict.fromkeys([*incoming, *added]))
-
-
-def _one_after_the_other(inputs: Sequence[Rows]) -> Rows:
+def one_after_the_other(inputs: Sequence[Rows]) -> Rows:
+    """Join the rows of several blocks."""
     return inputs[0] if len(inputs) == 1 else [row for rows in inputs for row in rows]
+
+
+def unchanged(settings: Settings) -> Step:
+    """Hand rows on as they are, which is what the block is for."""
+    return one_after_the_other
+
+
+def passes_through(settings: Settings) -> Step:
+    """Hand rows on as they are, because the emulator can't do what the service does."""
+    return one_after_the_other
 
 
 def _for_each(change: Callable[[Row], Row]) -> Step:
@@ -52,8 +45,9 @@ def _for_each(change: Callable[[Row], Row]) -> Step:
     return run
 
 
-def _enrich(settings: Mapping[str, Any]) -> Step:
-    makers = {column: enrichment.maker(column, hint) for column, hint in settings["return_fields"].items()}
+def enrich(settings: Settings) -> Step:
+    """Add the columns that ``return_fields`` names."""
+    makers = {column: fields.maker(column, field) for column, field in settings["return_fields"].items()}
 
     def change(row: Row) -> Row:
         identity = None
@@ -67,75 +61,38 @@ def _enrich(settings: Mapping[str, Any]) -> Step:
     return _for_each(change)
 
 
-def _validate_email(settings: Mapping[str, Any]) -> Step:
-    field = settings["email_field"]
+def verify_email(settings: Settings) -> Step:
+    """Judge the address of each row."""
+    column = settings["email_field"]
 
     def change(row: Row) -> Row:
-        valid = bool(_EMAIL.fullmatch(str(row.get(field) or "").strip()))
-        return {**row, "email_valid": valid, "email_status": "valid" if valid else "invalid"}
+        address = str(row.get(column) or "").strip()
+        seed = enrichment.number(address.encode("utf-8", "surrogatepass"), "email_status")
+        status = _VALID_EMAIL[seed % len(_VALID_EMAIL)] if _EMAIL.fullmatch(address) else "INVALID"
+        return {**row, "email_status": status}
 
     return _for_each(change)
 
 
-def _validate_phone(settings: Mapping[str, Any]) -> Step:
-    field = settings["phone_field"]
+def validate_phone(settings: Settings) -> Step:
+    """Judge the telephone number of each row."""
+    column = settings["phone_field"]
 
     def change(row: Row) -> Row:
-        digits = re.sub(r"[\s().+-]", "", str(row.get(field) or ""))
+        digits = re.sub(r"[\s().+-]", "", str(row.get(column) or ""))
         return {**row, "phone_valid": digits.isdecimal() and 7 <= len(digits) <= 15}
 
     return _for_each(change)
 
 
-def _filter(settings: Mapping[str, Any]) -> Step:
-    conditions = settings["conditions"]
-    together = all if settings["match"] == "all" else any
-
-    def run(inputs: Sequence[Rows]) -> Rows:
-        rows = _one_after_the_other(inputs)
-        if not conditions:
-            return rows
-        return [row for row in rows if together(_meets(row, condition) for condition in conditions)]
-
-    return run
+def keep(settings: Settings) -> Step:
+    """Keep the rows that meet the conditions."""
+    wanted = settings["filters"]
+    return lambda inputs: [row for rows in inputs for row in rows if conditions.meets(row, wanted)]
 
 
-def _meets(row: Row, condition: Mapping[str, Any]) -> bool:
-    found, wanted = row.get(condition["field"]), condition.get("value")
-    match condition["operator"]:
-        case "equals":
-            return _text(found) == _text(wanted)
-        case "not_equals":
-            return _text(found) != _text(wanted)
-        case "contains":
-            return _text(wanted).lower() in _text(found).lower()
-        case "not_contains":
-            return _text(wanted).lower() not in _text(found).lower()
-        case "is_empty":
-            return found in (None, "")
-        case "is_not_empty":
-            return found not in (None, "")
-        case "greater_than":
-            return _ordered(wanted, found)
-        case _:
-            return _ordered(found, wanted)
-
-
-def _text(found: object) -> str:
-    """Compare values as a CSV file shows them: what was 5 in the call is "5" in an uploaded file."""
-    if isinstance(found, bool):
-        return "true" if found else "false"
-    return "" if found is None else str(found)
-
-
-def _ordered(less: Any, more: Any) -> bool:
-    try:
-        return float(less) < float(more)
-    except (TypeError, ValueError):
-        return bool(less not in (None, "") and more not in (None, "") and _text(less) < _text(more))
-
-
-def _deduplicate(settings: Mapping[str, Any]) -> Step:
+def deduplicate(settings: Settings) -> Step:
+    """Keep the first of rows that are equal, in the columns named or in all."""
     names = settings["columns"]
     seen: set[bytes] = set()
 
@@ -149,16 +106,56 @@ def _deduplicate(settings: Mapping[str, Any]) -> Step:
     return lambda inputs: [row for rows in inputs for row in rows if is_new(row)]
 
 
-def _transform(settings: Mapping[str, Any]) -> Step:
+def remove_columns(settings: Settings) -> Step:
+    """Drop the columns that are named."""
+    names = set(settings["columns"])
+    return _for_each(lambda row: {name: value for name, value in row.items() if name not in names})
+
+
+def company_to_leads(settings: Settings) -> Step:
+    """Make two people of each company."""
+
+    def people(row: Row) -> list[Row]:
+        identity = enrichment.digest(row)
+        made: list[Row] = []
+        for place in range(2):
+            seed = enrichment.number(identity, f"person {place}")
+            name, company = enrichment.person({}, seed), enrichment.company(row, seed)
+            made.append({"name": name, "company": company, "title": enrichment.title(seed)})
+        return made
+
+    return lambda inputs: [person for rows in inputs for row in rows for person in people(row)]
+
+
+def leads_to_company(settings: Settings) -> Step:
+    """Make one row of each company that people work for."""
+    seen: set[str] = set()
+
+    def run(inputs: Sequence[Rows]) -> Rows:
+        made: list[Row] = []
+        for row in one_after_the_other(inputs):
+            seed = enrichment.number(enrichment.digest(row), "company")
+            name = enrichment.company(row, seed)
+            if name not in seen:
+                seen.add(name)
+                made.append({"company_name": name, "website": f"https://{enrichment.domain(row, seed)}"})
+        return made
+
+    return run
+
+
+def transform(settings: Settings) -> Step:
+    """Rename, drop and set columns."""
     rename, drop, fixed = settings["rename"], set(settings["drop"]), settings["set"]
     return _for_each(
         lambda row: {**{rename.get(name, name): value for name, value in row.items() if name not in drop}, **fixed}
     )
 
 
-def _merge(settings: Mapping[str, Any]) -> Step:
+def merge(settings: Settings) -> Step:
+    """Join branches, row by row or one after the other."""
     if settings["how"] == "append":
-        return _one_after_the_other
+        return one_after_the_other
 
     def run(inputs: Sequence[Rows]) -> Rows:
         longest = max(len(rows) for rows in inputs)
@@ -169,23 +166,3 @@ def _merge(settings: Mapping[str, Any]) -> Step:
         return merged
 
     return run
-
-
-_MAKERS: Mapping[str, Callable[[Mapping[str, Any]], Step]] = {
-    "lead_enrichment": _enrich,
-    "enrich_person": _enrich,
-    "company_enrichment": _enrich,
-    "enrich_company": _enrich,
-    "find_email": _enrich,
-    "find_phone": _enrich,
-    "validate_email": _validate_email,
-    "validate_phone": _validate_phone,
-    "filter": _filter,
-    "deduplicate": _deduplicate,
-    "transform": _transform,
-    "merge": _merge,
-}
-_ADDED: Mapping[str, tuple[str, ...]] = {
-    "validate_email": ("email_valid", "email_status"),
-    "validate_phone": ("phone_valid",),
-}

@@ -38,6 +38,10 @@ class Uploads:
             raise errors.titled(400, "Unreadable file", str(error)) from error
         return handle
 
+    def forget(self, handle: str) -> None:
+        """Remove a file."""
+        self._stored.pop(handle).path.unlink(missing_ok=True)
+
     def rows(self, handle: str) -> inputs.UploadedRows:
         """Return the rows of a file, or raise the 404."""
         rows = self._stored.get(handle)

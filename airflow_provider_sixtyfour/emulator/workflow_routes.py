@@ -29,7 +29,7 @@ def workflow_routes(state: State) -> APIRouter:
     @router.get("/workflows/blocks")
     async def list_blocks() -> JSONResponse:
         return JSONResponse(
-            [{"block_name": kind.name, "specs_schema": kind.schema} for kind in catalogue.KINDS.values()]
+            [{"block_name": name, "specs_schema": kind.schema} for name, kind in catalogue.KINDS.items()]
         )
 
     @router.get("/workflows/{workflow_id}")

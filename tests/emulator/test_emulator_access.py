@@ -248,16 +248,16 @@ def test_a_429_can_come_without_retry_after() -> None:
 
 
 def test_credits_are_spent_and_a_refusal_costs_nothing() -> None:
-    with EmulatorProcess("--credits", "25") as process:
+    with EmulatorProcess("--credits", "2.5") as process:
         calls = Calls(process)
         workflow_id = calls.deploy("find_email")
         key = str(uuid.uuid4())
         assert calls.submit(workflow_id, [{}, {}], key=key).status_code == 200
         assert calls.submit(workflow_id, [{}, {}], key=key).json()["already_started"] is True
-        assert process.stats()["credits"] == {"limit": 25, "used": 10}
+        assert process.stats()["credits"] == {"limit": 2.5, "used": 1}
         answer = calls.submit(workflow_id, [{}] * 4)
         assert (answer.status_code, answer.json()["error"]["code"]) == (402, "insufficient_credits")
-        assert process.stats()["credits"]["used"] == 10
+        assert process.stats()["credits"]["used"] == 1
         assert calls.submit(workflow_id, [{}] * 3).status_code == 200
         assert calls.submit(workflow_id).status_code == 402
         assert len(process.runs()) == 2

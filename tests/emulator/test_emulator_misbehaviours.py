@@ -52,14 +52,14 @@ def test_any_status_with_any_body_and_type(calls: Calls, emulator: EmulatorProce
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 def test_the_own_json_of_the_api_for_a_time(calls: Calls, emulator: EmulatorProcess, status: int) -> None:
-    emulator.fault("refuse", status=status, seconds=0.2)
     began = time.monotonic()
-    refused = [calls.get("/workflows"), calls.get("/workflows/blocks")]
-    assert {answer.status_code for answer in refused} == {status}
-    assert isinstance(refused[0].json()["detail"], str)
-    while calls.get("/workflows").status_code == status:
-        assert time.monotonic() - began < 5
-    assert time.monotonic() - began >= 0.2
+    emulator.fault("refuse", status=status, seconds=0.5)
+    refused = calls.get("/workflows")
+    assert refused.status_code == status
+    assert isinstance(refused.json()["detail"], str)
+    while calls.get("/workflows/blocks").status_code == status:
+        assert time.monotonic() - began < 10
+    assert time.monotonic() - began >= 0.5
 
 
 def test_an_answer_that_says_credential_and_signed_url_back(calls: Calls, emulator: EmulatorProcess) -> None:

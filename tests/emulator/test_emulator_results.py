@@ -77,7 +77,7 @@ def test_all_formats_hold_the_same_rows(calls: Calls) -> None:
 
 def test_rows_that_differ_in_their_columns_share_a_header(calls: Calls) -> None:
     job_id = calls.start(calls.deploy("validate_email"), [{"a": 1}, {"b": 2}])
-    assert [list(row) for row in calls.final_rows(job_id)] == [["a", "b", "email_valid", "email_status"]] * 2
+    assert [list(row) for row in calls.final_rows(job_id)] == [["a", "b", "email_status"]] * 2
 
 
 def test_small_results_are_given_inline_and_large_ones_are_not(calls: Calls) -> None:
@@ -94,7 +94,7 @@ def test_a_format_that_was_asked_for_has_all_rows_whether_or_not_they_are_given_
         job_id = calls.start(calls.deploy("export"), rows, **params)
         for format in (kind for kind in ("json", "ndjson") if calls.files(job_id, kind)):
             assert calls.final_rows(job_id, format) == rows
-    kept = ("filter", {"conditions": [{"field": "n", "operator": "less_than", "value": 50}]})
+    kept = ("filter", {"filters": [{"column": "n", "operator": "less", "value": 50}]})
     files = calls.files(calls.start(calls.deploy("export", kept), rows))
     assert [file["results"] for file in files] == [None, rows[:50]]
 
@@ -112,19 +112,22 @@ def test_return_fields_decide_the_columns_and_their_types(calls: Calls) -> None:
     ("block", "columns"),
     [
         ("lead_enrichment", ["title", "linkedin_url"]),
-        ("enrich_person", ["title", "location"]),
+        ("enrich_person", ["title", "linkedin_url"]),
         ("company_enrichment", ["industry", "website"]),
         ("enrich_company", ["industry", "website"]),
         ("find_email", ["email", "email_status"]),
         ("find_phone", ["phone"]),
-        ("validate_email", ["email_valid", "email_status"]),
+        ("verify_email", ["email_status"]),
+        ("validate_email", ["email_status"]),
+        ("reverse_phone", ["name", "company"]),
+        ("llm_openai", []),
         ("validate_phone", ["phone_valid"]),
         ("export", []),
     ],
 )
 def test_a_block_without_specs_adds_its_usual_columns(calls: Calls, block: str, columns: list[str]) -> None:
     for row in final(calls, ROWS, block):
-        assert list(row) == ["name", "company", *columns]
+        assert list(row) == list(dict.fromkeys(["name", "company", *columns]))
         assert all(value != "" for value in row.values())
 
 
@@ -146,41 +149,41 @@ def test_addresses_and_numbers_are_judged(calls: Calls) -> None:
         {"email": email, "phone": phone} for email, phone in [("a@b.co", "+44 20 7946 0000"), ("a@b", "12"), ("", "")]
     ]
     judged = final(calls, rows, "validate_email", "validate_phone")
-    assert [(row["email_valid"], row["phone_valid"]) for row in judged] == [
-        (True, True),
-        (False, False),
-        (False, False),
-    ]
-    assert [row["email_status"] for row in judged] == ["valid", "invalid", "invalid"]
+    assert [row["phone_valid"] for row in judged] == [True, False, False]
+    assert judged[0]["email_status"] in {"OK", "CATCH_ALL", "RISKY"}
+    assert [row["email_status"] for row in judged[1:]] == ["INVALID", "INVALID"]
 
 
 @pytest.mark.parametrize(
     ("condition", "kept"),
     [
-        ({"field": "n", "operator": "equals", "value": 2}, [2]),
-        ({"field": "n", "operator": "equals", "value": "2"}, [2]),
-        ({"field": "n", "operator": "not_equals", "value": 2}, [1, 3]),
-        ({"field": "n", "operator": "greater_than", "value": 1}, [2, 3]),
-        ({"field": "n", "operator": "less_than", "value": "2"}, [1]),
-        ({"field": "t", "operator": "contains", "value": "EE"}, [3]),
-        ({"field": "t", "operator": "not_contains", "value": "e"}, [2]),
-        ({"field": "gone", "operator": "is_empty"}, [1, 2, 3]),
-        ({"field": "gone", "operator": "is_not_empty"}, []),
+        ({"column": "n", "operator": "equals", "value": 2}, [2]),
+        ({"column": "n", "operator": "equals", "value": "2"}, [2]),
+        ({"column": "n", "operator": "not_equals", "value": 2}, [1, 3]),
+        ({"column": "n", "operator": "greater", "value": 1}, [2, 3]),
+        ({"column": "n", "operator": "less", "value": "2"}, [1]),
+        ({"column": "n", "operator": "in", "value": [1, "3"]}, [1, 3]),
+        ({"column": "t", "operator": "in", "value": "one, two"}, [1, 2]),
+        ({"column": "n", "operator": "not_in", "value": [1, 3]}, [2]),
+        ({"column": "t", "operator": "matches", "value": "^t.*o$"}, [2]),
+        ({"column": "n", "operator": "greater", "value": 99}, []),
+        ({"column": "t", "operator": "contains", "value": "EE"}, [3]),
+        ({"column": "t", "operator": "not_contains", "value": "e"}, [2]),
+        ({"column": "gone", "operator": "is_empty"}, [1, 2, 3]),
+        ({"column": "gone", "operator": "is_not_empty"}, []),
     ],
 )
 def test_a_filter_keeps_what_meets_its_condition(calls: Calls, condition: dict[str, Any], kept: list[int]) -> None:
     rows = [{"n": 1, "t": "one"}, {"n": 2, "t": "two"}, {"n": 3, "t": "three"}]
-    assert [row["n"] for row in final(calls, rows, ("filter", {"conditions": [condition]}))] == kept
+    assert [row["n"] for row in final(calls, rows, ("filter", {"filters": [condition]}))] == kept
 
 
-def test_conditions_hold_all_together_or_any(calls: Calls) -> None:
+def test_filters_are_joined_by_their_logic(calls: Calls) -> None:
     rows = [{"n": number} for number in range(5)]
-    conditions = [
-        {"field": "n", "operator": "greater_than", "value": 3},
-        {"field": "n", "operator": "less_than", "value": 1},
-    ]
-    assert final(calls, rows, ("filter", {"conditions": conditions})) == []
-    assert final(calls, rows, ("filter", {"conditions": conditions, "match": "any"})) == [{"n": 0}, {"n": 4}]
+    many, few = {"column": "n", "operator": "greater", "value": 3}, {"column": "n", "operator": "less", "value": 1}
+    assert final(calls, rows, ("filter", {"filters": [many, few]})) == []
+    assert final(calls, rows, ("filter", {"filters": [many, {**few, "logic": "and"}]})) == []
+    assert final(calls, rows, ("filter", {"filters": [many, {**few, "logic": "or"}]})) == [{"n": 0}, {"n": 4}]
     assert final(calls, rows, "filter") == rows
 
 
@@ -217,7 +220,7 @@ def test_branches_are_merged(calls: Calls, how: str, count: int) -> None:
 
 def test_counts_follow_the_rows_through_a_filter(calls: Calls) -> None:
     rows = [{"n": number % 3} for number in range(9)]
-    kept = {"conditions": [{"field": "n", "operator": "greater_than", "value": 0}]}
+    kept = {"filters": [{"column": "n", "operator": "greater", "value": 0}]}
     workflow_id = calls.deploy(("filter", kept), "deduplicate", "find_email")
     job_id = calls.start(workflow_id, rows)
     assert [block["total_count"] for block in calls.live(job_id)["blocks"]] == [9, 9, 6, 2]
@@ -227,7 +230,7 @@ def test_counts_follow_the_rows_through_a_filter(calls: Calls) -> None:
 
 
 def test_a_result_without_rows_is_a_file_too(calls: Calls) -> None:
-    empty = {"conditions": [{"field": "name", "operator": "is_empty"}]}
+    empty = {"filters": [{"column": "name", "operator": "is_empty"}]}
     job_id = calls.start(calls.deploy(("filter", empty)), result_formats="ndjson", save_json=True)
     contents = {
         kind: calls.download(calls.files(job_id, kind)[0]["download_url"]).text for kind in ("csv", "json", "ndjson")
@@ -334,7 +337,7 @@ def test_a_long_file_is_enriched_whole(calls: Calls) -> None:
     table = csv.writer(content)
     table.writerow(["name", "group"])
     table.writerows([f"Lead {number}", number % 10] for number in range(6_000))
-    specs = {"conditions": [{"field": "group", "operator": "equals", "value": 7}]}
+    specs = {"filters": [{"column": "group", "operator": "equals", "value": 7}]}
     workflow_id = calls.deploy("find_email", ("filter", specs), source="read_csv")
     job_id = calls.start_on_file(workflow_id, "leads.csv", content.getvalue().encode())
     rows = calls.final_rows(job_id)

@@ -60,7 +60,7 @@ def test_a_row_of_the_list_says_what_the_run_did(calls: Calls) -> None:
     calls.wait(job_id)
     [row] = calls.get("/workflows/runs", workflow_id=workflow_id).json()
     assert (row["job_id"], row["status"], row["workflow_name"]) == (job_id, "completed", "n")
-    assert row["metrics"] == {"rows_in": 2, "rows_out": 2, "credits_used": 10}
+    assert row["metrics"] == {"rows_in": 2, "rows_out": 2, "cost_cents": 10, "credits_used": 1}
     assert row["blocks_count"] == 2
     assert row["error_message"] is None
 
@@ -208,7 +208,7 @@ def test_an_override_must_fit_the_schema_of_the_first_block(calls: Calls) -> Non
 
 
 def test_an_override_is_for_one_run_only(calls: Calls) -> None:
-    workflow_id = calls.deploy("find_email")
+    workflow_id = calls.deploy("export")
     body = {"webhook_payload": ROWS, "specs_override": {"dataframe_type": "COMPANY"}}
     job_id = calls.post("/workflows/run", body, workflow_id=workflow_id).json()["job_id"]
     assert calls.live(job_id)["blocks"][0]["metrics"]["dataframe_type"] == "COMPANY"

@@ -36,7 +36,7 @@ KILL_LIMIT = 120.0  # seconds
 
 @pytest.fixture
 def workflow(emulator: Emulator) -> str:
-    return emulator.store_workflow("company_enrichment", "find_email")
+    return emulator.store_workflow("lead_enrichment", "find_email")
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def land(job_id: str, place: Place, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def workflow(emulator: Emulator) -> str:
-    return emulator.store_workflow("company_enrichment", "find_email")
+    return emulator.store_workflow("lead_enrichment", "find_email")
 
 
 def test_from_ndjson_where_the_run_has_it(emulator: Emulator, workflow: str, place: Place) -> None:

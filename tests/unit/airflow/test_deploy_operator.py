@@ -33,7 +33,7 @@ def chain(*blocks, **more):
 
 
 def wanted():
-    return chain(block("webhook", 1), block("company_enrichment", 2), block("find_email", 3, mode="PROFESSIONAL"))
+    return chain(block("webhook", 1), block("lead_enrichment", 2), block("find_email", 3, mode="PROFESSIONAL"))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_new_workflow_is_stored(emulator, workflow_id, logs):
     stored = emulator.api("GET", f"/workflows/{workflow_id}")
     assert (stored["name"], stored["description"]) == ("Leads", "From tests")
     names = [one["block_name"] for one in stored["workflow_definition"]["blocks"]]
-    assert names == ["webhook", "company_enrichment", "find_email"]
+    assert names == ["webhook", "lead_enrichment", "find_email"]
     assert len(stored["workflow_definition"]["edges"]) == 2
     [told] = [text for text in logs.texts() if text.startswith(f"Saved workflow {workflow_id}")]
     assert '~ workflow_name: null -> "Leads"' in told
@@ -104,7 +104,7 @@ def test_what_the_server_writes_out_as_defaults_is_no_difference(emulator, workf
 
 def test_a_difference_is_told_value_by_value_and_saved(emulator, workflow_id, logs):
     deploy(workflow_id, wanted())
-    workflow = chain(block("webhook", 1), block("company_enrichment", 2), block("find_email", 3, mode="PERSONAL"))
+    workflow = chain(block("webhook", 1), block("lead_enrichment", 2), block("find_email", 3, mode="PERSONAL"))
     workflow["workflow_description"] = "Changed"
 
     deploy(workflow_id, workflow)
@@ -120,13 +120,13 @@ def test_a_difference_is_told_value_by_value_and_saved(emulator, workflow_id, lo
 def test_check_tells_the_difference_and_saves_nothing(emulator, workflow_id):
     deploy(workflow_id, wanted())
     emulator.clear()
-    workflow = chain(block("webhook", 1), block("company_enrichment", 2))
+    workflow = chain(block("webhook", 1), block("lead_enrichment", 2))
 
     with pytest.raises(SixtyfourDifferenceError) as difference:
         deploy(workflow_id, workflow, check=True)
 
     assert str(difference.value).startswith(f"Workflow {workflow_id} is not as it should be:\n- block 'find_email'")
-    assert "- edge 'company_enrichment'" in str(difference.value)
+    assert "- edge 'lead_enrichment'" in str(difference.value)
     assert saves(emulator) == []
     assert deploy(workflow_id, wanted(), check=True) == workflow_id
 
@@ -191,7 +191,7 @@ def test_a_new_workflow_needs_a_name(emulator, workflow_id):
 
 def test_a_name_that_is_not_given_is_left_as_it_is(emulator, workflow_id):
     deploy(workflow_id, wanted())
-    workflow = chain(block("webhook", 1), block("company_enrichment", 2))
+    workflow = chain(block("webhook", 1), block("lead_enrichment", 2))
     del workflow["workflow_name"], workflow["workflow_description"]
 
     deploy(workflow_id, workflow)

@@ -54,7 +54,7 @@ def test_a_file_goes_in_and_its_results_come_out(
         "files": [{key: value for key, value in file.items() if key != "format"} for file in manifest["files"]],
         "manifest": f"file://{folder}/{MANIFEST}",
         "source": f"file://{leads}",
-        "metrics": {"rows_in": 5, "rows_out": 5, "credits_used": manifest["metrics"]["credits_used"]},
+        "metrics": {"rows_in": 5, "rows_out": 5, "cost_cents": 50, "credits_used": 5.0},
     }
     assert names(summary) == [f"Lead {number}" for number in range(5)]
     assert one.deferrals == int(deferrable)

@@ -167,7 +167,7 @@ def test_a_worker_killed_before_it_has_landed_lands_the_same_run(
 @WITH_AND_WITHOUT_STORE
 @BOTH_MODES
 def test_what_is_half_landed_is_landed_from_the_same_run(emulator, enriching, given, has_store, deferrable):
-    workflow_id = emulator.store_workflow("company_enrichment", "find_email", source="read_csv")
+    workflow_id = emulator.store_workflow("lead_enrichment", "find_email", source="read_csv")
     emulator.fault("reset", where="storage", skip=1, times=100)
     arguments = {**given("reference"), "workflow_id": workflow_id, "files": "all"}
     one = enriching(has_store=has_store, deferrable=deferrable, **arguments)

@@ -240,7 +240,7 @@ def test_every_templated_field_is_rendered(emulator, workflow, monkeypatch):
             task_id="run",
             workflow_id="{{ ti.xcoms['workflow'] }}",
             webhook_payload=[{"name": "{{ run_id }}", "deep": {"list": ["{{ ti.task_id }}"]}}],
-            specs_override={"dataframe_type": "{{ ti.task_id | upper }}"},
+            specs_override={"webhook_input": "{{ ti.task_id | upper }}"},
             result_formats=["csv", "{{ 'nd' ~ 'json' }}"],
             timeout="{{ 10 * 6 }}",
             sixtyfour_conn_id="{{ 'oth' ~ 'er' }}",
@@ -257,7 +257,7 @@ def test_every_templated_field_is_rendered(emulator, workflow, monkeypatch):
     assert run["workflow_id"] == workflow
     assert emulator.bodies()[0] == {
         "webhook_payload": [{"name": "scheduled__2026-11-01", "deep": {"list": ["run"]}}],
-        "specs_override": {"dataframe_type": "RUN"},
+        "specs_override": {"webhook_input": "RUN"},
     }
     assert run["formats"] == ["csv", "ndjson"]
     kwargs = deferral.value.trigger.serialize()[1]

@@ -54,7 +54,7 @@ def land(job_id, folder, *outlets, **more):
 
 @pytest.fixture
 def workflow(emulator):
-    return emulator.store_workflow("company_enrichment", "find_email")
+    return emulator.store_workflow("lead_enrichment", "find_email")
 
 
 def test_the_event_of_an_outlet_says_what_was_landed(emulator, workflow, folder):

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 @pytest.fixture
 def workflow(emulator):
     """Two blocks that make files: 2 and 3."""
-    return emulator.store_workflow("company_enrichment", "find_email")
+    return emulator.store_workflow("lead_enrichment", "find_email")
 
 
 @pytest.fixture

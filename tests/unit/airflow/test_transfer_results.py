@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def workflow(emulator):
     """Two blocks that make files: 2 and 3."""
-    return emulator.store_workflow("company_enrichment", "find_email")
+    return emulator.store_workflow("lead_enrichment", "find_email")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_its_templates(emulator, made, folder, monkeypatch):
 
     [landed] = one.run()
 
-    assert landed["path"].startswith(f"file://{folder}/scheduled__2026-11-01/company_enrichment_2_")
+    assert landed["path"].startswith(f"file://{folder}/scheduled__2026-11-01/lead_enrichment_2_")
     assert rows_of(landed["path"], "json")
 
 
@@ -327,7 +327,7 @@ def test_a_failure_of_the_second_file_keeps_the_first_and_no_part_of_the_second(
         land(made, files="all", max_parallel_files=1)
 
     [name] = everything_below(folder)
-    assert name.startswith("company_enrichment_2_")
+    assert name.startswith("lead_enrichment_2_")
 
 
 def test_a_store_that_fails_has_nothing_afterwards(emulator, made, land, memory_store, monkeypatch):
