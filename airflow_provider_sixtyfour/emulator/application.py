@@ -18,6 +18,7 @@ from airflow_provider_sixtyfour.emulator.control import LoopbackOnly, add_contro
 from airflow_provider_sixtyfour.emulator.faults import Faulty
 from airflow_provider_sixtyfour.emulator.gate import Gate
 from airflow_provider_sixtyfour.emulator.hosts import KnownHosts
+from airflow_provider_sixtyfour.emulator.job_routes import job_routes
 from airflow_provider_sixtyfour.emulator.oauth_routes import oauth_routes
 from airflow_provider_sixtyfour.emulator.run_routes import run_routes
 from airflow_provider_sixtyfour.emulator.state import State
@@ -58,6 +59,7 @@ def api_application(state: State) -> ASGIApp:
     api = _fastapi()
     api.include_router(run_routes(state))
     api.include_router(workflow_routes(state))
+    api.include_router(job_routes(state))
     api.include_router(oauth_routes(state))
     gated = Late(Gate(api, state.options, state.tokens, state.limit), state.options.latency)
     side = state.api_side
