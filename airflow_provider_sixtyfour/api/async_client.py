@@ -15,8 +15,9 @@ import httpx
 import tenacity
 
 from airflow_provider_sixtyfour.api import transport
+from airflow_provider_sixtyfour.api.bodies import UnreadableBodyError
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourUnavailableError
-from airflow_provider_sixtyfour.api.protocol import Answer, read
+from airflow_provider_sixtyfour.api.protocol import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class AsyncSixtyfourClient:
         answer = await self._transmit(call, headers)
         if answer.status == 401 and call.authenticated and credential.discard(headers):
             answer = await self._transmit(call, await self._authorize())
-        return read(call, answer, secrets=credential.secrets())
+        return await self._result(call, answer)
 
     async def _authorize(self) -> dict[str, str]:
         credential = self._settings.credential
@@ -89,7 +90,8 @@ class AsyncSixtyfourClient:
             # Signing takes a millisecond or two, and telling the supervisor of a secret blocks: off the loop.
             renewal = await asyncio.to_thread(credential.renewal, self._settings.base_url)
             try:
-                token = read(renewal, await self._transmit(renewal, {}), secrets=credential.secrets())
+                answer = await self._transmit(renewal, {})
+                token = await self._result(renewal, answer)
             except SixtyfourUnavailableError as error:
                 error.may_have_worked = False  # the call that needs the token has not been sent
                 raise
@@ -98,10 +100,29 @@ class AsyncSixtyfourClient:
 
     async def _transmit(self, call: Call[Any], headers: dict[str, str]) -> Answer:
         http = await self._open()
+        limit = transport.seconds(self._settings, call)
+        # A connection that can't be made is noticed before the limit: it is known then that nothing was sent.
+        connecting = 0.9 * self._settings.timeout
+        timeouts = {"pool": connecting, "connect": connecting, "read": None, "write": None}
+        response = None
         try:
-            return transport.answer(await http.send(transport.request(http, self._settings, call, headers)))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise transport.failure(error, self._settings, call) from None
+            async with asyncio.timeout(limit):
+                request = transport.request(http, self._settings, call, headers, timeouts)
+                response = await http.send(request, stream=True)
+                try:
+                    body = transport.body(response, call)
+                    async for chunk in response.aiter_raw():
+                        body.take(chunk)
+                finally:
+                    await response.aclose()
+            return transport.answer(response, body)
+        except (httpx.HTTPError, httpx.InvalidURL, UnreadableBodyError, TimeoutError) as error:
+            raise transport.failure(error, self._settings, call, response) from None
+
+    async def _result(self, call: Call[T], answer: Answer) -> T:
+        if len(answer.body) <= transport.LONG_BODY:
+            return transport.result(call, answer, self._settings)
+        return await asyncio.to_thread(transport.result, call, answer, self._settings)
 
     async def _open(self) -> httpx.AsyncClient:
         async with self._opening:

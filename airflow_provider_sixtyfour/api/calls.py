@@ -26,6 +26,11 @@ T = TypeVar("T")
 RESULT_FORMATS = ("csv", "json", "ndjson")
 MAX_LISTED_RUNS = 500  # the highest `limit` of GET /workflows/runs
 
+# Bytes, decoded. Small where a triggerer reads the answers of many runs, and where an answer is one object.
+LONGEST_ANSWER = 16 * 1024 * 1024
+LONGEST_LIST_OF_RUNS = 4 * 1024 * 1024
+LONGEST_OBJECT = 1024 * 1024
+
 _IDENTIFIER = re.compile(r"(?!\.+$)[A-Za-z0-9._~:@-]{1,200}")
 
 
@@ -41,6 +46,7 @@ class Call(NamedTuple, Generic[T]):
     One request to the API.
 
     :param purpose: what it is for, as an error message begins: "starting workflow X".
+    :param longest_answer: bytes that the answer may have; a longer one counts as unreadable.
     :param repeatable: whether it may be sent again although it may have worked. A submission is repeatable
         under an ``Idempotency-Key`` only.
     """
@@ -56,6 +62,7 @@ class Call(NamedTuple, Generic[T]):
     idempotency_key: str | None = None
     repeatable: bool = True
     authenticated: bool = True
+    longest_answer: int = LONGEST_ANSWER
 
     def __repr__(self) -> str:
         """Tell what it is for, and neither rows nor a signed assertion."""
@@ -185,6 +192,7 @@ def run_workflow(
         body=json_body(body),
         idempotency_key=idempotency_key,
         repeatable=idempotency_key is not None,
+        longest_answer=LONGEST_OBJECT,
     )
 
 
@@ -204,7 +212,18 @@ def list_runs(
         query.append(("status", status))
     if workflow_id is not None:
         query.append(("workflow_id", identifier(workflow_id, "workflow_id")))
-    return Call("listing the runs", "GET", "/workflows/runs", models.ListedRun.read_all, query=tuple(query))
+
+    def read(value: Any) -> tuple[models.ListedRun, ...]:
+        return models.ListedRun.read_all(value[:limit] if isinstance(value, list) else value)
+
+    return Call(
+        "listing the runs",
+        "GET",
+        "/workflows/runs",
+        read,
+        query=tuple(query),
+        longest_answer=LONGEST_LIST_OF_RUNS,
+    )
 
 
 def live_status(job_id: str) -> Call[models.LiveStatus]:
@@ -217,13 +236,21 @@ def live_status(job_id: str) -> Call[models.LiveStatus]:
         "GET",
         f"/workflows/runs/{quote(job_id)}/live_status",
         models.LiveStatus.read,
+        longest_answer=LONGEST_OBJECT,
     )
 
 
 def cancel_run(job_id: str) -> Call[None]:
     """``POST /workflows/cancel``; 400 when the run has ended."""
     job_id = identifier(job_id, "job_id")
-    return Call(f"cancelling run {job_id}", "POST", "/workflows/cancel", lambda _: None, query=(("job_id", job_id),))
+    return Call(
+        f"cancelling run {job_id}",
+        "POST",
+        "/workflows/cancel",
+        lambda _: None,
+        query=(("job_id", job_id),),
+        longest_answer=LONGEST_OBJECT,
+    )
 
 
 def result_files(job_id: str, format: str = "csv") -> Call[tuple[models.ResultFile, ...]]:
@@ -254,6 +281,7 @@ def upload_file(stream: BinaryIO, filename: str) -> Call[str]:
         "/storage/csv/upload",
         models.read_handle,
         upload=Upload(stream, filename),
+        longest_answer=LONGEST_OBJECT,
     )
 
 
@@ -276,4 +304,5 @@ def exchange_token(client_id: str, assertion: str) -> Call[models.Token]:
         # The assertion's `jti` is good for one use: another try needs another assertion.
         repeatable=False,
         authenticated=False,
+        longest_answer=LONGEST_OBJECT,
     )

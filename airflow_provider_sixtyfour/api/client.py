@@ -7,6 +7,7 @@ be loaded anew in each. Every request carries the credential to the API's origin
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -16,9 +17,11 @@ import httpx
 import tenacity
 
 from airflow_provider_sixtyfour.api import transport
+from airflow_provider_sixtyfour.api.bodies import UnreadableBodyError
 from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
-from airflow_provider_sixtyfour.api.protocol import Answer, read
+from airflow_provider_sixtyfour.api.protocol import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
+from airflow_provider_sixtyfour.api.time_limits import TimeLimit, hold_limits
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -70,7 +73,7 @@ class SixtyfourClient:
         answer = self._transmit(call, headers)
         if answer.status == 401 and call.authenticated and credential.discard(headers):
             answer = self._transmit(call, self._authorize())
-        return read(call, answer, secrets=credential.secrets())
+        return transport.result(call, answer, self._settings)
 
     def _authorize(self) -> dict[str, str]:
         credential = self._settings.credential
@@ -81,7 +84,7 @@ class SixtyfourClient:
                 return headers
             renewal = credential.renewal(self._settings.base_url)
             try:
-                credential.accept(read(renewal, self._transmit(renewal, {}), secrets=credential.secrets()))
+                credential.accept(transport.result(renewal, self._transmit(renewal, {}), self._settings))
             except SixtyfourUnavailableError as error:
                 error.may_have_worked = False  # the call that needs the token has not been sent
                 raise
@@ -89,13 +92,28 @@ class SixtyfourClient:
 
     def _transmit(self, call: Call[Any], headers: dict[str, str]) -> Answer:
         http = self._open()
+        response = None
         try:
-            return transport.answer(http.send(transport.request(http, self._settings, call, headers)))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise transport.failure(error, self._settings, call) from None
+            request = transport.request(http, self._settings, call, headers, self._timeouts(call))
+            with contextlib.closing(http.send(request, stream=True)) as response:
+                body = transport.body(response, call)
+                for chunk in response.iter_raw():
+                    body.take(chunk)
+                return transport.answer(response, body)
+        except (httpx.HTTPError, httpx.InvalidURL, UnreadableBodyError) as error:
+            raise transport.failure(error, self._settings, call, response) from None
+
+    def _timeouts(self, call: Call[Any]) -> dict[str, float | None]:
+        """Return one time limit for all steps; an upload's answer has one of its own, when all has been sent."""
+        step = self._settings.timeout
+        limit = answer = TimeLimit(step, whole=transport.seconds(self._settings, call))
+        if call.upload is not None:
+            answer = TimeLimit(step, starts_at_first_use=True)
+        return {"pool": step, "connect": limit, "write": limit, "read": answer}
 
     def _open(self) -> httpx.Client:
         with self._opening:
             if self._http is None:
                 self._http = transport.opened(httpx.Client, self._settings)
+                hold_limits(self._http)
             return self._http

@@ -1,7 +1,8 @@
 """
 What the transports share: how a request is put, whose certificates are trusted, and what a failure means.
 
-Every request has a timeout and follows no redirect. No URL is ever repeated in a message: a query may hold a signature.
+Every request has a time limit as a whole, every answer a bound, and no redirect is followed. No URL is ever repeated in
+a message: a query may hold a signature.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
+from airflow_provider_sixtyfour.api.bodies import Body, UnreadableBodyError, check_values
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
     SixtyfourInputError,
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
 )
-from airflow_provider_sixtyfour.api.protocol import Answer
+from airflow_provider_sixtyfour.api.protocol import Answer, read, retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -29,10 +31,14 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.settings import Settings
 
 Client = TypeVar("Client", "httpx.Client", "httpx.AsyncClient")
+T = TypeVar("T")
 
-MOST_CONNECTIONS = 8
+MOST_CONNECTIONS = 32  # those that wait for slow answers included, so that they keep nobody else from asking
+MOST_IDLE_CONNECTIONS = 8
 # Of files to upload, by their ending. Told, since httpx would first read all types that the system knows.
 _CONTENT_TYPES = {"csv": "text/csv", "json": "application/json"}
+LONG_BODY = 64 * 1024  # bytes; reading more than this takes so long that it is not done on an event loop
+_SLOWEST_UPLOAD = 16 * 1024  # bytes a second, which the time limit of a request allows for what it sends
 IDLE_SECONDS = 75.0  # for which a connection is kept: longer than the usual poll intervals
 
 
@@ -45,7 +51,7 @@ def opened(kind: type[Client], settings: Settings) -> Client:
     import httpx
 
     limits = httpx.Limits(
-        max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS, keepalive_expiry=IDLE_SECONDS
+        max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_IDLE_CONNECTIONS, keepalive_expiry=IDLE_SECONDS
     )
     verify = tls(settings.verify, settings.base_url)
     try:
@@ -55,12 +61,17 @@ def opened(kind: type[Client], settings: Settings) -> Client:
 
 
 def request(
-    http: httpx.Client | httpx.AsyncClient, settings: Settings, call: Call[Any], headers: dict[str, str]
+    http: httpx.Client | httpx.AsyncClient,
+    settings: Settings,
+    call: Call[Any],
+    headers: dict[str, str],
+    timeouts: Mapping[str, float | None],
 ) -> httpx.Request:
     """
     Return the request for a call.
 
     :param headers: those that authenticate it.
+    :param timeouts: seconds to ``connect``, ``read``, ``write`` and wait for the ``pool``, as httpx passes them on.
     """
     files = None
     if call.upload is not None:
@@ -73,25 +84,81 @@ def request(
         content=call.body,
         data=dict(call.form) if call.form is not None else None,
         files=files,
-        headers={**call.headers(), **headers},
+        headers={**call.headers(), "Accept-Encoding": "gzip", **headers},
+        extensions={"timeout": timeouts},
     )
 
 
-def answer(response: httpx.Response) -> Answer:
-    """Return what the protocol reads of a response."""
-    lower = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status_code, lower, response.content)
+def seconds(settings: Settings, call: Call[Any]) -> float:
+    """Return the time limit of one request of a call as a whole: the timeout, and more for a large body."""
+    size = call.upload.stream.seek(0, os.SEEK_END) if call.upload is not None else len(call.body or b"")
+    return settings.timeout + max(0, size - LONG_BODY) // _SLOWEST_UPLOAD
 
 
-def failure(error: Exception, settings: Settings, call: Call[Any]) -> SixtyfourError:
-    """Say what kept a call from an answer; ``error`` is httpx's."""
+def body(response: httpx.Response, call: Call[Any]) -> Body:
+    """
+    Return what collects the body of a response, whose head has arrived.
+
+    :raises UnreadableBodyError: if it could not be decoded.
+    """
+    return Body(response.headers.get("content-encoding", ""), call.longest_answer)
+
+
+def answer(response: httpx.Response, body: Body) -> Answer:
+    """
+    Return what the protocol reads of a response, when its body has been taken.
+
+    :raises UnreadableBodyError: if the body is not whole.
+    """
+    return Answer(response.status_code, _headers(response), body.whole())
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def result(call: Call[T], answer: Answer, settings: Settings) -> T:
+    """
+    Return what a call asked for; takes long where `LONG_BODY` says so.
+
+    :raises SixtyfourError: as `protocol.read`; also if there are too many values to keep.
+    """
+    if len(answer.body) > LONG_BODY:
+        try:
+            check_values(answer.body, call.longest_answer)
+        except UnreadableBodyError as error:
+            raise _unreadable(error, call, answer.status, answer.headers) from None
+    return read(call, answer, secrets=settings.credential.secrets())
+
+
+def _unreadable(
+    error: UnreadableBodyError, call: Call[Any], status: int, headers: Mapping[str, str]
+) -> SixtyfourUnavailableError:
+    return SixtyfourUnavailableError(
+        f"Answer {status} of the API can't be read while {call.purpose}: {error}.",
+        status=status,
+        retry_after=retry_after(headers),
+    )
+
+
+def failure(
+    error: Exception, settings: Settings, call: Call[Any], response: httpx.Response | None = None
+) -> SixtyfourError:
+    """
+    Say what kept a call from an answer.
+
+    :param error: of httpx, `UnreadableBodyError`, or a ``TimeoutError`` when the time for the whole request is up.
+    :param response: as far as it came.
+    """
     import httpx
 
+    if isinstance(error, UnreadableBodyError) and response is not None:
+        return _unreadable(error, call, response.status_code, _headers(response))
     return network_error(
         error,
         purpose=call.purpose,
         host=settings.base_url,
-        timeout=settings.timeout,
+        timeout=settings.timeout if call.upload is not None else seconds(settings, call),
         never_sent=isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout),
     )
 
@@ -102,15 +169,17 @@ def network_error(error: Exception, *, purpose: str, host: str, timeout: float, 
 
     :param never_sent: whether the connection was never made, so that the request can't have been carried out.
     """
-    causes = list(_causes(error))
+    # A read of anyio's TLS begins with "want read", which then is the context of what ends it.
+    causes = [each for each in _causes(error) if not isinstance(each, ssl.SSLWantReadError | ssl.SSLWantWriteError)]
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return SixtyfourRefusedError(
                 f"The certificate of {host} is not trusted ({cause.verify_message or 'verification failed'}) while "
                 f"{purpose}. Set verify in the connection's extra to the path of the right CA bundle."
             )
+    reason = _reason(causes, timeout)
     return SixtyfourUnavailableError(
-        f"No answer from {host} while {purpose}: {_reason(causes, timeout)}.", may_have_worked=not never_sent
+        f"No answer from {host} while {purpose}: {reason}.", may_have_worked=not never_sent
     )
 
 
@@ -126,7 +195,7 @@ def _reason(causes: list[BaseException], timeout: float) -> str:
         if isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno).lower()
     if any("timeout" in type(cause).__name__.lower() for cause in causes):
-        return f"nothing within {timeout:g} s"
+        return f"timed out after {timeout:g} s"
     return f"the connection broke ({type(causes[-1]).__name__})"
 
 

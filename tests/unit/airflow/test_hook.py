@@ -323,7 +323,7 @@ def test_a_host_that_does_not_answer(connect, page_server):
 
     passed, told = connect(host=url, password=KEY, extra={"timeout": 0.3}).test_connection()
 
-    assert (passed, told) == (False, f"No answer from {url} while listing the runs: nothing within 0.3 s.")
+    assert (passed, told) == (False, f"No answer from {url} while listing the runs: timed out after 0.3 s.")
 
 
 def test_a_certificate_bundle_that_is_not_there(connect):

@@ -143,3 +143,60 @@ class Silent:
     ) -> None:
         self._watchdog.cancel()
         self._socket.close()
+
+
+class Raw:
+    """
+    A server that does what a function does with each connection, in a thread of its own; `connections` counts them.
+
+    :param handle: gets the connection, a request's head having been read, and an event that is set at the end: it
+        waits by ``stop.wait(seconds)``, and is called again for the next request while it returns True.
+    """
+
+    def __init__(self, handle: Callable[[socket.socket, threading.Event], bool]) -> None:
+        self._handle = handle
+        self._stop = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.connections = 0
+        self.port = int(self._socket.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Raw:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(30)
+        with contextlib.suppress(OSError), connection:
+            while self._head(connection) and self._handle(connection, self._stop):
+                pass
+
+    def _head(self, connection: socket.socket) -> bool:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            if not (byte := connection.recv(1)):
+                return False
+            head += byte
+        return True
+
+
+def trickle(connection: socket.socket, stop: threading.Event, data: bytes, seconds: float) -> None:
+    """Send some bytes one at a time, with a pause before each."""
+    for number in range(len(data)):
+        if stop.wait(seconds):
+            return
+        connection.sendall(data[number : number + 1])

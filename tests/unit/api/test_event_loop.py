@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+from airflow_provider_sixtyfour.api.credentials import ApiKey
 from airflow_provider_sixtyfour.api.settings import Settings
 from tests.emulator_process import EmulatorProcess
+from tests.unit.api.conftest import plain_settings
+from tests.unit.api.servers import Reply, Server
 
 MakeSettings = Callable[..., Settings]
 
@@ -40,6 +47,17 @@ async def test_waiting_requests_wait_together(emulator: EmulatorProcess, key_set
         began = loop.time()
         await asyncio.gather(*(client.send(calls.list_workflows()) for _ in range(20)))
     assert loop.time() - began < 5  # one after the other they would take ten
+
+
+@pytest.mark.parametrize(("rows", "is_on_the_loop"), [(100, True), (40_000, False)])
+async def test_a_long_answer_is_read_off_the_loop(rows: int, is_on_the_loop: bool):
+    body = json.dumps(list(range(rows))).encode()
+    call: calls.Call[Any] = calls.list_workflows()._replace(read=lambda value: (len(value), threading.get_ident()))
+    with Server(lambda _: Reply(body=body)) as server:
+        async with AsyncSixtyfourClient(plain_settings(server.url, ApiKey("k"))) as client:
+            count, thread = await client.send(call, attempts=1)
+    assert count == rows
+    assert (thread == threading.get_ident()) == is_on_the_loop
 
 
 async def test_secrets_are_told_off_the_loop(emulator: EmulatorProcess, oauth_settings: MakeSettings):
