@@ -61,7 +61,7 @@ class Hosts:
         proxy = _proxy(scheme, f"{host}:{port}")
         if (pool := self._pools.get((scheme, proxy))) is None:
             pool = self._pools[scheme, proxy] = self._pool(url, proxy)
-        return pool.request(
+        response = pool.request(
             *("GET", url._replace(auth=None, fragment=None).url),
             headers=headers,
             timeout=self._settings.timeout,
@@ -69,6 +69,10 @@ class Hosts:
             retries=False,
             preload_content=False,
         )
+        if response.status == 407:  # for plain http, a proxy answers itself; for https, urllib3 raises the like
+            response.close()
+            raise urllib3.exceptions.ProxyError("refused", OSError("407"))
+        return response
 
     def close(self) -> None:
         """Close the connections."""

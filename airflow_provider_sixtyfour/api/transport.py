@@ -23,6 +23,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.api.protocol import Answer, read, retry_after
+from airflow_provider_sixtyfour.api.proxy_errors import proxy_failure, proxy_refusal
 
 if TYPE_CHECKING:
     import httpx
@@ -121,8 +122,10 @@ def result(call: Call[T], answer: Answer, settings: Settings) -> T:
     """
     Return what a call asked for; takes long where `LONG_BODY` says so.
 
-    :raises SixtyfourError: as `protocol.read`; also if there are too many values to keep.
+    :raises SixtyfourError: as `protocol.read`; also if a proxy answered, or if there are too many values to keep.
     """
+    if answer.status == 407:  # a proxy's word, and no server's
+        raise proxy_refusal(407, purpose=call.purpose, host=settings.base_url)
     if len(answer.body) > LONG_BODY:
         try:
             check_values(answer.body, call.longest_answer)
@@ -178,7 +181,8 @@ def network_error(error: Exception, *, purpose: str, host: str, timeout: float, 
                 f"{purpose}. Set verify in the connection's extra to the path of the right CA bundle."
             )
     reason = _reason(causes, timeout)
-    return SixtyfourUnavailableError(
+    by_proxy = proxy_failure(causes, reason, purpose=purpose, host=host, never_sent=never_sent)
+    return by_proxy or SixtyfourUnavailableError(
         f"No answer from {host} while {purpose}: {reason}.", may_have_worked=not never_sent
     )
 
