@@ -16,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.util import Url, parse_url
 
+from airflow_provider_sixtyfour.api.http_logs import redact_http_logs
 from airflow_provider_sixtyfour.api.transport import tls, unusable_proxy
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Hosts:
     """Keeps the connections, for one thread."""
 
     def __init__(self, settings: Settings) -> None:
+        redact_http_logs()
         self._settings = settings
         self._pools: dict[tuple[str, str | None], urllib3.PoolManager] = {}  # by scheme and proxy
 

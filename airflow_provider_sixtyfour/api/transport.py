@@ -22,6 +22,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
 )
+from airflow_provider_sixtyfour.api.http_logs import redact_http_logs
 from airflow_provider_sixtyfour.api.protocol import Answer, read, retry_after
 from airflow_provider_sixtyfour.api.proxy_errors import proxy_failure, proxy_refusal
 
@@ -54,6 +55,7 @@ def opened(kind: type[Client], settings: Settings) -> Client:
     limits = httpx.Limits(
         max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_IDLE_CONNECTIONS, keepalive_expiry=IDLE_SECONDS
     )
+    redact_http_logs()
     verify = tls(settings.verify, settings.base_url)
     try:
         return kind(verify=verify, timeout=settings.timeout, limits=limits, follow_redirects=False)
