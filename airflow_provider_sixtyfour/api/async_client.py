@@ -19,6 +19,7 @@ from airflow_provider_sixtyfour.api.bodies import UnreadableBodyError
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.protocol import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
+from airflow_provider_sixtyfour.api.token_answers import read_token
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -91,7 +92,7 @@ class AsyncSixtyfourClient:
             renewal = await asyncio.to_thread(credential.renewal, self._settings.base_url)
             try:
                 answer = await self._transmit(renewal, {})
-                token = await self._result(renewal, answer)
+                token = await asyncio.to_thread(read_token, renewal, answer, self._settings)
             except SixtyfourUnavailableError as error:
                 error.may_have_worked = False  # the call that needs the token has not been sent
                 raise

@@ -22,6 +22,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.protocol import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
 from airflow_provider_sixtyfour.api.time_limits import TimeLimit, hold_limits
+from airflow_provider_sixtyfour.api.token_answers import read_token
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -84,7 +85,7 @@ class SixtyfourClient:
                 return headers
             renewal = credential.renewal(self._settings.base_url)
             try:
-                credential.accept(transport.result(renewal, self._transmit(renewal, {}), self._settings))
+                credential.accept(read_token(renewal, self._transmit(renewal, {}), self._settings))
             except SixtyfourUnavailableError as error:
                 error.may_have_worked = False  # the call that needs the token has not been sent
                 raise

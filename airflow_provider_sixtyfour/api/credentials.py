@@ -2,7 +2,7 @@
 Who we are to the API: an API key, or an OAuth client that mints short-lived tokens.
 
 Holds no socket: it says which header to send, or that a token must be had first, and judges whether a 401 may
-be mended by a new token. Every secret it makes is handed to ``on_secret`` before it is used.
+be mended by a new token. Every token is handed to ``on_secret`` before it is used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.models import Token
 
 RENEW_BEFORE_END = 60.0  # seconds; longer than a request may take to arrive
-ASSERTION_LIFE = 300  # seconds; "a few minutes" by the vendor's page
+ASSERTION_LIFE = 300  # seconds from `iat` to `exp`; "a few minutes" by the vendor's page
+CLOCK_LEEWAY = 60  # seconds that `iat` lies in the past: a server whose clock is behind ours refuses one of the future
 
 
 class Credential(Protocol):
@@ -81,7 +82,8 @@ class OAuthClient:
     :param client_id: the client's id, both issuer and subject of the assertion.
     :param key_id: names the key to the API, the assertion's ``kid``.
     :param private_key: RSA private key, PEM.
-    :param on_secret: is told every assertion and token before it is used, to mask them in logs.
+    :param on_secret: gets every token before it is used, to mask it in logs. Not the assertions: what masks keeps
+        each text for ever, and an assertion is good for one use and never logged.
     :raises SixtyfourInputError: if the key is not an RSA private key in PEM form.
     """
 
@@ -128,17 +130,17 @@ class OAuthClient:
         """Return the call that trades a fresh assertion for a token."""
         import jwt
 
+        issued = int(self._clock()) - CLOCK_LEEWAY
         claims = {
             "iss": self._client_id,
             "sub": self._client_id,
             "aud": f"{base_url}/oauth/token",
-            # No `iat`: nobody asks for it, and a server whose clock is behind ours would take it for the future.
-            "exp": int(self._clock()) + ASSERTION_LIFE,
+            "iat": issued,
+            "exp": issued + ASSERTION_LIFE,
             "jti": str(uuid.uuid4()),
         }
         assertion = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._key_id})
-        self._minted.append(assertion)
-        self._on_secret(assertion)
+        self._minted.append(assertion)  # no error message repeats it, should the endpoint echo it
         return calls.exchange_token(self._client_id, assertion)
 
     def accept(self, token: Token) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 import traceback
 from urllib.parse import parse_qs, quote
@@ -132,11 +133,12 @@ def test_a_whole_flow_leaves_no_secret_anywhere(emulator, secrets, assertions, f
     mine = "\n".join(line.text for line in logs.lines if "airflow_provider_sixtyfour" in line.logger)
     unmasked = "\n".join(line.text for line in logs.lines)
     masked = "\n".join(str(redact(line.text)) for line in logs.lines)
-    # There was something to leak: urllib3 writes every URL at DEBUG, also one that is signed, and the mask hides it.
+    # There was something to leak: urllib3 writes every URL at DEBUG, also one that is signed. Its query is cut before
+    # any mask sees it.
     assert emulator.storage_requests()
-    assert any(secret in unmasked for secret in secrets.minted())
+    assert re.search(r'"GET /\S+\?\*\*\* HTTP', unmasked)
     assert mine.count("\n") > 10
-    for text in (kept, mine, masked):
+    for text in (kept, mine, unmasked, masked):
         assert secrets.found_in(text) == []
         assert not any(assertion in text for assertion in assertions)
 
@@ -255,7 +257,8 @@ def test_every_minted_secret_is_masked_before_it_is_used(emulator, keys, folder,
     assert links
     for secret, used_at in tokens + links:
         assert first_masked[secret] <= used_at
-    assert sum(secret.count(".") == 2 and secret.startswith("ey") for secret in first_masked) >= 3  # assertions
+    # No assertion: it is good for one use and never logged, and the mask would keep it for ever.
+    assert not any(secret.count(".") == 2 and secret.startswith("ey") for secret in first_masked)
 
 
 def test_settings_and_clients_do_not_print_their_credential(emulator, secrets):

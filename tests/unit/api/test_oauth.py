@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -156,10 +157,10 @@ def test_each_try_at_a_token_proves_itself_anew(
 ):
     # The emulator refuses an assertion that it has seen: the answer of the first try is lost.
     emulator.fault("drop", path=TOKEN_PATH, when="after")
-    told: list[str] = []
-    open_sender(oauth_settings(on_secret=told.append)).send(calls.list_workflows())
+    settings = oauth_settings()
+    open_sender(settings).send(calls.list_workflows())
     assert paths(emulator) == [TOKEN_PATH, TOKEN_PATH, "/workflows"]
-    assert len(set(told)) == 3
+    assert len(set(settings.credential.secrets())) == 3
 
 
 def test_what_is_minted_is_told_and_appears_nowhere(
@@ -173,7 +174,8 @@ def test_what_is_minted_is_told_and_appears_nowhere(
     settings = oauth_settings(on_secret=told.append)
     sender = open_sender(settings)
     sender.send(calls.list_workflows())
-    assertion, token = told
+    [token] = told
+    assertion, _ = settings.credential.secrets()
     assert emulator.requests()[-1]["headers"]["authorization"] == f"Bearer {token}"
     texts = [repr(settings), repr(settings.credential), repr(sender.client)]
     for status in (400, 401, 502):
@@ -185,5 +187,70 @@ def test_what_is_minted_is_told_and_appears_nowhere(
         texts += [str(caught.value), repr(caught.value), caplog.text]
     assert "odd: *** and ***" in texts[3]
     shown = "\n".join(texts)
-    assert not any(secret in shown for secret in told)
+    assert not any(secret in shown for secret in (assertion, token))
     assert CLIENT_ID not in texts[0]
+
+
+ADVICE = "Check this machine's clock, and the connection's client id (login), key_id and private key."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"error": "invalid_client", "error_description": "No such key"}, {"detail": "No such key (invalid_client)"}],
+    ids=["RFC 6749", "detail"],
+)
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_of_the_token_endpoint_says_what_to_check(
+    emulator: EmulatorProcess, open_sender: OpenSender, oauth_settings: MakeSettings, status: int, body: object
+):
+    emulator.fault("answer", path=TOKEN_PATH, status=status, body=body)
+    with pytest.raises(SixtyfourRefusedError) as caught:
+        open_sender(oauth_settings()).send(calls.list_workflows())
+    assert caught.value.status == status
+    assert str(caught.value).startswith(
+        f"Sixtyfour answered {status} while getting an access token for OAuth client {CLIENT_ID}: "
+        "No such key (invalid_client)."
+    )
+    assert str(caught.value).endswith(ADVICE)
+    assert paths(emulator) == [TOKEN_PATH]
+
+
+def test_an_error_under_status_200_is_a_refusal_at_once(
+    emulator: EmulatorProcess, open_sender: OpenSender, oauth_settings: MakeSettings
+):
+    body = {"error": "invalid_grant", "error_description": "The assertion has expired"}
+    emulator.fault("answer", path=TOKEN_PATH, status=200, body=body, times=5)
+    with pytest.raises(SixtyfourRefusedError) as caught:
+        open_sender(oauth_settings()).send(calls.list_workflows())
+    assert str(caught.value) == (
+        f"Sixtyfour answered 200 with an error while getting an access token for OAuth client {CLIENT_ID}: "
+        f"The assertion has expired (invalid_grant). {ADVICE}"
+    )
+    assert paths(emulator) == [TOKEN_PATH]
+
+
+@pytest.mark.parametrize("body", [{"access_token": "", "error": ""}, [], "<html>", {"hello": 1}], ids=str)
+def test_an_odd_answer_of_the_token_endpoint_is_no_refusal(
+    emulator: EmulatorProcess, open_sender: OpenSender, oauth_settings: MakeSettings, body: object
+):
+    emulator.fault("answer", path=TOKEN_PATH, status=200, body=body)
+    sender = open_sender(oauth_settings())
+    sender.send(calls.list_workflows())
+    assert paths(emulator) == [TOKEN_PATH, TOKEN_PATH, "/workflows"]
+
+
+@pytest.mark.parametrize("ahead", [-30.0, 0.0, 59.0], ids=lambda seconds: f"{seconds:+g} s")
+def test_a_clock_that_is_somewhat_wrong_still_gets_a_token(
+    emulator: EmulatorProcess, open_sender: OpenSender, oauth_settings: MakeSettings, ahead: float
+):
+    open_sender(oauth_settings(clock=lambda: time.time() + ahead)).send(calls.list_workflows())
+    assert paths(emulator) == [TOKEN_PATH, "/workflows"]
+
+
+@pytest.mark.parametrize("ahead", [-1000.0, 200.0], ids=lambda seconds: f"{seconds:+g} s")
+def test_a_clock_that_is_quite_wrong_is_the_first_thing_to_check(
+    emulator: EmulatorProcess, open_sender: OpenSender, oauth_settings: MakeSettings, ahead: float
+):
+    with pytest.raises(SixtyfourRefusedError, match="Check this machine's clock"):
+        open_sender(oauth_settings(clock=lambda: time.time() + ahead)).send(calls.list_workflows())
+    assert paths(emulator) == [TOKEN_PATH]
