@@ -9,6 +9,7 @@
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
 #   make bench-batches  a million rows split, uploaded, and enriched in 200 batches on a real Airflow;
 #                     BATCHES="--parts split upload", or BATCHES="--rows 40000 --batches 8" for less
+#   make bench-hostile  what hostile answers of the API cost those that wait beside them
 #   make bench-transfer  how fast result files land, beside curl and boto3; TRANSFER="--mebibytes 200" for less
 # All that these make lies under the clone; `make clean` removes it.
 
@@ -52,7 +53,7 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-transfer clean
+.PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-hostile bench-transfer clean
 .DELETE_ON_ERROR:
 
 # All environments of the tests; with --jobs, side by side.
@@ -116,6 +117,9 @@ bench-waiting: $(BENCH)/.installed
 
 bench-batches: $(CLUSTER)/.installed cluster-packages
 	$(CLUSTER)/bin/python -m benchmarks.batches $(BATCHES)
+
+bench-hostile: $(VENV)/.installed
+	$(VENV)/bin/python -m benchmarks.hostile_answers
 
 bench-transfer: $(STORES)/.installed
 	$(STORES)/bin/python -m benchmarks.transfer $(TRANSFER)
