@@ -7,9 +7,15 @@ message holds a credential, a token or a signed URL.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SixtyfourError(Exception):
-    """Base of all errors of this provider."""
+    """Base of all errors of this provider; each can be pickled and copied, whatever its class takes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes it again: exceptions would else call their class with `args` alone."""
+        return _again, (type(self), self.args, self.__dict__)
 
 
 class SixtyfourInputError(SixtyfourError, ValueError):
@@ -99,3 +105,9 @@ class SixtyfourIncompleteError(SixtyfourError):
 
 class SixtyfourDifferenceError(SixtyfourError):
     """The stored workflow differs from the wanted one, and the task was told to only check."""
+
+
+def _again(kind: type[SixtyfourError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SixtyfourError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
