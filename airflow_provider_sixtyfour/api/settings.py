@@ -6,7 +6,9 @@ The base URL is an origin with an optional path and nothing else, so that "the A
 
 from __future__ import annotations
 
+import ipaddress
 import math
+import os
 import re
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -26,9 +28,9 @@ class Settings(NamedTuple):
     Where the API is and how to talk to it.
 
     :param base_url: see `base_url`.
-    :param timeout: seconds to wait for a connection, and for each piece of an answer.
+    :param timeout: seconds to wait for a connection, and for each chunk of an answer.
     :param verify: whether to check the server's certificate, or the path of the CA bundle to check it with.
-    :param requests_per_minute: what a triggerer may ask in a minute while it waits for runs.
+    :param requests_per_minute: how many requests a triggerer may send in a minute while it waits for runs.
     """
 
     credential: Credential
@@ -51,8 +53,8 @@ def base_url(host: str | None, *, scheme: str | None = None, port: int | None = 
     text = (host or "").strip()
     if not text:
         return LIVE_URL
-    if "://" not in text:
-        text = f"{scheme or 'https'}://{text}"
+    given_scheme, mark, rest = text.rpartition("://")
+    text = f"{given_scheme if mark else scheme or 'https'}://{_bracketed(rest)}"
     wrong = "The host of the connection should be the API's address, such as https://api.sixtyfour.ai"
     try:
         parts = urlsplit(text)
@@ -65,12 +67,28 @@ def base_url(host: str | None, *, scheme: str | None = None, port: int | None = 
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise SixtyfourInputError(f"{wrong}, without user, password, query or fragment.")
     # Other characters are where parsers differ, and with them what they take for the host.
-    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*", name) or name == ".":
+    if not (_is_ipv6(name) if ":" in name else re.fullmatch(r"[a-z0-9._-]+", name)) or name == ".":
         raise SixtyfourInputError(f"{wrong}; it names no http(s) host.")
     if port is not None and not 0 < port < 65536:
         raise SixtyfourInputError(f"{wrong}; {port} is no port.")
     authority = (f"[{name}]" if ":" in name else name) + ("" if port is None else f":{port}")
     return f"{parts.scheme}://{authority}{parts.path.rstrip('/')}"
+
+
+def _bracketed(rest: str) -> str:
+    """Return what follows the scheme with its IPv6 address in brackets: Airflow takes them off the host of a URI."""
+    host, slash, path = rest.partition("/")
+    return f"[{host}]{slash}{path}" if _is_ipv6(host) else rest
+
+
+def _is_ipv6(host: str) -> bool:
+    if host.count(":") < 2 or "%" in host:  # no network interface: it is no part of an address that others know
+        return False
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def timeout(value: Any) -> float:
@@ -112,6 +130,8 @@ def verify(value: Any) -> bool | str:
     """
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    if isinstance(value, bool) or (isinstance(value, str) and value.strip()):
+    if isinstance(value, str) and value.strip():
+        return os.path.expanduser(value)
+    if isinstance(value, bool):
         return value
     raise SixtyfourInputError("verify in the connection's extra should be true, false or the path of a CA bundle.")

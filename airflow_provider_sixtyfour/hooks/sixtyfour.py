@@ -16,6 +16,9 @@ from airflow_provider_sixtyfour.api.errors import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.settings import Settings
 
 DEFAULT_CONNECTION = "sixtyfour_default"
+
+_readings: set[asyncio.Task[Any]] = set()  # strong references: the loop itself keeps weak ones
 
 
 class SixtyfourHook(BaseHook):
@@ -42,19 +47,20 @@ class SixtyfourHook(BaseHook):
     def __init__(self, sixtyfour_conn_id: str = DEFAULT_CONNECTION, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        self._subject = f"Connection {sixtyfour_conn_id!r}"  # as messages name it
 
     @cached_property
     def settings(self) -> Settings:
         """
         What the connection says, checked; reading it sends nothing to the API.
 
-        :raises SixtyfourInputError: naming the field of the connection that is wrong.
+        :raises SixtyfourInputError: if there is no such connection, it is of another type, or a field of it is wrong.
         """
         from airflow.providers.common.compat.sdk import mask_secret
 
-        from airflow_provider_sixtyfour.hooks.connection import read_settings
-
-        return read_settings(self._connection, self._connection.extra_dejson, mask_secret)
+        extra = self._connection.extra_dejson
+        self._warn_of_unknown_fields(extra)
+        return self._read_settings(self._connection, extra, mask_secret)
 
     @cached_property
     def client(self) -> SixtyfourClient:
@@ -67,18 +73,35 @@ class SixtyfourHook(BaseHook):
         """
         Return another client for a task's ``on_kill``, ready before it is needed.
 
-        It shares no lock with `client`, and asks the supervisor for nothing, not even to mask a token: a signal
-        handler may have interrupted either.
+        It shares no lock with `client`, and sends nothing to the supervisor, not even a token to mask: a signal handler
+        may have interrupted either.
         """
         from airflow_provider_sixtyfour.api.client import SixtyfourClient
-        from airflow_provider_sixtyfour.hooks.connection import read_settings
 
-        return SixtyfourClient(read_settings(self._connection, self._connection.extra_dejson, lambda _: None))
+        return SixtyfourClient(self._read_settings(self._connection, self._connection.extra_dejson, lambda _: None))
 
     @cached_property
     def _connection(self) -> Connection:
         """Read once, for all clients of a task: each time, a worker would ask Airflow's API server."""
-        return self.get_connection(self.sixtyfour_conn_id)
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+        try:
+            return self.get_connection(self.sixtyfour_conn_id)
+        except AirflowNotFoundException:
+            from airflow_provider_sixtyfour.hooks.lookup import not_found
+
+            raise not_found(self.sixtyfour_conn_id) from None
+
+    def _read_settings(self, connection: Connection, extra: Any, on_secret: Callable[[str], object]) -> Settings:
+        from airflow_provider_sixtyfour.hooks.connection import read_settings
+
+        return read_settings(connection, extra, on_secret, subject=self._subject)
+
+    def _warn_of_unknown_fields(self, extra: Any) -> None:
+        from airflow_provider_sixtyfour.hooks.connection import unknown_fields
+
+        if warning := unknown_fields(extra):
+            self.log.warning("%s Connection %r.", warning, self.sixtyfour_conn_id)
 
     def get_conn(self) -> SixtyfourClient:
         """Return `client`, under the name that Airflow's hooks give it."""
@@ -88,34 +111,57 @@ class SixtyfourHook(BaseHook):
         """
         Return a new client for the running event loop, without blocking it; use it with ``async with``.
 
-        :raises SixtyfourInputError: naming the field of the connection that is wrong.
+        :raises SixtyfourInputError: if there is no such connection, it is of another type, or a field of it is wrong.
         """
         import asyncio
 
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
         from airflow.providers.common.compat.sdk import mask_secret
 
         from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
-        from airflow_provider_sixtyfour.hooks.connection import read_settings
 
-        connection = await get_async_connection(self.sixtyfour_conn_id, hook=self)
-        extra = await get_async_extra_dejson(connection)
+        # Shielded: before Airflow 3.2, who is cancelled while the supervisor answers leaves its channel unusable.
+        reading = asyncio.create_task(self._read_async())
+        _readings.add(reading)
+        reading.add_done_callback(_readings.discard)
+        connection, extra = await asyncio.shield(reading)
+        self._warn_of_unknown_fields(extra)
         # In a thread: a key file may have to be read, and a key takes milliseconds to check.
-        return AsyncSixtyfourClient(await asyncio.to_thread(read_settings, connection, extra, mask_secret))
+        return AsyncSixtyfourClient(await asyncio.to_thread(self._read_settings, connection, extra, mask_secret))
+
+    async def _read_async(self) -> tuple[Connection, Any]:
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+        try:
+            connection = await get_async_connection(self.sixtyfour_conn_id, hook=self)
+        except AirflowNotFoundException:
+            from asgiref.sync import sync_to_async
+
+            from airflow_provider_sixtyfour.hooks.lookup import not_found
+
+            # As Airflow itself calls in a thread what reads a connection: not with `asyncio.to_thread`, from where the
+            # channel to the supervisor can't be used on all versions.
+            raise await sync_to_async(not_found)(self.sixtyfour_conn_id) from None
+        return connection, await get_async_extra_dejson(connection)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make one cheap authenticated call and say what is wrong: the address, the network or the credential."""
+        """
+        Make one cheap authenticated call and say what is wrong: the address, the network or the credential.
+
+        Airflow calls this under a temporary connection id, which no message names.
+        """
+        self._subject = "The connection"
         try:
             self.client.send(calls.list_runs(limit=1), attempts=1)
         except SixtyfourNotFoundError:
-            return False, f"{self.settings.base_url} answers, but is not the Sixtyfour API: check the host (404)."
+            return False, f"Not the Sixtyfour API (404) at {self.settings.base_url}: check the host."
         except SixtyfourRefusedError as error:
             if error.status in (401, 403):
-                return False, f"{self.settings.base_url} refuses the credential: {error}"
+                return False, f"Credential refused by {self.settings.base_url}: {error}"
             return False, str(error)
         except SixtyfourUnavailableError as error:
             if error.status is not None and error.status < 300:
-                return False, f"{self.settings.base_url} answers, but is not the Sixtyfour API: check the host. {error}"
+                return False, f"Not the Sixtyfour API at {self.settings.base_url}: check the host. {error}"
             return False, str(error)
         except SixtyfourInputError as error:
             return False, str(error)
