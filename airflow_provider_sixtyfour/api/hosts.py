@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.util import Url, parse_url
 
 from airflow_provider_sixtyfour.api.http_logs import redact_http_logs
+from airflow_provider_sixtyfour.api.proxies import proxy_for
 from airflow_provider_sixtyfour.api.transport import tls, unusable_proxy
 
 if TYPE_CHECKING:
@@ -59,8 +59,11 @@ class Hosts:
         :raises urllib3.exceptions.HTTPError: if no answer comes.
         :raises SixtyfourInputError: if the CA bundle, or the proxy, can't be used.
         """
-        scheme, host, port = origin(url)
-        proxy = _proxy(scheme, f"{host}:{port}")
+        try:
+            proxy = proxy_for(url.url)
+        except ValueError as error:
+            raise unusable_proxy(error) from None
+        scheme = origin(url)[0]
         if (pool := self._pools.get((scheme, proxy))) is None:
             pool = self._pools[scheme, proxy] = self._pool(url, proxy)
         response = pool.request(
@@ -92,14 +95,7 @@ class Hosts:
                 return SOCKSProxyManager(proxy, ssl_context=context)
             login = parse_url(proxy).auth
             headers = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
-            return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=context)
+            to_proxy = tls(self._settings.verify, proxy) if proxy.startswith("https:") else None
+            return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=context, proxy_ssl_context=to_proxy)
         except (ImportError, ValueError) as error:
             raise unusable_proxy(error) from None
-
-
-def _proxy(scheme: str, authority: str) -> str | None:
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(authority):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"

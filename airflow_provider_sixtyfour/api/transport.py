@@ -24,6 +24,7 @@ from airflow_provider_sixtyfour.api.errors import (
 )
 from airflow_provider_sixtyfour.api.http_logs import redact_http_logs
 from airflow_provider_sixtyfour.api.protocol import Answer, read, retry_after
+from airflow_provider_sixtyfour.api.proxies import proxy_for
 from airflow_provider_sixtyfour.api.proxy_errors import proxy_failure, proxy_refusal
 
 if TYPE_CHECKING:
@@ -58,7 +59,12 @@ def opened(kind: type[Client], settings: Settings) -> Client:
     redact_http_logs()
     verify = tls(settings.verify, settings.base_url)
     try:
-        return kind(verify=verify, timeout=settings.timeout, limits=limits, follow_redirects=False)
+        proxy = proxy_for(settings.base_url)
+        via = httpx.Proxy(proxy, ssl_context=tls(settings.verify, proxy)) if proxy and proxy[:6] == "https:" else proxy
+        # Nothing else of the environment: what trusts certificates was made above, and a ~/.netrc is not for this.
+        return kind(
+            verify=verify, timeout=settings.timeout, limits=limits, follow_redirects=False, proxy=via, trust_env=False
+        )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise unusable_proxy(error) from None
 
@@ -251,5 +257,9 @@ def _context(verifies: bool, bundle: str, changed_at: int) -> ssl.SSLContext:
 
 def unusable_proxy(error: Exception) -> SixtyfourInputError:
     """Say that a proxy can't be used; not which, since its URL may hold a password."""
-    reason = str(error) if isinstance(error, ImportError) else "its URL can't be read"
-    return SixtyfourInputError(f"A proxy that the environment names (HTTPS_PROXY, ALL_PROXY) can't be used: {reason}.")
+    is_quotable = isinstance(error, ImportError) or str(error).startswith("its scheme")
+    reason = str(error) if is_quotable else "its URL can't be read"
+    return SixtyfourInputError(
+        f"A proxy that the environment names can't be used: {reason}. Correct HTTPS_PROXY or ALL_PROXY, or "
+        "name the host in NO_PROXY."
+    )

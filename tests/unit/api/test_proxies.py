@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from base64 import b64encode
 from collections.abc import Callable
@@ -19,7 +22,9 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.api.hosts import Hosts, parsed
+from airflow_provider_sixtyfour.api.proxies import proxy_for
 from airflow_provider_sixtyfour.api.settings import Settings
+from tests.unit.api.certificates import Certificates
 from tests.unit.api.conftest import plain_settings
 from tests.unit.api.senders import Sender
 from tests.unit.api.servers import Raw, Reply, Server, closed_port
@@ -118,6 +123,150 @@ def test_a_proxy_that_can_not_be_used_is_told_without_its_password(
     with pytest.raises(SixtyfourInputError, match="A proxy that the environment names") as file:
         fetched(settings, f"{ELSEWHERE}/f")
     assert "secret" not in f"{api.value} {file.value}"
+
+
+@pytest.mark.parametrize("proxy", ["gopher://me:secret@127.0.0.1:1", "socks://me:secret@127.0.0.1:1"])
+def test_a_proxy_of_another_scheme_is_told_what_there_is(
+    proxied: Proxied, settings: Settings, open_sender: Callable[[Settings], Sender], proxy: str
+):
+    proxied(all=proxy)
+    for send in (
+        lambda: open_sender(settings).send(calls.list_workflows()),
+        lambda: fetched(settings, f"{ELSEWHERE}/f"),
+    ):
+        with pytest.raises(SixtyfourInputError, match="its scheme is none of http, https, socks5, socks5h") as failure:
+            send()
+        assert "secret" not in str(failure.value)
+
+
+# Which hosts go without the proxy: a table against requests, and what is known here besides.
+
+PROXY = "http://127.0.0.1:3128"
+HOSTS = [
+    "http://example.com/x",
+    "http://example.com:8080/x",
+    "https://api.example.com/x",
+    "https://notexample.com/x",
+    "http://localhost:6464/x",
+    "http://10.1.2.3/x",
+    "http://10.1.2.3:8080/x",
+    "https://192.168.7.7/x",
+    "http://[::1]/x",
+    "http://[::1]:8080/x",
+    "http://[fe80::7]/x",
+    "https://[fd00::64]/x",
+]
+ENTRIES = [
+    *("", "*", "example.com", ".example.com", "EXAMPLE.com", "api.example.com", "example.com:8080", "com"),
+    *("localhost", "localhost:6464", "10.1.2.3", "10.0.0.0/8", "10.1.2.3/32", "10.1.2.4/31", "192.168.0.0/16", "::1"),
+    *(" example.com , 10.0.0.0/8 ", "a,b,,c", "10.0.0.0/33", "10.0.0.0/x", "10.0.0/8", "/8", "*.example.com", "."),
+]
+
+
+@pytest.mark.parametrize("no_proxy", ENTRIES)
+def test_what_requests_knows_in_no_proxy_is_decided_alike(proxied: Proxied, no_proxy: str):
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxied(http=PROXY, https=PROXY, **({"no": no_proxy} if no_proxy else {}))
+
+    assert {url: proxy_for(url) for url in HOSTS} == {url: select_proxy(url, get_environ_proxies(url)) for url in HOSTS}
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "without_proxy"),
+    [
+        ("[::1]", {"http://[::1]/x", "http://[::1]:8080/x"}),
+        ("[::1]:8080", {"http://[::1]:8080/x"}),
+        ("[::1]:80", {"http://[::1]/x"}),
+        ("0:0:0:0:0:0:0:1", {"http://[::1]/x", "http://[::1]:8080/x"}),
+        ("fe80::/10", {"http://[fe80::7]/x"}),
+        ("fd00::/8", {"https://[fd00::64]/x"}),
+        ("[fd00::]/8", {"https://[fd00::64]/x"}),
+        ("::/0", {url for url in HOSTS if "[" in url}),
+        ("0.0.0.0/0", {"http://10.1.2.3/x", "http://10.1.2.3:8080/x", "https://192.168.7.7/x"}),
+        ("10.0.0.0/255.0.0.0", {"http://10.1.2.3/x", "http://10.1.2.3:8080/x"}),
+        ("10.1.2.3:8080", {"http://10.1.2.3:8080/x"}),
+        (
+            "localhost,127.0.0.1,::1,fd00::/8,.internal",
+            {"http://localhost:6464/x", "http://[::1]/x"} | {"http://[::1]:8080/x", "https://[fd00::64]/x"},
+        ),
+        ("other.example, *", set(HOSTS)),
+        ("fe80::/129", set()),
+        ("[::1", {"http://[::1]/x", "http://[::1]:8080/x"}),
+        ("[]:80", set()),
+        ("[::1]:99999999", set()),
+        ("://,[/],%,[::1]]", {"http://[::1]/x", "http://[::1]:8080/x"}),
+    ],
+)
+def test_what_is_known_in_no_proxy_besides(proxied: Proxied, no_proxy: str, without_proxy: set[str]):
+    proxied(all=PROXY, no=no_proxy)
+
+    assert {url for url in HOSTS if proxy_for(url) is None} == without_proxy
+
+
+@pytest.mark.parametrize("no_proxy", ["[::1]", "[::1]:8080", "fe80::/10", "fd00::/8", "127.0.0.0/8", "127.0.0.1:1,x"])
+def test_no_entry_of_no_proxy_keeps_a_client_from_working(
+    proxied: Proxied, open_sender: Callable[[Settings], Sender], no_proxy: str
+):
+    """Also where no proxy is set; httpx itself takes some of these for URLs, and ignores others."""
+    with Server(lambda _: Reply(body=b"[]")) as server, Server(lambda _: Reply(body=b"[]")) as proxy:
+        local = plain_settings(server.url, ApiKey("SESAME"))
+        proxied(no=no_proxy)
+        assert open_sender(local).send(calls.list_workflows()) == ()
+        assert fetched(local, f"{server.url}/f") == b"[]"
+        proxied(all=proxy.url, no=no_proxy)
+        assert open_sender(local).send(calls.list_workflows()) == ()
+        assert fetched(local, f"{server.url}/f") == b"[]"
+        asked = 0 if no_proxy == "127.0.0.0/8" else 2
+        assert (len(proxy.requests), len(server.requests)) == (asked, 4 - asked)
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "proxy"),
+    [
+        ({"HTTPS_PROXY": "http://p:1"}, "https://h", "http://p:1"),
+        ({"https_proxy": "http://p:1", "HTTPS_PROXY": "http://q:1"}, "https://h", "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1"}, "http://h", None),
+        ({"ALL_PROXY": "http://p:1"}, "http://h", "http://p:1"),
+        ({"all_proxy": "http://p:1", "HTTP_PROXY": "http://q:1"}, "http://h", "http://q:1"),
+        ({"http_proxy": "p:1"}, "http://h", "http://p:1"),
+        ({"http_proxy": " HTTP://u:p@p:1 "}, "http://h", "http://u:p@p:1"),
+        ({"http_proxy": ""}, "http://h", None),
+        ({"https_proxy": "https://p:1"}, "https://h", "https://p:1"),
+        ({"all_proxy": "socks5h://p:1"}, "https://h", "socks5h://p:1"),
+        ({"NO_PROXY": "x"}, "https://h", None),
+        ({"ALL_PROXY": "p:1", "no_proxy": "h"}, "https://h", None),
+        ({"ALL_PROXY": "p:1", "NO_PROXY": "H"}, "https://h", None),
+    ],
+)
+def test_which_variables_count(
+    proxied: Proxied, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], url: str, proxy: str | None
+):
+    proxied()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert proxy_for(url) == proxy
+
+
+def test_requests_is_not_loaded_where_there_is_no_proxy():
+    code = (
+        "import sys; from airflow_provider_sixtyfour.api.proxies import proxy_for; "
+        "assert proxy_for('https://h') is None; assert 'requests' not in sys.modules"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    subprocess.run([sys.executable, "-c", code], env={**environment, "NO_PROXY": "[::1]"}, check=True)
+
+
+def test_a_proxy_with_tls_is_trusted_by_the_connections_bundle(
+    proxied: Proxied, certificates: Certificates, open_sender: Callable[[Settings], Sender]
+):
+    with Server(lambda _: Reply(body=b"[]"), tls=certificates.server) as proxy:
+        proxied(http=proxy.url)
+        settings = Settings(ApiKey("SESAME"), base_url=ELSEWHERE, timeout=10.0, verify=str(certificates.path))
+        assert open_sender(settings).send(calls.list_workflows()) == ()
+        assert fetched(settings, f"{ELSEWHERE}/f") == b"[]"
+        assert len(proxy.requests) == 2
 
 
 def test_a_proxy_that_is_not_there_is_bad_weather(proxied: Proxied, settings: Settings):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey
 from airflow_provider_sixtyfour.api.downloads import Download, Link
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.api.settings import Settings
-from airflow_provider_sixtyfour.api.transport import tls
+from airflow_provider_sixtyfour.api.transport import _context, tls
 from tests.unit.api.certificates import Certificates
+from tests.unit.api.senders import Sender
 from tests.unit.api.servers import Reply, Server
 from tests.unit.api.test_downloads import Memory
 
@@ -88,3 +91,18 @@ def test_without_tls_nobody_is_trusted_and_nothing_read(tmp_path: Path):
     context = tls(str(tmp_path / "no bundle"), "http://127.0.0.1")
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.get_ca_certs() == []
+
+
+def test_the_api_is_trusted_by_what_openssl_goes_by(
+    certificates: Certificates,
+    no_bundle: None,
+    monkeypatch: pytest.MonkeyPatch,
+    open_sender: Callable[[Settings], Sender],
+):
+    """Although the clients go by nothing else of the environment."""
+    _context.cache_clear()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.path))
+    with Server(lambda _: Reply(body=b"[]"), tls=certificates.server) as server:
+        settings = Settings(ApiKey("SESAME"), base_url=server.url, timeout=10.0)
+        assert open_sender(settings).send(calls.list_workflows()) == ()
+    _context.cache_clear()
