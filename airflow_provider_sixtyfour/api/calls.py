@@ -20,6 +20,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api import models
+    from airflow_provider_sixtyfour.api.cleaning import Cleaner
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Call(NamedTuple, Generic[T]):
     One request to the API.
 
     :param purpose: what it is for, as an error message begins: "starting workflow X".
+    :param read: makes of an answer's JSON what the call asks for; cleans all of it that is text for readers.
     :param longest_answer: bytes that the answer may have; a longer one counts as unreadable.
     :param repeatable: whether it may be sent again although it may have worked. A submission is repeatable
         under an ``Idempotency-Key`` only.
@@ -54,7 +56,7 @@ class Call(NamedTuple, Generic[T]):
     purpose: str
     method: str
     path: str
-    read: Callable[[Any], T]
+    read: Callable[[Any, Cleaner], T]
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     form: Mapping[str, str] | None = None
@@ -213,8 +215,8 @@ def list_runs(
     if workflow_id is not None:
         query.append(("workflow_id", identifier(workflow_id, "workflow_id")))
 
-    def read(value: Any) -> tuple[models.ListedRun, ...]:
-        return models.ListedRun.read_all(value[:limit] if isinstance(value, list) else value)
+    def read(value: Any, cleaner: Cleaner) -> tuple[models.ListedRun, ...]:
+        return models.ListedRun.read_all(value[:limit] if isinstance(value, list) else value, cleaner)
 
     return Call(
         "listing the runs",
@@ -247,7 +249,7 @@ def cancel_run(job_id: str) -> Call[None]:
         f"cancelling run {job_id}",
         "POST",
         "/workflows/cancel",
-        lambda _: None,
+        lambda *_: None,
         query=(("job_id", job_id),),
         longest_answer=LONGEST_OBJECT,
     )

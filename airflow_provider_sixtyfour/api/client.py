@@ -18,6 +18,7 @@ import tenacity
 
 from airflow_provider_sixtyfour.api import transport
 from airflow_provider_sixtyfour.api.bodies import UnreadableBodyError
+from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.protocol import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
@@ -49,6 +50,11 @@ class SixtyfourClient:
     def base_url(self) -> str:
         """The API's base URL, without a slash at its end."""
         return self._settings.base_url
+
+    @property
+    def cleaner(self) -> Cleaner:
+        """What cleans text of the API of this client's secrets, where an answer is kept as it came."""
+        return Cleaner(self._settings.credential.secrets())
 
     def send(self, call: Call[T], *, attempts: int = ATTEMPTS) -> T:
         """

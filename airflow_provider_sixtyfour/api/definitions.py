@@ -14,11 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.models import BlockType, Workflow
 from airflow_provider_sixtyfour.api.payloads import plain_object
 
 _NAMESPACE = uuid.UUID("6b0f5a0e-6e4f-5c5b-9d3e-640000000064")  # of the ids made here; never to change
+_NO_SECRETS = Cleaner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +107,31 @@ def source_block(workflow: Workflow) -> str | None:
     return definition.blocks[sources[0]]["block_name"] if len(sources) == 1 else None
 
 
-def check(wanted: Definition, kinds: Iterable[BlockType]) -> None:
+def check(wanted: Definition, kinds: Iterable[BlockType], cleaner: Cleaner = _NO_SECRETS) -> None:
     """
     Check a graph before it is sent.
 
     :param kinds: what ``GET /workflows/blocks`` lists; with none, names and specs go unchecked.
+    :param cleaner: the client's; a fault quotes the API's schemas.
     :raises SixtyfourInputError: naming every fault that was found.
     """
     faults = [*_faults_of_shape(wanted), *_faults_of_specs(wanted, {kind.block_name: kind for kind in kinds})]
     if faults:
-        raise SixtyfourInputError("The workflow can't be deployed:\n" + "\n".join(f"- {fault}" for fault in faults))
+        lines = "\n".join(f"- {cleaner.message(fault)}" for fault in faults)
+        raise SixtyfourInputError(f"The workflow can't be deployed:\n{lines}")
 
 
-def changes(wanted: Definition, existing: Definition, kinds: Iterable[BlockType] = ()) -> list[str]:
+def changes(
+    wanted: Definition,
+    existing: Definition,
+    kinds: Iterable[BlockType] = (),
+    cleaner: Cleaner = _NO_SECRETS,
+) -> list[str]:
     """
     Return the differences, a line each, ready for a log; none if deploying would change nothing.
 
     :param kinds: their schemas' defaults count as given, since a server may write them out.
+    :param cleaner: the client's; a difference quotes what is stored.
     """
     defaults = {kind.block_name: _defaults(kind.specs_schema) for kind in kinds}
     lines = []
@@ -150,7 +160,7 @@ def changes(wanted: Definition, existing: Definition, kinds: Iterable[BlockType]
         for begin, end, condition in sorted(edges, key=str):
             when = f" if {condition}" if condition else ""
             lines.append(f"{sign} edge {_title(begin, names.get(begin))} -> {_title(end, names.get(end))}{when}")
-    return lines
+    return [cleaner.message(line) for line in lines]
 
 
 _ABSENT = object()

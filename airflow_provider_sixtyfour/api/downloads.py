@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from urllib3.exceptions import HTTPError
 
+from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.hosts import Hosts, origin, parsed
 from airflow_provider_sixtyfour.api.protocol import retry_after
@@ -127,7 +128,7 @@ class Download:
         # The origin of what is sent, not of what the API wrote: of a URL with a backslash in it, parsers see two.
         if origin(url) == origin(parsed(self._settings.base_url)):
             headers.update(self._settings.credential.headers() or {})
-        host = str(url.host)
+        host = Cleaner(self._settings.credential.secrets()).name(str(url.host))
         try:
             with self._hosts.get(url, headers) as response:
                 if response.status in _EXPIRED:

@@ -32,7 +32,8 @@ def total(of_each: Iterable[Mapping[str, float]]) -> dict[str, float]:
 def _named(values: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, float]]:
     for key, value in values.items():
         name = f"{prefix}{key}"[:LONGEST_NAME]
-        if isinstance(value, Mapping) and depth > 1:
+        if isinstance(value, int | float):
+            if not isinstance(value, bool) and abs(value) < 2**63:
+                yield name, value
+        elif isinstance(value, Mapping) and depth > 1:
             yield from _named(value, f"{name}.", depth - 1)
-        elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63:
-            yield name, value

@@ -4,6 +4,10 @@ What the API answers, as frozen values.
 Forgiving about what is unknown or missing, exact about the few fields that decisions rest on: a run without a
 ``job_id`` or a ``status`` is no run, and `MalformedAnswer` says so. Named tuples: every task's process makes these
 classes anew, and a dataclass takes a millisecond.
+
+Text for readers is cleaned as it is read, so that who shows it can't forget to; see `cleaning`. An id, a status and a
+file's name, which decisions rest on, are changed only where they hold what no such text has. As they came are kept: a
+stored workflow, which is compared and has to be cleaned where a difference is shown; rows; links; tokens.
 """
 
 from __future__ import annotations
@@ -12,6 +16,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from airflow_provider_sixtyfour.api.cleaning import Cleaner
+from airflow_provider_sixtyfour.api.metrics import numbers
+
+LONGEST_ID = 200  # characters; also of a status
+
+_NO_SECRETS = Cleaner()
 _MOST = 2**63 - 1  # what else than nonsense would be more
 
 
@@ -43,6 +53,33 @@ def _text(data: Mapping[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
+def _message(data: Mapping[str, Any], key: str, cleaner: Cleaner) -> str | None:
+    text = _text(data, key)
+    return cleaner.message(text) or None if text else None
+
+
+def _name(data: Mapping[str, Any], key: str, cleaner: Cleaner) -> str | None:
+    text = _text(data, key)
+    return cleaner.name(text) or None if text else None
+
+
+def _status(text: str, cleaner: Cleaner) -> str:
+    """Return a status, which is compared without its case and the space around it."""
+    return _id(text.strip(), cleaner)
+
+
+def _id(text: str, cleaner: Cleaner) -> str:
+    """Return an id; one that holds a secret, or that is no id anyway, becomes a text that can't be taken for one."""
+    cleaned = cleaner.value(text)
+    return cleaned if len(cleaned) <= LONGEST_ID else cleaner.name(cleaned)
+
+
+def _other_id(data: Mapping[str, Any], key: str, cleaner: Cleaner) -> str | None:
+    """Return an id that isn't required; one that can't be right is as good as none."""
+    text = _text(data, key)
+    return text if text and _id(text, cleaner) == text else None
+
+
 def _number(data: Mapping[str, Any], key: str) -> float | None:
     value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -71,21 +108,21 @@ class Workflow(NamedTuple):
     definition: Mapping[str, Any] | None
 
     @classmethod
-    def read(cls, value: Any) -> Workflow:
+    def read(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> Workflow:
         """Read one workflow; its id is required."""
         data = _object(value, "a workflow")
         return cls(
-            id=_required(data, "id", "a workflow"),
+            id=_id(_required(data, "id", "a workflow"), cleaner),
             name=_text(data, "name"),
             description=_text(data, "description"),
-            status=_text(data, "status"),
+            status=_name(data, "status", cleaner),
             definition=_mapping(data, "workflow_definition") or None,
         )
 
     @classmethod
-    def read_all(cls, value: Any) -> tuple[Workflow, ...]:
+    def read_all(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> tuple[Workflow, ...]:
         """Read a list of workflows."""
-        return tuple(map(cls.read, _list(value, "the list of workflows")))
+        return tuple(cls.read(item, cleaner) for item in _list(value, "the list of workflows"))
 
 
 class BlockType(NamedTuple):
@@ -95,10 +132,13 @@ class BlockType(NamedTuple):
     specs_schema: Mapping[str, Any]
 
     @classmethod
-    def read_all(cls, value: Any) -> tuple[BlockType, ...]:
+    def read_all(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> tuple[BlockType, ...]:
         """Read the list of kinds of blocks."""
         return tuple(
-            cls(_required(_object(item, "a block"), "block_name", "a block"), _mapping(item, "specs_schema"))
+            cls(
+                cleaner.value(_required(_object(item, "a block"), "block_name", "a block")),
+                _mapping(item, "specs_schema"),
+            )
             for item in _list(value, "the list of blocks")
         )
 
@@ -114,10 +154,10 @@ class StartedRun(NamedTuple):
     already_started: bool
 
     @classmethod
-    def read(cls, value: Any) -> StartedRun:
+    def read(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> StartedRun:
         """Read the answer; its ``job_id`` is required."""
         data = _object(value, "a started run")
-        return cls(_required(data, "job_id", "a started run"), data.get("already_started") is True)
+        return cls(_id(_required(data, "job_id", "a started run"), cleaner), data.get("already_started") is True)
 
 
 class BlockProgress(NamedTuple):
@@ -131,16 +171,17 @@ class BlockProgress(NamedTuple):
     error_message: str | None
 
     @classmethod
-    def read(cls, value: Any) -> BlockProgress:
+    def read(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> BlockProgress:
         """Read one block of a live status."""
         data = value if isinstance(value, Mapping) else {}
+        status = _text(data, "status")
         return cls(
-            block_name=_text(data, "block_name") or "?",
+            block_name=_name(data, "block_name", cleaner) or "?",
             sequence_number=_count(data, "sequence_number"),
-            status=_text(data, "status"),
+            status=_status(status, cleaner) if status else None,
             processed=_count(data, "processed_count"),
             total=_count(data, "total_count"),
-            error_message=_text(data, "error_message"),
+            error_message=_message(data, "error_message", cleaner),
         )
 
 
@@ -154,44 +195,44 @@ class LiveStatus(NamedTuple):
     blocks: tuple[BlockProgress, ...]
 
     @classmethod
-    def read(cls, value: Any) -> LiveStatus:
+    def read(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> LiveStatus:
         """Read a live status; its ``overall_status`` is required."""
         data = _object(value, "a live status")
         blocks = data.get("blocks")
         return cls(
-            workflow_id=_text(data, "workflow_id"),
-            status=_required(data, "overall_status", "a live status"),
+            workflow_id=_other_id(data, "workflow_id", cleaner),
+            status=_status(_required(data, "overall_status", "a live status"), cleaner),
             percent=min(_number(data, "overall_progress_percentage") or 0.0, 100.0),
-            current_block=_text(data, "current_block"),
-            blocks=tuple(map(BlockProgress.read, blocks)) if isinstance(blocks, list) else (),
+            current_block=_name(data, "current_block", cleaner),
+            blocks=tuple(BlockProgress.read(block, cleaner) for block in blocks) if isinstance(blocks, list) else (),
         )
 
 
 class ListedRun(NamedTuple):
-    """A row of the list of runs; ``metrics`` are the API's own (rows in and out, costs)."""
+    """A row of the list of runs; ``metrics`` are the API's own numbers (rows in and out, costs), see `api.metrics`."""
 
     job_id: str
     workflow_id: str | None
     status: str
     status_reason: str | None
     error_message: str | None
-    metrics: Mapping[str, Any] = MappingProxyType({})
+    metrics: Mapping[str, float] = MappingProxyType({})
 
     @classmethod
-    def read_all(cls, value: Any) -> tuple[ListedRun, ...]:
+    def read_all(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> tuple[ListedRun, ...]:
         """Read the list of runs, newest first as the API gives it; a row that names no run is left out."""
         rows = (row for row in _list(value, "the list of runs") if isinstance(row, Mapping))
         return tuple(
             cls(
                 job_id=row["job_id"],
-                workflow_id=_text(row, "workflow_id"),
-                status=row["status"],
-                status_reason=_text(row, "status_reason"),
-                error_message=_text(row, "error_message"),
-                metrics=_mapping(row, "metrics"),
+                workflow_id=_other_id(row, "workflow_id", cleaner),
+                status=_status(row["status"], cleaner),
+                status_reason=_message(row, "status_reason", cleaner),
+                error_message=_message(row, "error_message", cleaner),
+                metrics={cleaner.name(name): number for name, number in numbers(_mapping(row, "metrics")).items()},
             )
             for row in rows
-            if _text(row, "job_id") and _text(row, "status")
+            if _other_id(row, "job_id", cleaner) and _text(row, "status")
         )
 
 
@@ -218,20 +259,20 @@ class ResultFile(NamedTuple):
         return f"ResultFile{self[:-2]}"
 
     @classmethod
-    def read_all(cls, value: Any) -> tuple[ResultFile, ...]:
+    def read_all(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> tuple[ResultFile, ...]:
         """Read the list of result files."""
-        return tuple(cls._read(_object(item, "a result file")) for item in _list(value, "the result files"))
+        return tuple(cls._read(_object(item, "a result file"), cleaner) for item in _list(value, "the result files"))
 
     @classmethod
-    def _read(cls, data: Mapping[str, Any]) -> ResultFile:
+    def _read(cls, data: Mapping[str, Any], cleaner: Cleaner) -> ResultFile:
         rows = data.get("results")
         expires_in = _number(data, "download_expires_in_seconds")
         return cls(
-            filename=_text(data, "filename") or "",
+            filename=cleaner.value(_text(data, "filename") or "", blank="_"),  # as `filenames` writes such
             block_number=_count(data, "block_number"),
             row_count=_count(data, "row_count"),
             file_size=_count(data, "file_size"),
-            message=_text(data, "message"),
+            message=_message(data, "message", cleaner),
             # 900 s is what the vendor's OpenAPI text gives as the default.
             expires_in=900.0 if expires_in is None else expires_in,
             download_url=_text(data, "download_url"),
@@ -250,7 +291,7 @@ class Token(NamedTuple):
         return f"Token(expires_in={self.expires_in})"
 
     @classmethod
-    def read(cls, value: Any) -> Token:
+    def read(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> Token:
         """Read a token answer; a token that doesn't say how long it lives is taken to live five minutes."""
         data = _object(value, "a token answer")
         token = _required(data, "access_token", "a token answer")
@@ -259,6 +300,6 @@ class Token(NamedTuple):
         return cls(token, _number(data, "expires_in") or 300.0)
 
 
-def read_handle(value: Any) -> str:
+def read_handle(value: Any, cleaner: Cleaner = _NO_SECRETS) -> str:
     """Read the handle id that an upload answers."""
-    return _required(_object(value, "an upload's answer"), "handle_id", "an upload's answer")
+    return _id(_required(_object(value, "an upload's answer"), "handle_id", "an upload's answer"), cleaner)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_sixtyfour.api.calls import Call
+from airflow_provider_sixtyfour.api.cleaning import LONGEST_NAME, Cleaner
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourNotFoundError,
     SixtyfourRefusedError,
@@ -26,7 +27,6 @@ from airflow_provider_sixtyfour.api.models import MalformedAnswer
 
 T = TypeVar("T")
 
-LONGEST_REASON = 600  # characters of the API's own words that an error message repeats
 _LONGEST_LOOK = 20_000  # characters of a page that are searched for words
 
 # Statuses that time can mend. 408 and 425 are a proxy's ways of saying "send it again".
@@ -60,23 +60,25 @@ def read(call: Call[T], answer: Answer, *, secrets: tuple[str, ...] = ()) -> T:
     """
     Return what the call asked for.
 
-    :param secrets: texts that no message may repeat, should the API echo them.
+    :param secrets: texts that nobody may read, should the API echo them: in no error, and in no field of what is
+        returned.
     :raises SixtyfourRefusedError: (404: `SixtyfourNotFoundError`) if asking again can't help.
     :raises SixtyfourUnavailableError: if it may.
     """
     status = answer.status
+    cleaner = Cleaner(secrets)
     if 200 <= status < 300:
         try:
-            return call.read(json.loads(answer.body))
+            return call.read(json.loads(answer.body), cleaner)
         except (MalformedAnswer, ValueError, RecursionError) as error:
             what = str(error) if isinstance(error, MalformedAnswer) else "it is not JSON"
             # What answers without a credential is the token endpoint: nothing of it is shown.
-            taste = _taste(answer, secrets) if call.authenticated else ""
+            taste = _taste(answer, cleaner) if call.authenticated else ""
             raise SixtyfourUnavailableError(
                 f"Answer {status} of the API can't be read while {call.purpose}: {what}.{taste}", status=status
             ) from None
 
-    reason = _reason(answer, secrets)
+    reason = _reason(answer, cleaner)
     message = f"Sixtyfour answered {status} while {call.purpose}: {reason} {_ADVICE.get(status, '')}".rstrip()
     if status >= 500 or status in _PASSING or status < 200:
         raise SixtyfourUnavailableError(
@@ -103,10 +105,10 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
 
 
-def _reason(answer: Answer, secrets: tuple[str, ...]) -> str:
+def _reason(answer: Answer, cleaner: Cleaner) -> str:
     """Say in the API's own words why it refused."""
     if 300 <= answer.status < 400:
-        host = _presentable(_host(answer.headers.get("location", "")), secrets)[:100]
+        host = cleaner.name(_host(answer.headers.get("location", "")))
         return (
             f"a redirect{f' to {host}' if host else ''}, which is not followed. "
             "The host of the connection is probably not the API's own address."
@@ -114,10 +116,8 @@ def _reason(answer: Answer, secrets: tuple[str, ...]) -> str:
     try:
         words = _words(json.loads(answer.body))
     except (ValueError, RecursionError):
-        words = _visible_text(answer.body.decode("utf-8", "replace"))
-    words = _presentable(words, secrets)
-    if len(words) > LONGEST_REASON:
-        words = words[:LONGEST_REASON].rstrip() + " […]"
+        words = _visible_text(answer, cleaner)
+    words = cleaner.message(words)
     if not words:
         return "no reason given."
     return words if words[-1] in ".!?]" else words + "."
@@ -159,31 +159,18 @@ def _validation(item: Any) -> str:
     return _words(item)
 
 
-def _visible_text(text: str) -> str:
+def _visible_text(answer: Answer, cleaner: Cleaner) -> str:
     """Reduce a proxy's HTML page to what a reader would see of it."""
-    text = text[:_LONGEST_LOOK]
+    # Without secrets before it is cut: half a one is no text to look for.
+    text = cleaner.without_known(answer.body.decode("utf-8", "replace"))[:_LONGEST_LOOK]
     title = re.search(r"<title[^>]{0,300}>([^<]{1,300})</title", text, re.IGNORECASE)
     if title:
         return unescape(title.group(1))
     return unescape(re.sub(r"<[^<>]{0,2000}>", " ", text))
 
 
-def _taste(answer: Answer, secrets: tuple[str, ...]) -> str:
+def _taste(answer: Answer, cleaner: Cleaner) -> str:
     if answer.body.lstrip()[:1] in (b"{", b"["):
         return ""  # half a list of result files, say: its links are secrets
-    text = _presentable(_visible_text(answer.body[:_LONGEST_LOOK].decode("utf-8", "replace")), secrets)
-    return f" It begins: {text[:120]!r}" if text else " It is empty."
-
-
-def _presentable(text: str, secrets: tuple[str, ...]) -> str:
-    """
-    Make a text from outside fit for one line of a log, before it is cut: half a secret is no text to look for.
-
-    Signed URLs lose their query; what can't be printed (escape sequences, half a surrogate pair) is gone.
-    """
-    for secret in secrets:
-        for spelling in {secret, json.dumps(secret)[1:-1]}:  # as it is, and as it stands in JSON
-            text = text.replace(spelling, "***")
-    text = text[:_LONGEST_LOOK]
-    text = re.sub(r"(https?://[^\s?\"'<>]{0,2000})\?[^\s\"'<>]*", r"\1?***", text)
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    text = cleaner.message(_visible_text(answer, cleaner), LONGEST_NAME)
+    return f" It begins: {text!r}" if text else " It is empty."

@@ -11,9 +11,9 @@ import socket
 from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.proxies import proxy_for
 
 # How httpx words the answer of a proxy to CONNECT, and how http.client does, which urllib3 uses.
 _ANSWERED = re.compile(r"(?:Tunnel connection failed: )?([1-5]\d\d)\b")
@@ -67,14 +67,12 @@ def _is_of_the_network(causes: Sequence[BaseException]) -> bool:
 def _proxy_to(host: str) -> str | None:
     """Name the proxy for a URL, or for the name of a host of result files, if the environment has one."""
     for url in (host,) if "://" in host else (f"https://{host}", f"http://{host}"):
-        scheme, _, rest = url.partition("://")
-        proxies = getproxies()
-        proxy = proxies.get(scheme) or proxies.get("all")
-        if proxy and not proxy_bypass(rest.partition("/")[0]):
-            try:
-                parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-                name, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
-            except ValueError:
-                continue
+        try:
+            proxy = proxy_for(url)
+            parts = urlsplit(proxy or "")
+            name, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+        except ValueError:
+            continue
+        if proxy:
             return f"The proxy {f'[{name}]' if ':' in name else name}{port}"
     return None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourRunFailedError
 from airflow_provider_sixtyfour.api.metrics import numbers
 from airflow_provider_sixtyfour.api.models import BlockProgress, ListedRun, LiveStatus
@@ -18,8 +19,6 @@ from airflow_provider_sixtyfour.api.models import BlockProgress, ListedRun, Live
 GOING = frozenset({"queued", "running"})
 FAILED = frozenset({"failed", "cancelled", "timeout"})
 COMPLETED = "completed"
-
-LONGEST_MESSAGE = 2000  # characters of the API's words on a failure; they travel through Airflow's database
 
 _WHAT_HAPPENED = {
     "failed": "failed",
@@ -102,7 +101,7 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
         status=status,
         workflow_id=live.workflow_id,
         block=describe_block(block) if block else None,
-        message=_bounded(block.error_message) if block else None,
+        message=block.error_message if block else None,
     )
 
 
@@ -123,7 +122,8 @@ def with_reason(ended: Verdict, row: ListedRun | None) -> Verdict:
     if row is None or ended.message:
         return ended
     reason = " - ".join(text for text in (row.status_reason, row.error_message) if text)
-    return ended._replace(workflow_id=ended.workflow_id or row.workflow_id, message=_bounded(reason))
+    reason = Cleaner().message(reason)  # each was cleaned when it was read; the two together may be too long
+    return ended._replace(workflow_id=ended.workflow_id or row.workflow_id, message=reason or None)
 
 
 def with_metrics(ended: Verdict, row: ListedRun) -> Verdict:
@@ -154,9 +154,3 @@ def describe_progress(live: LiveStatus) -> str:
     elif live.current_block:
         parts.append(f"block '{live.current_block}'")
     return ", ".join(parts)
-
-
-def _bounded(message: str | None) -> str | None:
-    if message and len(message) > LONGEST_MESSAGE:
-        message = message[:LONGEST_MESSAGE].rstrip() + " […]"
-    return message or None

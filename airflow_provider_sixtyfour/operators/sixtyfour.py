@@ -231,14 +231,14 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
             wanted = definitions.parse(read_json(self, "workflow", context, self._json_files), self.workflow_id)
             client = SixtyfourHook(self.sixtyfour_conn_id).client
             kinds: tuple[BlockType, ...] = client.send(calls.list_blocks())
-            definitions.check(wanted, kinds)
+            definitions.check(wanted, kinds, client.cleaner)
             try:
                 existing = definitions.stored(client.send(calls.get_workflow(self.workflow_id)))
             except SixtyfourNotFoundError:
                 existing = definitions.Definition(None, None, {}, ())
                 if wanted.name is None:
                     raise SixtyfourInputError("A workflow that isn't stored yet needs a workflow_name.") from None
-            changes = definitions.changes(wanted, existing, kinds)
+            changes = definitions.changes(wanted, existing, kinds, client.cleaner)
             if not changes:
                 self.log.info("Workflow %s is as it should be; nothing saved.", self.workflow_id)
                 return self.workflow_id

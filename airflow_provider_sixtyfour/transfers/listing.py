@@ -62,7 +62,7 @@ class Listing:
             file = self.files[position]
             if file.download_url is None:
                 said = f" ({file.message})" if file.message else ""
-                raise SixtyfourUnavailableError(f"The API gives no link to {file.filename!r}{said}.")
+                raise SixtyfourUnavailableError(f"The API gives no link to {file.filename!r:.120}{said}.")
             return Link(file.download_url, self._asked_at + file.expires_in)
 
 

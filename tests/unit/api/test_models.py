@@ -9,6 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_sixtyfour.api.calls import identifier
+from airflow_provider_sixtyfour.api.cleaning import Cleaner
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.api.filenames import safe_stem
 from airflow_provider_sixtyfour.api.models import (
     BlockProgress,
     BlockType,
@@ -169,3 +173,90 @@ def test_what_is_read_can_not_be_changed():
     run = StartedRun.read(json.loads('{"job_id": "j"}'))
     with pytest.raises(AttributeError):
         run.job_id = "k"  # type: ignore[misc]
+
+
+SECRET = "k-1234567890"
+CLEANER = Cleaner((SECRET,))
+DIRTY = f"a\x1b[31m\nb {SECRET} https://s.example/x?sig=SESAME " + "x" * 2000
+
+
+def test_text_for_readers_is_cleaned_as_it_is_read():
+    block = {"block_name": DIRTY, "error_message": DIRTY, "status": DIRTY}
+    live = LiveStatus.read({"overall_status": DIRTY, "current_block": DIRTY, "blocks": [block]}, CLEANER)
+    row = {"job_id": "j", "status": DIRTY, "status_reason": DIRTY, "error_message": DIRTY, "metrics": {DIRTY: 1}}
+    [run] = ListedRun.read_all([row], CLEANER)
+    [file] = ResultFile.read_all([{"filename": DIRTY, "message": DIRTY}], CLEANER)
+    [kind] = BlockType.read_all([{"block_name": DIRTY}], CLEANER)
+
+    messages = [live.blocks[0].error_message, run.status_reason, run.error_message, file.message]
+    names = [live.status, live.current_block, live.blocks[0].block_name, live.blocks[0].status, run.status]
+    names += [*run.metrics, kind.block_name, file.filename]
+    for text in [*messages, *names]:
+        assert text is not None
+        assert text.isprintable()
+        assert SECRET not in text
+        assert "SESAME" not in text
+    assert {len(text or "") for text in messages} == {500}
+    assert max(len(text or "") for text in names[:-2]) <= 120
+
+
+@pytest.mark.parametrize("status", ["running", "COMPLETED", " failed\n", "timed_out", "continued-as-new", "time out"])
+def test_a_status_is_compared_as_it_came(status: str):
+    """But for the space around it and its case."""
+    assert LiveStatus.read({"overall_status": status}, CLEANER).status == status.strip()
+    [run] = ListedRun.read_all([{"job_id": "j", "status": status}], CLEANER)
+    assert run.status == status.strip()
+
+
+@pytest.mark.parametrize("status", ["completed\x00", "comple\u200bted", "\x1b[0mcompleted", "completed\u202e"])
+def test_what_is_hidden_in_a_status_makes_it_another(status: str):
+    assert LiveStatus.read({"overall_status": status}, CLEANER).status != "completed"
+
+
+ODD_IDS = ["../../x", "a b", f"run-{SECRET}", "run-1?sig=SESAME", "run-1\u200b", "x" * 10_000, "\x1b[0mrun-1"]
+
+
+@pytest.mark.parametrize("odd", ODD_IDS)
+def test_an_odd_id_is_shown_cleaned_and_is_no_id(odd: str):
+    for read in (
+        StartedRun.read({"job_id": odd}, CLEANER).job_id,
+        Workflow.read({"id": odd}, CLEANER).id,
+        read_handle({"handle_id": odd}, CLEANER),
+    ):
+        assert len(read) <= 200
+        assert read.isprintable()
+        assert SECRET not in read
+        assert "SESAME" not in read
+        with pytest.raises(SixtyfourInputError):
+            identifier(read, "job_id")
+
+
+@pytest.mark.parametrize("odd", [f"run-{SECRET}", "run-1?sig=SESAME", "run-1\u200b", "x" * 10_000])
+def test_an_odd_id_that_is_not_required_is_none(odd: str):
+    assert LiveStatus.read({"overall_status": "x", "workflow_id": odd}, CLEANER).workflow_id is None
+    rows = [{"job_id": odd, "status": "x"}, {"job_id": "j", "status": "x", "workflow_id": odd}]
+    [run] = ListedRun.read_all(rows, CLEANER)
+    assert (run.job_id, run.workflow_id) == ("j", None)
+
+
+@pytest.mark.parametrize(
+    "name", ["leads.csv", "a b  c.csv", "Größe 東京.csv", "\u2714\ufe0f.csv", "a/../b?x.csv", "50 %.csv", ".hidden", ""]
+)
+def test_a_files_name_is_kept_as_it_is(name: str):
+    [file] = ResultFile.read_all([{"filename": name}], CLEANER)
+    assert file.filename == name
+
+
+def test_a_files_name_ends_up_the_same_with_what_can_not_be_printed():
+    odd = "a\x00b\u200bc\ud83d\n.csv"
+    [file] = ResultFile.read_all([{"filename": odd}], CLEANER)
+    assert safe_stem(file.filename, "csv") == safe_stem(odd, "csv")
+
+
+def test_what_is_compared_or_landed_is_kept_as_it_came():
+    definition = {"blocks": [{"block_name": DIRTY, "specs": {DIRTY: DIRTY}}]}
+    workflow = Workflow.read({"id": "w", "name": DIRTY, "workflow_definition": definition}, CLEANER)
+    [file] = ResultFile.read_all([{"download_url": "https://s.example/?sig=S", "results": [{"a": DIRTY}]}], CLEANER)
+
+    assert (workflow.name, workflow.definition) == (DIRTY, definition)
+    assert (file.download_url, file.rows) == ("https://s.example/?sig=S", ({"a": DIRTY},))
