@@ -85,7 +85,9 @@ class Hosts:
             pool.clear()
 
     def _pool(self, url: Url, proxy: str | None) -> urllib3.PoolManager:
-        context = tls(self._settings.verify, url.url)
+        # That of a proxy by TLS, also for a plain request through it, for which versions of urllib3 differ.
+        is_tls = proxy is not None and proxy.startswith("https:")
+        context = tls(self._settings.verify, str(proxy) if is_tls else url.url)
         if proxy is None:
             return urllib3.PoolManager(ssl_context=context)
         try:
@@ -95,7 +97,8 @@ class Hosts:
                 return SOCKSProxyManager(proxy, ssl_context=context)
             login = parse_url(proxy).auth
             headers = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
-            to_proxy = tls(self._settings.verify, proxy) if proxy.startswith("https:") else None
-            return urllib3.ProxyManager(proxy, proxy_headers=headers, ssl_context=context, proxy_ssl_context=to_proxy)
+            return urllib3.ProxyManager(
+                proxy, proxy_headers=headers, ssl_context=context, proxy_ssl_context=context if is_tls else None
+            )
         except (ImportError, ValueError) as error:
             raise unusable_proxy(error) from None
