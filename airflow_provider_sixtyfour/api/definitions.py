@@ -20,6 +20,8 @@ from airflow_provider_sixtyfour.api.models import BlockType, Workflow
 from airflow_provider_sixtyfour.api.payloads import plain_object
 
 _NAMESPACE = uuid.UUID("6b0f5a0e-6e4f-5c5b-9d3e-640000000064")  # of the ids made here; never to change
+LONGEST_VALUE = 80  # characters of a value in a difference
+
 _NO_SECRETS = Cleaner()
 
 
@@ -140,7 +142,7 @@ def changes(
         ("workflow_description", existing.description, wanted.description),
     ):
         if new is not None and (new or None) != (old or None):
-            lines.append(f"~ {field}: {_shown(old)} -> {_shown(new)}")
+            lines.append(f"~ {field}: {_shown(old, cleaner)} -> {_shown(new, cleaner)}")
     for block_id in [*existing.blocks, *(key for key in wanted.blocks if key not in existing.blocks)]:
         old_block, new_block = existing.blocks.get(block_id), wanted.blocks.get(block_id)
         if new_block is None:
@@ -150,7 +152,7 @@ def changes(
         else:
             lines += [
                 f"~ block {_title(block_id, new_block)} {change}"
-                for change in _changed_values(_filled(old_block, defaults), _filled(new_block, defaults))
+                for change in _changed_values(_filled(old_block, defaults), _filled(new_block, defaults), cleaner)
             ]
     names = {**existing.blocks, **wanted.blocks}
     for sign, edges in (
@@ -268,7 +270,7 @@ def _faults_of_specs(wanted: Definition, kinds: Mapping[str, BlockType]) -> list
             ArithmeticError,
         ):
             continue
-        faults += [f"block {title}: specs{error.json_path[1:]}: {error.message:.300}" for error in errors]
+        faults += [f"block {title}: specs{error.json_path[1:]}: {error.message}" for error in errors]
     return faults
 
 
@@ -291,15 +293,15 @@ def _filled(block: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]])
     return {**block, "specs": {**defaults.get(block["block_name"], {}), **block["specs"]}}
 
 
-def _changed_values(old: Any, new: Any, path: str = "") -> list[str]:
+def _changed_values(old: Any, new: Any, cleaner: Cleaner, path: str = "") -> list[str]:
     """Walk down to the values that differ, so that a diff names the one value that changed."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return [
             line
             for name in sorted(old.keys() | new.keys())
-            for line in _changed_values(old.get(name, _ABSENT), new.get(name, _ABSENT), f"{path}.{name}")
+            for line in _changed_values(old.get(name, _ABSENT), new.get(name, _ABSENT), cleaner, f"{path}.{name}")
         ]
-    return [] if _is_same(old, new) else [f"{path[1:]}: {_shown(old)} -> {_shown(new)}"]
+    return [] if _is_same(old, new) else [f"{path[1:]}: {_shown(old, cleaner)} -> {_shown(new, cleaner)}"]
 
 
 def _is_same(old: Any, new: Any) -> bool:
@@ -311,8 +313,7 @@ def _is_same(old: Any, new: Any) -> bool:
     return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, cleaner: Cleaner) -> str:
     if value is _ABSENT:
         return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return cleaner.message(json.dumps(value, ensure_ascii=False, default=str), LONGEST_VALUE)

@@ -7,7 +7,7 @@ within it too, and a bounded number of them: they travel through Airflow's datab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 MOST = 50  # numbers of one run
@@ -15,9 +15,13 @@ LONGEST_NAME = 100  # characters
 DEEPEST = 3  # objects within objects
 
 
-def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of a run's metrics; one in an object within is named ``object.name``."""
-    return dict(pair for _, pair in zip(range(MOST), _named(metrics, "", DEEPEST), strict=False))
+def numbers(metrics: Mapping[str, Any], cleaned: Callable[[str], str] = str) -> dict[str, float]:
+    """
+    Return the numbers of a run's metrics; one in an object within is named ``object.name``.
+
+    :param cleaned: cleans a name, before it is cut.
+    """
+    return dict(pair for _, pair in zip(range(MOST), _named(metrics, "", DEEPEST, cleaned), strict=False))
 
 
 def total(of_each: Iterable[Mapping[str, float]]) -> dict[str, float]:
@@ -29,11 +33,13 @@ def total(of_each: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return sums
 
 
-def _named(values: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, float]]:
+def _named(
+    values: Mapping[str, Any], prefix: str, depth: int, cleaned: Callable[[str], str]
+) -> Iterator[tuple[str, float]]:
     for key, value in values.items():
-        name = f"{prefix}{key}"[:LONGEST_NAME]
+        name = f"{prefix}{cleaned(key)}"[:LONGEST_NAME]
         if isinstance(value, int | float):
             if not isinstance(value, bool) and abs(value) < 2**63:
                 yield name, value
         elif isinstance(value, Mapping) and depth > 1:
-            yield from _named(value, f"{name}.", depth - 1)
+            yield from _named(value, f"{name}.", depth - 1, cleaned)

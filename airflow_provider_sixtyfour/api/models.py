@@ -229,7 +229,7 @@ class ListedRun(NamedTuple):
                 status=_status(row["status"], cleaner),
                 status_reason=_message(row, "status_reason", cleaner),
                 error_message=_message(row, "error_message", cleaner),
-                metrics={cleaner.name(name): number for name, number in numbers(_mapping(row, "metrics")).items()},
+                metrics=numbers(_mapping(row, "metrics"), cleaner.name),
             )
             for row in rows
             if _other_id(row, "job_id", cleaner) and _text(row, "status")

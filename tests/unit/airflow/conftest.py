@@ -15,6 +15,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import redact
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -270,6 +271,27 @@ def _structlog_into(found: Logs) -> Any:
             processors[:] = before
 
     return capturing()
+
+
+class Empty:
+    """A secrets backend that has no connection."""
+
+    def get_connection(self, conn_id: str) -> None:
+        return None
+
+
+@pytest.fixture
+def backends(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replace what Airflow reads connections from, which may be a database that no test has made."""
+    where = ["airflow.sdk.execution_time.supervisor.ensure_secrets_backend_loaded"]
+    if airflow_version.startswith("2."):
+        where = ["airflow.models.connection.ensure_secrets_loaded", "airflow.configuration.ensure_secrets_loaded"]
+
+    def set_to(*backends: Any) -> None:
+        for name in where:
+            monkeypatch.setattr(name, lambda *_, **__: list(backends))
+
+    return set_to
 
 
 @pytest.fixture

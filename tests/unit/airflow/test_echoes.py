@@ -56,6 +56,7 @@ class Echo:
         self.job_id = JOB
         self.block_message = POISON
         self.has_links = True
+        self.demands = []  # what the specs of every block need
         self.asked = []
         self.url = ""
 
@@ -81,7 +82,7 @@ class Echo:
             case ["workflows", "runs"]:
                 return [{**row, "job_id": JOB, "status": self.status}, {**row, "job_id": POISON, "status": POISON}]
             case ["workflows", "blocks"]:
-                schema = {"type": "object", "properties": {"a": {"enum": [POISON]}}, "required": [POISON]}
+                schema = {"type": "object", "properties": {"a": {"enum": [POISON]}}, "required": self.demands}
                 return [{"block_name": name, "specs_schema": schema} for name in (POISON, "webhook", "find_email")]
             case ["workflows", "runs", _, "live_status"]:
                 live = {"workflow_id": POISON, "overall_status": self.status, "current_block": POISON}
@@ -169,16 +170,9 @@ def everything(kept, folder, source):
     kept.run(SixtyfourEnrichOperator, workflow_id=WORKFLOW, poll_interval=0.02, timeout=1.0, **enrich)
     kept.run(ObjectStorageToSixtyfourOperator, source=f"file://{source}")
     kept.run(SixtyfourDeployWorkflowOperator, workflow_id=WORKFLOW, workflow=DEFINITION)
-    kept.run(SixtyfourDeployWorkflowOperator, workflow_id=WORKFLOW, workflow=plain_definition())
-    kept.run(SixtyfourDeployWorkflowOperator, workflow_id=WORKFLOW, workflow=plain_definition(), check=True)
+    kept.run(SixtyfourDeployWorkflowOperator, workflow_id=WORKFLOW, workflow=DEFINITION, check=True)
     kept.run(SixtyfourCancelRunOperator, job_id=JOB)
     kept.run(SixtyfourDeleteWorkflowOperator, workflow_id=WORKFLOW, ignore_missing=False)
-
-
-def plain_definition():
-    """A workflow that the schemas of that API allow."""
-    blocks = [{**block, "specs": {POISON: 1}} for block in DEFINITION["workflow_definition"]["blocks"]]
-    return {**DEFINITION, "workflow_definition": {**DEFINITION["workflow_definition"], "blocks": blocks}}
 
 
 @pytest.mark.parametrize("status", ["failed", "completed", "cancelled", POISON, f"failed {KEY}"], ids=lambda s: s[:9])
@@ -212,6 +206,22 @@ def test_refusals_are_cleaned_wherever_they_go(echo, folder, tmp_path, logs, sta
 
     kept.check()
     assert f"Sixtyfour answered {status}" in "\n".join(kept.texts())
+
+
+def test_differences_and_faults_of_a_workflow_are_cleaned(echo, logs):
+    kept = Kept(logs)
+    deployed = {"workflow_id": WORKFLOW, "workflow": DEFINITION}
+
+    kept.run(SixtyfourDeployWorkflowOperator, **deployed)
+    kept.run(SixtyfourDeployWorkflowOperator, **deployed, check=True)
+    echo.demands = [POISON]
+    kept.run(SixtyfourDeployWorkflowOperator, **deployed)
+
+    kept.check()
+    shown = "\n".join(kept.texts())
+    assert "Saved workflow" in "\n".join(logs.texts())
+    assert "is not as it should be" in shown
+    assert "The workflow can't be deployed" in shown
 
 
 def test_a_file_without_a_link_says_why_in_clean_words(echo, folder, logs):

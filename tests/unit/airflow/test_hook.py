@@ -16,7 +16,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, Sixtyfour
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
-from tests.unit.airflow.conftest import CLIENT_ID, KEY_ID
+from tests.unit.airflow.conftest import CLIENT_ID, KEY_ID, Empty
 from tests.unit.airflow.standins import Task, fire
 
 KEY = "k-1234567890-abcdef"
@@ -54,27 +54,6 @@ READS = [
     pytest.param(lambda hook: hook.client, id="worker"),
     pytest.param(lambda hook: asyncio.run(hook.open_async_client()), id="triggerer"),
 ]
-
-
-class Empty:
-    """A secrets backend that has no connection."""
-
-    def get_connection(self, conn_id):
-        return None
-
-
-@pytest.fixture
-def backends(monkeypatch):
-    """Replace what Airflow reads connections from."""
-    where = ["airflow.sdk.execution_time.supervisor.ensure_secrets_backend_loaded"]
-    if AIRFLOW_2:
-        where = ["airflow.models.connection.ensure_secrets_loaded", "airflow.configuration.ensure_secrets_loaded"]
-
-    def set_to(*backends):
-        for name in where:
-            monkeypatch.setattr(name, lambda *_, **__: list(backends))
-
-    return set_to
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourWaitError
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
-from tests.unit.airflow.conftest import CLIENT_ID, KEY_ID, ROWS
+from tests.unit.airflow.conftest import CLIENT_ID, KEY_ID, ROWS, Empty
 from tests.unit.airflow.standins import StateStore, Task
 
 BOTH_MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
@@ -134,9 +134,9 @@ def test_a_connection_that_cannot_be_right_fails_for_good_and_sends_nothing(
 
 
 @BOTH_MODES
-def test_a_missing_connection_is_named_and_nothing_sent(emulator, workflow, deferrable):
-    """Not for good: a secrets backend that is away for a while looks the same, and a retry mends it."""
-    with pytest.raises(AirflowNotFoundException, match="nowhere"):
+def test_a_missing_connection_is_named_and_nothing_sent(emulator, workflow, deferrable, backends):
+    backends(Empty())
+    with pytest.raises(AirflowFailException, match="Connection 'nowhere' is not defined"):
         task(workflow, deferrable=deferrable, sixtyfour_conn_id="nowhere").run()
 
     assert emulator.requests() == []

@@ -14,7 +14,7 @@ from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowO
 from airflow_provider_sixtyfour.triggers import ownership
 from airflow_provider_sixtyfour.triggers import sixtyfour as trigger_module
 from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
-from tests.unit.airflow.conftest import until
+from tests.unit.airflow.conftest import Empty, until
 from tests.unit.airflow.standins import Task, events_of, fire, stored, through_serde
 
 needs_on_kill = pytest.mark.skipif(
@@ -125,15 +125,16 @@ def test_a_refusal_that_stays_is_an_event(emulator, workflow, status, monkeypatc
     assert len(emulator.questions()) == 3
 
 
-def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, workflow, monkeypatch):
+def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, workflow, monkeypatch, backends):
     emulator.plan(seconds=1000)
     job_id = emulator.start_run(workflow)
+    backends(Empty())
     monkeypatch.delenv("AIRFLOW_CONN_SIXTYFOUR_DEFAULT")
 
     payload = fire(trigger(job_id))
 
-    assert (payload["job_id"], set(payload)) == (job_id, {"job_id", "broken"})
-    assert "sixtyfour_default" in payload["broken"]
+    assert (payload["job_id"], set(payload)) == (job_id, {"job_id", "refused"})
+    assert payload["refused"].startswith("Connection 'sixtyfour_default' is not defined")
     assert emulator.statuses() == ["running"]
 
 
