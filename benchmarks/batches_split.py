@@ -70,7 +70,7 @@ _LIMITS = {
 }
 _SPLITS = {
     _OURS: (PLAIN, ""),
-    "split: CSV, columns renamed": (PLAIN, "columns={'company': 'company_name'}"),
+    "split: CSV, columns renamed": (PLAIN, "rename_columns={'company': 'company_name'}"),
     "split: CSV with every cell in quotes": (QUOTED, ""),
     "split: CSV, each row parsed, `unique_by`": (PLAIN, "unique_by='email'"),
     "split: NDJSON": (LINES, ""),

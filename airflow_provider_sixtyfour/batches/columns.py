@@ -21,9 +21,9 @@ def check_renamed(renamed: Any) -> dict[str, str]:
         isinstance(name, str) and name for pair in renamed.items() for name in pair
     ):
         raise SixtyfourInputError(
-            f"columns should give new names by old ones, such as {{'Company Name': 'company'}}, not {renamed!r:.120}."
+            f"rename_columns should give new names by old ones, such as {{'Company Name': 'company'}}, not {renamed!r:.120}."
         )
-    refuse_twice(renamed.values(), "columns gives two columns the name")
+    refuse_twice(renamed.values(), "rename_columns gives two columns the name")
     return dict(renamed)
 
 

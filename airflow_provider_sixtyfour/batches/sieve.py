@@ -11,7 +11,7 @@ from airflow_provider_sixtyfour.batches.pieces import Piece
 from airflow_provider_sixtyfour.batches.rejects import Rejects
 from airflow_provider_sixtyfour.batches.sources import Source
 
-Check = Callable[[Mapping[str, Any]], str | None]
+RowCheck = Callable[[Mapping[str, Any]], str | None]
 
 
 class Sieve:
@@ -21,7 +21,7 @@ class Sieve:
     :param unique_by: columns of which no two rows may have the same text; the first is kept. A row in which all of
         them are empty is kept.
     :param required: columns that must not be empty.
-    :param check: returns ``None`` for a row that may pass, else the reason why not.
+    :param row_check: returns ``None`` for a row that may pass, else the reason why not.
     """
 
     def __init__(
@@ -30,15 +30,15 @@ class Sieve:
         *,
         unique_by: Sequence[str] = (),
         required: Sequence[str] = (),
-        check: Check | None = None,
+        row_check: RowCheck | None = None,
         rejects: Rejects,
     ) -> None:
-        if check is not None and not callable(check):
-            raise SixtyfourInputError(f"check should be a function of a row, not {type(check).__name__}.")
+        if row_check is not None and not callable(row_check):
+            raise SixtyfourInputError(f"row_check should be a function of a row, not {type(row_check).__name__}.")
         self._source = source
         self._unique_by = unique_by
         self._required = required
-        self._check = check
+        self._row_check = row_check
         self._rejects = rejects
         self._keys = Keys() if unique_by else None
         self.duplicates = 0
@@ -46,7 +46,7 @@ class Sieve:
 
     def pieces(self) -> Iterator[Piece]:
         """Give the rows that pass, once."""
-        if not (self._unique_by or self._required or self._check):
+        if not (self._unique_by or self._required or self._row_check):
             yield from self._source.pieces()
             return
         for piece in self._source.pieces():
@@ -71,16 +71,16 @@ class Sieve:
         for column in self._required:
             if is_empty(row.get(column)):
                 return f"{column!r} is empty"
-        if self._check is None:
+        if self._row_check is None:
             return None
         try:
-            reason = self._check(row)
+            reason = self._row_check(row)
         except Exception as error:
             raise SixtyfourInputError(
-                f"{self._source.name}, line {line}: check raised {type(error).__name__}: {error}."
+                f"{self._source.name}, line {line}: row_check raised {type(error).__name__}: {error}."
             ) from error
         if reason is not None and not (isinstance(reason, str) and reason):
             raise SixtyfourInputError(
-                f"check should return None for a row that may pass, else the reason why not, not {reason!r:.60}."
+                f"row_check should return None for a row that may pass, else the reason why not, not {reason!r:.60}."
             )
         return reason

@@ -52,17 +52,19 @@ class Source(Protocol):
         """
 
 
-def open_source(stream: BinaryIO, name: str, *, rejects: Rejects, columns: Mapping[str, str] | None = None) -> Source:
+def open_source(
+    stream: BinaryIO, name: str, *, rejects: Rejects, rename_columns: Mapping[str, str] | None = None
+) -> Source:
     """
     Return the rows of a file.
 
     :param name: its name, which tells its format.
     :param rejects: where rows go that are no rows.
-    :param columns: other names for some columns, by the names that they have in the file.
+    :param rename_columns: other names for some columns, by the names that they have in the file.
     :raises SixtyfourInputError: if it is of another format, or its header can't be right.
     """
     extension = PurePosixPath(name).suffix.lower().removeprefix(".")
-    renamed = check_renamed(columns)
+    renamed = check_renamed(rename_columns)
     if extension == "csv":
         return CsvSource(stream, name, rejects=rejects, renamed=renamed)
     if extension in EXTENSIONS:
@@ -72,15 +74,15 @@ def open_source(stream: BinaryIO, name: str, *, rejects: Rejects, columns: Mappi
     raise SixtyfourInputError(f"{name[:120]!r} can't be read row by row: its name should end in {endings}.")
 
 
-def open_rows(rows: Any, *, rejects: Rejects, columns: Mapping[str, str] | None = None) -> Source:
+def open_rows(rows: Any, *, rejects: Rejects, rename_columns: Mapping[str, str] | None = None) -> Source:
     """
     Return rows as JSON lines; a row's line is its number.
 
     :param rows: objects, as a list or another collection; read once, and not held as a whole.
     :param rejects: as for `open_source`.
-    :param columns: as for `open_source`.
+    :param rename_columns: as for `open_source`.
     :raises SixtyfourInputError: if it is something else; `Source.pieces` raises it for a row that JSON can't say.
     """
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
         raise SixtyfourInputError(f"rows should be a list of objects, not {type(rows).__name__}.")
-    return JsonSource(lines_of(rows, "rows"), "rows", "ndjson", rejects=rejects, renamed=check_renamed(columns))
+    return JsonSource(lines_of(rows, "rows"), "rows", "ndjson", rejects=rejects, renamed=check_renamed(rename_columns))

@@ -43,10 +43,10 @@ def split(
     source: str | ObjectStoragePath | None,
     rows: Any,
     destination: str | ObjectStoragePath,
-    columns: Mapping[str, str] | None,
+    rename_columns: Mapping[str, str] | None,
     unique_by: str | Sequence[str],
     required: str | Sequence[str],
-    check: Callable[[Mapping[str, Any]], str | None] | None,
+    row_check: Callable[[Mapping[str, Any]], str | None] | None,
     rejects: str | ObjectStoragePath | None,
     batch_rows: int | str,
     batch_bytes: int | str,
@@ -69,10 +69,12 @@ def split(
     name = "rows" if path is None else str(path)
     with ExitStack() as ending, _rejecting(rejects, name) as taken:
         if path is None:
-            records = open_rows(rows, rejects=taken, columns=columns)
+            records = open_rows(rows, rejects=taken, rename_columns=rename_columns)
         else:
-            records = open_source(ending.enter_context(opened(path)), name, rejects=taken, columns=columns)
-        sieve = Sieve(records, unique_by=keys, required=needed, check=check, rejects=taken)
+            records = open_source(
+                ending.enter_context(opened(path)), name, rejects=taken, rename_columns=rename_columns
+            )
+        sieve = Sieve(records, unique_by=keys, required=needed, row_check=row_check, rejects=taken)
         batches = _write(sieve.pieces(), records, folder, stem=_stem(name), limits=limits, **guards)
     summary = {**_totals(batches), "duplicates": sieve.duplicates, "rejects": None}
     if isinstance(taken, RejectFile):
@@ -89,7 +91,7 @@ def repair(
     destination: str | ObjectStoragePath,
     key: str | Sequence[str],
     result_columns: str | Sequence[str],
-    columns: Mapping[str, str] | None,
+    rename_columns: Mapping[str, str] | None,
     batch_rows: int | str,
     batch_bytes: int | str,
     max_rows: int | str | None,
@@ -111,7 +113,7 @@ def repair(
     inputs, came_back = _paths(source, "source"), _paths(results, "results")
     for file in _each(came_back):
         owed.note_results(file)
-    sources = _each(inputs, columns)
+    sources = _each(inputs, rename_columns)
     first = next(sources, None)
     batches: list[Batch] = []
     if first is not None:
@@ -173,11 +175,11 @@ def _rejecting(value: str | ObjectStoragePath | None, name: str) -> Iterator[Rej
         publication.commit()
 
 
-def _each(paths: Iterable[ObjectStoragePath], columns: Mapping[str, str] | None = None) -> Iterator[Source]:
+def _each(paths: Iterable[ObjectStoragePath], rename_columns: Mapping[str, str] | None = None) -> Iterator[Source]:
     """Give files as sources, each open until the next is asked for."""
     for path in paths:
         with opened(path) as stream:
-            yield open_source(stream, str(path), rejects=NoRejects(str(path)), columns=columns)
+            yield open_source(stream, str(path), rejects=NoRejects(str(path)), rename_columns=rename_columns)
 
 
 def _paths(value: Any, name: str) -> list[ObjectStoragePath]:

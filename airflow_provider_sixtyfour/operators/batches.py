@@ -26,10 +26,10 @@ def split_input(
     source: str | ObjectStoragePath | None = None,
     rows: Any = None,
     destination: str | ObjectStoragePath,
-    columns: Mapping[str, str] | None = None,
+    rename_columns: Mapping[str, str] | None = None,
     unique_by: str | Sequence[str] = (),
     required: str | Sequence[str] = (),
-    check: Callable[[Mapping[str, Any]], str | None] | None = None,
+    row_check: Callable[[Mapping[str, Any]], str | None] | None = None,
     rejects: str | ObjectStoragePath | None = None,
     batch_rows: int = BATCH_ROWS,
     batch_bytes: int = BATCH_BYTES,
@@ -47,10 +47,10 @@ def split_input(
         source=source,
         rows=rows,
         destination=destination,
-        columns=columns,
+        rename_columns=rename_columns,
         unique_by=unique_by,
         required=required,
-        check=check,
+        row_check=row_check,
         rejects=rejects,
         batch_rows=batch_rows,
         batch_bytes=batch_bytes,
@@ -66,7 +66,7 @@ def repair_input(
     destination: str | ObjectStoragePath,
     key: str | Sequence[str],
     result_columns: str | Sequence[str] = (),
-    columns: Mapping[str, str] | None = None,
+    rename_columns: Mapping[str, str] | None = None,
     batch_rows: int = BATCH_ROWS,
     batch_bytes: int = BATCH_BYTES,
     max_rows: int | None = None,
@@ -85,7 +85,7 @@ def repair_input(
         destination=destination,
         key=key,
         result_columns=result_columns,
-        columns=columns,
+        rename_columns=rename_columns,
         batch_rows=batch_rows,
         batch_bytes=batch_bytes,
         max_rows=max_rows,
@@ -107,12 +107,12 @@ class SixtyfourSplitInputOperator(BaseOperator):
     :param destination: the folder to write to, as a URL. It should be this input's own, such as
         ``…/{{ run_id }}/``: a file of the same name there is replaced. (templated)
     :param subfolder: the name of a folder in there to write to instead; the group ``sixtyfour_enrichment`` sets it.
-    :param columns: other names for some columns: ``{"Company Name": "company"}``. All parameters below go by the new
-        ones. (templated)
+    :param rename_columns: other names for some columns: ``{"Company Name": "company"}``. All parameters below go by the
+        new ones. (templated)
     :param unique_by: columns of which no two rows may have the same text: the first row is kept, the others are
         dropped. A row in which they are all empty is kept. Takes about 15 MB for a million rows. (templated)
     :param required: columns that must not be empty. (templated)
-    :param check: a function that takes a row, as a mapping, and returns ``None``, or the reason why it can't be sent.
+    :param row_check: a function that takes a row, as a mapping, and returns ``None``, or the reason why it can't be sent.
     :param rejects: a file to write, as a URL, for rows that lack cells or are no JSON, lack something required, fail
         the check, or are duplicates: one JSON object a row, with ``line``, ``reason`` and ``text``. Without, the first
         such row fails the task, but for duplicates. (templated)
@@ -133,7 +133,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         "source",
         "rows",
         "destination",
-        "columns",
+        "rename_columns",
         "unique_by",
         "required",
         "rejects",
@@ -142,7 +142,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         "max_rows",
         "max_runs",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json", "columns": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json", "rename_columns": "json"}
     ui_color = "#e8e4fb"
 
     def __init__(
@@ -151,10 +151,10 @@ class SixtyfourSplitInputOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         source: str | ObjectStoragePath | None = None,
         rows: Any = None,
-        columns: Mapping[str, str] | None = None,
+        rename_columns: Mapping[str, str] | None = None,
         unique_by: str | Sequence[str] = (),
         required: str | Sequence[str] = (),
-        check: Callable[[Mapping[str, Any]], str | None] | None = None,
+        row_check: Callable[[Mapping[str, Any]], str | None] | None = None,
         rejects: str | ObjectStoragePath | None = None,
         batch_rows: int | str = BATCH_ROWS,
         batch_bytes: int | str = BATCH_BYTES,
@@ -168,10 +168,10 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.subfolder = subfolder
         self.source = source
         self.rows = rows
-        self.columns = columns
+        self.rename_columns = rename_columns
         self.unique_by = unique_by
         self.required = required
-        self.check = check
+        self.row_check = row_check
         self.rejects = rejects
         self.batch_rows = batch_rows
         self.batch_bytes = batch_bytes
@@ -191,10 +191,10 @@ class SixtyfourSplitInputOperator(BaseOperator):
                 source=self.source,
                 rows=read_json(self, "rows", context, self._json_files),
                 destination=destination,
-                columns=self.columns,
+                rename_columns=self.rename_columns,
                 unique_by=self.unique_by,
                 required=self.required,
-                check=self.check,
+                row_check=self.row_check,
                 rejects=self.rejects,
                 batch_rows=self.batch_rows,
                 batch_bytes=self.batch_bytes,
@@ -221,7 +221,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         results. A row in which they are all empty is left out: whether it came back can't be told. (templated)
     :param result_columns: columns of the results; a row that came back with all of them empty is owed. Without any, a
         row that came back is done. (templated)
-    :param columns: other names for some columns of the input, as for the split; not if ``source`` is its batches.
+    :param rename_columns: other names for some columns of the input, as for the split; not if ``source`` is its batches.
         (templated)
     :param batch_rows: rows of a batch, as for the split. (templated)
     :param batch_bytes: bytes of a batch, as for the split. (templated)
@@ -239,13 +239,17 @@ class SixtyfourRepairInputOperator(BaseOperator):
         "destination",
         "key",
         "result_columns",
-        "columns",
+        "rename_columns",
         "batch_rows",
         "batch_bytes",
         "max_rows",
         "max_runs",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "results": "json", "columns": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "source": "json",
+        "results": "json",
+        "rename_columns": "json",
+    }
     ui_color = "#e8e4fb"
 
     def __init__(
@@ -256,7 +260,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         key: str | Sequence[str],
         result_columns: str | Sequence[str] = (),
-        columns: Mapping[str, str] | None = None,
+        rename_columns: Mapping[str, str] | None = None,
         batch_rows: int | str = BATCH_ROWS,
         batch_bytes: int | str = BATCH_BYTES,
         max_rows: int | str | None = None,
@@ -269,7 +273,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         self.destination = destination
         self.key = key
         self.result_columns = result_columns
-        self.columns = columns
+        self.rename_columns = rename_columns
         self.batch_rows = batch_rows
         self.batch_bytes = batch_bytes
         self.max_rows = max_rows
@@ -286,7 +290,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
                 destination=self.destination,
                 key=self.key,
                 result_columns=self.result_columns,
-                columns=self.columns,
+                rename_columns=self.rename_columns,
                 batch_rows=self.batch_rows,
                 batch_bytes=self.batch_bytes,
                 max_rows=self.max_rows,

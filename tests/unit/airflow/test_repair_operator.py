@@ -128,7 +128,7 @@ def test_a_store_that_is_no_disk(memory_store):
         results="memory://in/results.csv",
         destination="memory://out",
         key="email",
-        columns={"Mail": "email"},
+        rename_columns={"Mail": "email"},
     )
 
     assert memory_store.cat("/out/leads-repair-00000.csv") == b"email\n1@x\n"

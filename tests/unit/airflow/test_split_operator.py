@@ -84,10 +84,10 @@ def test_everything_at_once_and_templates(leads, folder, logs):
             task_id="split",
             source="file://{{ params.source }}",
             destination="file://{{ params.folder }}/{{ run_id }}/",
-            columns={"Name": "{{ 'company' }}"},
+            rename_columns={"Name": "{{ 'company' }}"},
             unique_by="{{ 'email' }}",
             required=["company", "email"],
-            check=lambda row: "it is the second" if row["company"] == "Lead, 1" else None,
+            row_check=lambda row: "it is the second" if row["company"] == "Lead, 1" else None,
             rejects="file://{{ params.folder }}/rejects.ndjson",
             batch_rows="{{ 3 }}",
             batch_bytes="{{ 1000 }}",
@@ -127,7 +127,7 @@ def test_rows_of_an_upstream_task(folder, tmp_path):
     rows = [{"company": "Example", "n": number, "tags": ["a", None]} for number in range(5)]
 
     for given in (rows, iter(rows), json.dumps(rows)):
-        made = split(rows=given, destination=f"file://{folder}", batch_rows=2, columns={"n": "number"})
+        made = split(rows=given, destination=f"file://{folder}", batch_rows=2, rename_columns={"n": "number"})
 
         assert [batch["path"] for batch in made] == [f"file://{folder}/rows-0000{number}.ndjson" for number in range(3)]
         found = [json.loads(line) for batch in made for line in content(batch).splitlines()]
@@ -236,14 +236,14 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
         ({"source": "file://{folder}/empty.csv"}, "empty.csv is empty: a CSV file begins with a line of column names"),
         ({"destination": "/data"}, "destination should be a URL with a scheme"),
         ({"rejects": "rejects.ndjson"}, "rejects should be a URL with a scheme"),
-        ({"columns": {"nobody": "x"}}, "has no column 'nobody'; it has 'Name', 'email'"),
-        ({"columns": "x"}, "columns should give new names by old ones"),
+        ({"rename_columns": {"nobody": "x"}}, "has no column 'nobody'; it has 'Name', 'email'"),
+        ({"rename_columns": "x"}, "rename_columns should give new names by old ones"),
         ({"unique_by": "nobody"}, "has no column 'nobody'"),
         ({"unique_by": ["email", "email"]}, "unique_by has twice the name 'email'"),
         ({"unique_by": [1]}, "unique_by should be names of columns"),
         ({"required": {"a": 1}}, "required should be names of columns"),
         ({"required": 7}, "required should be names of columns"),
-        ({"check": "x"}, "check should be a function of a row"),
+        ({"row_check": "x"}, "row_check should be a function of a row"),
         ({"batch_rows": 0}, "batch_rows should be a whole number from 1 to 100,000"),
         ({"batch_rows": "many"}, "batch_rows should be a whole number"),
         ({"batch_bytes": 10**9}, "batch_bytes should be a whole number from 1 to 100,000,000"),
@@ -299,7 +299,7 @@ def test_the_function_does_what_the_operator_does(leads, folder):
 
 def test_every_field_that_a_user_would_template_is():
     for operator in (SixtyfourSplitInputOperator, batches.SixtyfourRepairInputOperator):
-        own = set(inspect.signature(operator).parameters) - {"kwargs", "check", "subfolder"}
+        own = set(inspect.signature(operator).parameters) - {"kwargs", "row_check", "subfolder"}
         assert own == set(operator.template_fields)
 
 

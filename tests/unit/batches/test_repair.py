@@ -58,7 +58,7 @@ def test_a_row_that_came_back_twice_is_enriched_if_one_of_them_is():
 
 def test_the_input_has_its_columns_renamed_as_it_was_for_the_split():
     source = b"Mail\n1@x\n2@x\n"
-    assert owed(source, ("r.csv", b"email\n1@x\n"), columns={"Mail": "email"})[0] == b"2@x\n"
+    assert owed(source, ("r.csv", b"email\n1@x\n"), rename_columns={"Mail": "email"})[0] == b"2@x\n"
 
 
 @pytest.mark.parametrize(

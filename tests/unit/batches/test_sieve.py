@@ -79,27 +79,27 @@ def test_a_check_says_why_a_row_cannot_go():
         return None if "@" in row["email"] else f"{row['name']} has no address"
 
     with pytest.raises(SixtyfourInputError, match=r"^leads\.csv, line 4: Two has no address\.$"):
-        Split(LEADS, check=check)
+        Split(LEADS, row_check=check)
 
-    done = Split(LEADS, check=check, rejecting=True, columns={"name": "name"})
+    done = Split(LEADS, row_check=check, rejecting=True, rename_columns={"name": "name"})
     assert [entry["reason"] for entry in done.rejects] == [f"{one} has no address" for one in ("Two", "Three", "Five")]
     assert [row[0] for row in table(done.contents[0])[1:]] == ["One", "One, again", "Four"]
 
 
 def test_a_check_that_breaks_names_the_line():
-    with pytest.raises(SixtyfourInputError, match=r"leads\.csv, line 2: check raised KeyError: 'phone'\."):
-        Split(LEADS, check=lambda row: row["phone"])
+    with pytest.raises(SixtyfourInputError, match=r"leads\.csv, line 2: row_check raised KeyError: 'phone'\."):
+        Split(LEADS, row_check=lambda row: row["phone"])
 
 
 @pytest.mark.parametrize("returned", [True, False, "", 0, ["x"]])
 def test_a_check_that_returns_no_reason(returned):
-    with pytest.raises(SixtyfourInputError, match="check should return None for a row that may pass"):
-        Split(LEADS, check=lambda _: returned)
+    with pytest.raises(SixtyfourInputError, match="row_check should return None for a row that may pass"):
+        Split(LEADS, row_check=lambda _: returned)
 
 
 def test_a_check_that_is_no_function():
-    with pytest.raises(SixtyfourInputError, match="check should be a function of a row, not str"):
-        Split(LEADS, check="name")
+    with pytest.raises(SixtyfourInputError, match="row_check should be a function of a row, not str"):
+        Split(LEADS, row_check="name")
 
 
 def test_a_row_that_is_rejected_does_not_stand_in_the_way_of_a_good_one():
@@ -110,12 +110,12 @@ def test_a_row_that_is_rejected_does_not_stand_in_the_way_of_a_good_one():
 
 
 def test_columns_go_by_their_new_names():
-    done = Split(LEADS, columns={"email": "address"}, unique_by=("address",), required=("name",))
+    done = Split(LEADS, rename_columns={"email": "address"}, unique_by=("address",), required=("name",))
     assert done.contents[0].startswith(b"name,address\n")
     assert done.duplicates == 2
     for more in ({"unique_by": ("email",)}, {"required": ("email",)}):
         with pytest.raises(SixtyfourInputError, match="has no column 'email'; it has 'name', 'address'"):
-            Split(LEADS, columns={"email": "address"}, **more)
+            Split(LEADS, rename_columns={"email": "address"}, **more)
 
 
 # Keys

@@ -332,13 +332,13 @@ def test_more_rows_than_max_rows_are_refused():
 
 def test_columns_get_other_names_and_rows_stay_as_they_are():
     content = b'Company Name,"Web, site",Notes\r\n"A ""B""",x , y\r\n'
-    done = split(content, columns={"Company Name": "company", "Web, site": "web,site"})
+    done = split(content, rename_columns={"Company Name": "company", "Web, site": "web,site"})
 
     assert done.contents == [b'company,"web,site",Notes\r\n"A ""B""",x , y\r\n']
 
 
 def test_two_columns_may_change_places():
-    assert split(b"a,b\n1,2\n", columns={"a": "b", "b": "a"}).contents == [b"b,a\n1,2\n"]
+    assert split(b"a,b\n1,2\n", rename_columns={"a": "b", "b": "a"}).contents == [b"b,a\n1,2\n"]
 
 
 @pytest.mark.parametrize(
@@ -347,22 +347,22 @@ def test_two_columns_may_change_places():
         ({"c": "d"}, "leads.csv has no column 'c'; it has 'a', 'b'"),
         ({"A": "d"}, "has no column 'A'"),
         ({"a": "b"}, "leads.csv has two columns of the name 'b'"),
-        ({"a": "c", "b": "c"}, "columns gives two columns the name 'c'"),
-        ({"a": ""}, "columns should give new names by old ones"),
-        ({"a": 1}, "columns should give"),
-        (["a"], "columns should give"),
-        ("a", "columns should give"),
+        ({"a": "c", "b": "c"}, "rename_columns gives two columns the name 'c'"),
+        ({"a": ""}, "rename_columns should give new names by old ones"),
+        ({"a": 1}, "rename_columns should give"),
+        (["a"], "rename_columns should give"),
+        ("a", "rename_columns should give"),
     ],
 )
 def test_names_that_cannot_be_meant(columns, said):
     with pytest.raises(SixtyfourInputError, match=re.escape(said)):
-        split(b"a,b\n1,2\n", columns=columns)
+        split(b"a,b\n1,2\n", rename_columns=columns)
 
 
 def test_a_column_that_comes_twice_is_refused_where_its_name_counts():
     content = b"a,b,a\n1,2,3\n"
 
-    assert split(content, columns={"b": "c"}).contents == [b"a,c,a\n1,2,3\n"]
-    for more in ({"columns": {"a": "c"}}, {"unique_by": ("a",)}, {"required": ("a",)}):
+    assert split(content, rename_columns={"b": "c"}).contents == [b"a,c,a\n1,2,3\n"]
+    for more in ({"rename_columns": {"a": "c"}}, {"unique_by": ("a",)}, {"required": ("a",)}):
         with pytest.raises(SixtyfourInputError, match="two columns of the name"):
             split(content, **more)

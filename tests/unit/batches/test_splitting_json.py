@@ -137,7 +137,10 @@ def test_members_get_other_names_in_their_places():
     wanted = [{"company": "Exämple", "n": 1.5}, {"n": {"Company Name": 2}, "company": None}, {"other": 1}]
     content = "\n".join(json.dumps(row) for row in rows).encode()
 
-    for done in (split(content, columns={"Company Name": "company"}), split(rows, columns={"Company Name": "company"})):
+    for done in (
+        split(content, rename_columns={"Company Name": "company"}),
+        split(rows, rename_columns={"Company Name": "company"}),
+    ):
         assert done.objects() == [wanted]
         assert [list(row) for row in done.objects()[0]] == [list(row) for row in wanted]
     assert "Exämple".encode() in done.contents[0]
@@ -147,19 +150,19 @@ def test_half_a_surrogate_pair_stays_an_escape():
     content = b'{"a": "\\ud800", "b": "\xc3\xa9"}\n'
 
     assert split(content).contents == [content]
-    assert split(content, columns={"a": "c"}).objects() == [[{"c": "\ud800", "b": "é"}]]
+    assert split(content, rename_columns={"a": "c"}).objects() == [[{"c": "\ud800", "b": "é"}]]
 
 
 def test_a_new_name_that_a_row_has_already():
     content = b'{"a": 1}\n{"a": 1, "b": 2}\n'
     with pytest.raises(SixtyfourInputError, match=r"line 2: with other names for columns, two would have the name 'b'"):
-        split(content, columns={"a": "b"})
+        split(content, rename_columns={"a": "b"})
 
-    assert split(content, columns={"a": "b"}, rejecting=True).objects() == [[{"b": 1}]]
-    assert split(b'{"a": 1, "b": 2}', columns={"a": "b", "b": "a"}).objects() == [[{"b": 1, "a": 2}]]
+    assert split(content, rename_columns={"a": "b"}, rejecting=True).objects() == [[{"b": 1}]]
+    assert split(b'{"a": 1, "b": 2}', rename_columns={"a": "b", "b": "a"}).objects() == [[{"b": 1, "a": 2}]]
 
 
-@pytest.mark.parametrize("more", [{"columns": {"c": "d"}}, {"unique_by": ("c",)}])
+@pytest.mark.parametrize("more", [{"rename_columns": {"c": "d"}}, {"unique_by": ("c",)}])
 def test_a_column_that_no_row_has_is_an_error_in_the_end(more):
     for content in (b'{"a": 1}\n{"b": 1}', [{"a": 1}, {"b": 1}]):
         with pytest.raises(SixtyfourInputError, match=r"has no column 'c'; it has 'a', 'b'"):
