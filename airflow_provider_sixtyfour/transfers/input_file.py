@@ -6,6 +6,7 @@ Invariant: what was sent is what was measured. A file that is another one by the
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,14 +53,10 @@ def opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
 
     :raises SixtyfourInputError: if there is no such file.
     """
-    try:
+    with _explained(path):
         if path.is_dir():  # some stores would open it
             raise IsADirectoryError
         stream = path.fs.open(path.path, "rb", block_size=READ_AHEAD)
-    except FileNotFoundError:
-        raise SixtyfourInputError(f"There is no file {path}.") from None
-    except IsADirectoryError:
-        raise SixtyfourInputError(f"{path} is a folder, not a file.") from None
     with stream:
         yield cast("BinaryIO", stream)
 
@@ -75,16 +72,37 @@ def checked_size(path: ObjectStoragePath, max_bytes: int = MAX_BYTES) -> int:
         raise SixtyfourInputError(
             f"The API takes files that end in {', '.join(f'.{name}' for name in EXTENSIONS)}, not {path.name[:120]!r}."
         )
-    try:
+    with _explained(path):
         size: int = path.stat().st_size
         if path.is_dir():
             raise IsADirectoryError
-    except FileNotFoundError:
+    check_size(str(path), size, max_bytes)
+    return size
+
+
+@contextmanager
+def _explained(path: ObjectStoragePath) -> Iterator[None]:
+    """
+    Give a block that asks for a file, with what the store says now.
+
+    A store's client may keep the list of a folder, in which a file that was added since is missing, and one that was
+    replaced has the size that it had.
+
+    :raises SixtyfourInputError: if there is no such file.
+    """
+    path.fs.invalidate_cache()
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
         raise SixtyfourInputError(f"There is no file {path}.") from None
     except IsADirectoryError:
         raise SixtyfourInputError(f"{path} is a folder, not a file.") from None
-    check_size(str(path), size, max_bytes)
-    return size
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise SixtyfourInputError(f"There is no such file: its name is longer than its store takes, {path}.") from None
+    except ValueError:  # half a surrogate pair, a NUL
+        raise SixtyfourInputError(f"There is no such file: no name is {str(path)!a}.") from None
 
 
 def measure(path: ObjectStoragePath, max_rows: int = MAX_ROWS) -> InputFile:
@@ -111,13 +129,18 @@ def send(client: SixtyfourClient, file: InputFile) -> str:
     checked_size(file.path)
     with opened(file.path) as stream:
         hashed = Hashed(stream)
-        handle = client.send(calls.upload_file(cast("BinaryIO", hashed), file.path.name))
+        handle = client.send(calls.upload_file(cast("BinaryIO", hashed), upload_name(file.path)))
     if hashed.sha256 != file.sha256:
         raise SixtyfourInputError(
             f"The file {file.path} has other content than when it was measured, so no run was started. Clear the task "
             "that makes it, together with this one."
         )
     return handle
+
+
+def upload_name(path: ObjectStoragePath) -> str:
+    """Return the name that a file is sent under; a request can't hold half a surrogate pair."""
+    return path.name.encode("utf-8", "replace").decode()
 
 
 class Hashed:

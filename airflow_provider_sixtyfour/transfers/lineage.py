@@ -33,7 +33,7 @@ class Data(NamedTuple):
 
 def uri_of(path: ObjectStoragePath) -> str:
     """Return the URL of a file or folder without the connection: ``s3://bucket/key``, ``file:///folder/file``."""
-    return f"{path.protocol or 'file'}://{quote(path.path.rstrip('/'))}"
+    return f"{path.protocol or 'file'}://{quote(path.path.rstrip('/'), errors='surrogatepass')}"
 
 
 def tell_outlets(outlets: Iterable[Any], context: Context, extra: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, Sixty
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
 from airflow_provider_sixtyfour.transfers.input_checks import count_rows
-from airflow_provider_sixtyfour.transfers.input_file import MAX_BYTES, MAX_ROWS, checked_size, opened
+from airflow_provider_sixtyfour.transfers.input_file import MAX_BYTES, MAX_ROWS, checked_size, opened, upload_name
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -73,7 +73,7 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
             with opened(path) as stream:
                 rows = count_rows(stream, path.name, extension(path), self.max_rows) if self.validate else None
                 hook = SixtyfourHook(self.sixtyfour_conn_id)
-                handle = hook.client.send(calls.upload_file(stream, path.name))
+                handle = hook.client.send(calls.upload_file(stream, upload_name(path)))
             counted = "" if rows is None else f"{rows} rows, "
             self.log.info("Uploaded %s (%s%d bytes) as %s.", path, counted, size, handle)
         uploaded = Data(f"{hook.settings.base_url}/storage/csv/{quote(handle)}", rows, size)

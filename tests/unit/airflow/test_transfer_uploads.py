@@ -1,13 +1,19 @@
 """Input files go up as they are, streamed, and come back as a handle that a run can use."""
 
+import io
 import json
 import re
+from typing import ClassVar
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
+from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.operators.batches import split_input
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
+from tests.unit.airflow.conftest import attach
 from tests.unit.airflow.standins import Task
 from tests.unit.airflow.test_transfer_results import peak_megabytes
 
@@ -202,3 +208,77 @@ ObjectStoragePath("file:///tmp").exists()
     [sent] = uploads(emulator)
     assert int(sent["headers"]["content-length"]) > 300_000_000
     assert "transfer-encoding" not in sent["headers"]
+
+
+class CachingStore(MemoryFileSystem):
+    """A store whose client keeps the list of each folder, as those of S3, Azure and Google do."""
+
+    store: ClassVar = {}
+    pseudo_dirs: ClassVar = [""]
+    cachable = False
+
+    def __init__(self):
+        super().__init__()
+        self.lists = {}
+
+    def info(self, path, **more):
+        folder = self._parent(self._strip_protocol(path))
+        if folder not in self.lists:
+            self.lists[folder] = {one["name"]: one for one in self.ls(folder)}
+        if (found := self.lists[folder].get(self._strip_protocol(path))) is None:
+            raise FileNotFoundError(path)
+        return found
+
+    def _open(self, path, mode="rb", **more):
+        if mode != "rb":
+            return super()._open(path, mode, **more)
+        size = self.info(path)["size"]
+        return io.BytesIO(super()._open(path, mode, **more).read(size))
+
+    def invalidate_cache(self, path=None):
+        self.lists.clear()
+
+
+@pytest.fixture(scope="module")  # Airflow keeps the first that is attached
+def caching_store():
+    store = CachingStore()
+    attach("memory", conn_id="caching", fs=store)
+    return store
+
+
+def test_a_file_that_was_added_or_replaced_after_its_folder_was_listed_is_there(emulator, caching_store):
+    """A sensor has listed the folder, say, in the same process."""
+    store = caching_store
+    store.pipe_file("/in/other.csv", b"name\n")
+    assert not store.exists("/in/leads.csv")
+
+    def put(content):
+        """Put a file there as another process does: this one's client doesn't learn of it."""
+        store.store["/in/leads.csv"] = MemoryFile(store, "/in/leads.csv", content)
+
+    put(CONTENT["csv"].encode())
+
+    assert upload("memory://caching@in/leads.csv")
+    assert store.info("/in/leads.csv")["size"] == 23
+    put(CONTENT["csv"].encode() + b"Lead Three\n")
+    assert [
+        batch["rows"]
+        for batch in split_input(source="memory://caching@in/leads.csv", destination="memory://caching@out")
+    ] == [3]
+
+
+@pytest.mark.parametrize("name", ["x" * 252, "\ud83d", "leads.csv/leads"], ids=["long", "half a pair", "below a file"])
+def test_a_name_that_no_file_can_have_is_told(emulator, tmp_path, name):
+    (tmp_path / "leads.csv").write_text(CONTENT["csv"])
+
+    with pytest.raises(AirflowFailException, match="There is no "):
+        upload(f"file://{tmp_path}/{name}.csv")
+    with pytest.raises(SixtyfourInputError, match="There is no "):
+        split_input(source=f"file://{tmp_path}/{name}.csv", destination=f"file://{tmp_path}")
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "leads\udcff", "会" * 83, "a\\b"], ids=ascii)
+def test_whatever_a_file_is_called_it_goes_up(emulator, tmp_path, stem):
+    (tmp_path / f"{stem}.csv").write_text(CONTENT["csv"])
+
+    assert upload(f"file://{tmp_path}/{stem}.csv")
