@@ -21,7 +21,12 @@ def check_renamed(renamed: Any) -> dict[str, str]:
         isinstance(name, str) and name for pair in renamed.items() for name in pair
     ):
         raise SixtyfourInputError(
-            f"rename_columns should give new names by old ones, such as {{'Company Name': 'company'}}, not {renamed!r:.120}."
+            f"rename_columns should give new names by old ones, such as {{'Company Name': 'company'}}, "
+            f"not {renamed!r:.120}."
+        )
+    if odd := [name for name in renamed.values() if name != name.encode("utf-8", "replace").decode()]:
+        raise SixtyfourInputError(
+            f"rename_columns gives the name {odd[0][:60]!a}, which has half a surrogate pair in it."
         )
     refuse_twice(renamed.values(), "rename_columns gives two columns the name")
     return dict(renamed)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from airflow_provider_sixtyfour.api.payloads import plain_object
 from airflow_provider_sixtyfour.batches.columns import Seen
+from airflow_provider_sixtyfour.batches.json_text import json_line
 from airflow_provider_sixtyfour.batches.pieces import Piece, bad_line, check_text
 from airflow_provider_sixtyfour.batches.rejects import Rejects
 
@@ -84,7 +85,7 @@ class JsonSource:
                 twice = next(name for name in names if names.count(name) > 1)
                 raise ValueError(f"with other names for columns, two would have the name {twice[:60]!r}")
             row = dict(zip(names, row.values(), strict=True))
-            record = _line(row)
+            record = json_line(row)
         self._new.note(row)
         return record
 
@@ -99,19 +100,12 @@ def lines_of(rows: Iterable[Any], name: str) -> Iterator[Piece]:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise bad_line(name, number, f"an object should be here, not {type(row).__name__}")
-        lines.append((number, _line(plain_object(row, f"{name}, line {number}"))))
+        lines.append((number, json_line(plain_object(row, f"{name}, line {number}"))))
         if len(lines) == ROWS_A_PIECE:
             yield Piece.of(lines)
             lines = []
     if lines:
         yield Piece.of(lines)
-
-
-def _line(row: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
-        return json.dumps(row, allow_nan=False).encode() + b"\n"
 
 
 def _object(record: bytes) -> dict[str, Any]:

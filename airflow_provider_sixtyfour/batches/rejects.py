@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Protocol
 
+from airflow_provider_sixtyfour.batches.json_text import json_line
 from airflow_provider_sixtyfour.batches.pieces import bad_line
 from airflow_provider_sixtyfour.batches.written import Reference, Writable, Written
 
@@ -55,14 +55,17 @@ class RejectFile:
 
     def __init__(self, file: Writable) -> None:
         self._written = Written(file)
+        self.rejected = 0
 
     def put(self, line: int, reason: str, record: bytes) -> None:
+        """Write a row, and count it."""
+        self.rejected += 1
+        self.drop(line, reason, record)
+
+    def drop(self, line: int, reason: str, record: bytes) -> None:
         """Write a row."""
         text = record.decode(errors="replace").rstrip("\r\n")
-        entry = {"line": line, "reason": reason, "text": text}
-        self._written.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n", rows=1)
-
-    drop = put
+        self._written.write(json_line({"line": line, "reason": reason, "text": text}), rows=1)
 
     def reference(self, path: str) -> Reference:
         """Return what is to be known of the file."""

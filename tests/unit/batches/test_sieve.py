@@ -157,3 +157,12 @@ def test_keys_take_few_bytes_each():
         return size
 
     assert held(30_000) < 7_000_000
+
+
+@pytest.mark.parametrize("reason", ["half \ud83d of a pair", "\udcff", "a\0b\n"])
+def test_a_reason_may_hold_whatever_a_text_can(reason):
+    done = Split(LEADS, row_check=lambda _: reason, rejecting=True)
+
+    assert {entry["reason"] for entry in done.rejects} == {reason}
+    with pytest.raises(SixtyfourInputError, match="line 2: "):
+        Split(LEADS, row_check=lambda _: reason)
