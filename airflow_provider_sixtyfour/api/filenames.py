@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from airflow_provider_sixtyfour.api.models import ResultFile
 
 LONGEST_NAME = 200  # bytes in UTF-8; file systems allow 255, and a suffix may follow
+_FLAG_HALVES = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 
 
 def safe_names(files: Sequence[ResultFile], extension: str) -> list[str]:
@@ -38,11 +39,40 @@ def safe_names(files: Sequence[ResultFile], extension: str) -> list[str]:
 
 def safe_stem(name: str, extension: str) -> str:
     """Return a name as one path segment, without its extension; empty if nothing is left of it."""
+    return cut_to(safe_text(name, extension), LONGEST_NAME)
+
+
+def safe_text(name: str, extension: str) -> str:
+    """Return what `safe_stem` returns, however long it is."""
     name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
     name = re.split(r"[/\\]", name)[-1]
     name = "".join("_" if unicodedata.category(char)[0] in "CZ" or char in '<>:"|?*%#' else char for char in name)
     if name.lower().endswith(f".{extension}"):
         name = name[: -len(extension) - 1]
     # No leading dot or underscore: hidden to `ls` and to readers of object stores; no trailing dot.
-    name = name.strip("._ ")
-    return name.encode()[:LONGEST_NAME].decode("utf-8", "ignore")
+    return name.strip("._ ")
+
+
+def cut_to(text: str, limit: int) -> str:
+    """
+    Return as much of a text as fits, up to where a character ends as a person sees it.
+
+    An accent, a variation or a skin colour stays with what it belongs to, and the two halves of a flag together.
+
+    :param limit: bytes in UTF-8.
+    """
+    kept = text.encode()[:limit].decode("utf-8", "ignore")
+    end = len(kept)
+    while 0 < end < len(text) and _continues(text, end):
+        end -= 1
+    return text[:end] or kept  # a character of more than the limit
+
+
+def _continues(text: str, at: int) -> bool:
+    """Return whether the character at a place belongs to the one before it."""
+    if unicodedata.category(text[at])[0] == "M" or "\U0001f3fb" <= text[at] <= "\U0001f3ff":
+        return True
+    if text[at] == "\u200d" or text[at - 1] == "\u200d":
+        return True
+    halves = len(text[:at]) - len(text[:at].rstrip(_FLAG_HALVES))
+    return text[at] in _FLAG_HALVES and halves % 2 == 1

@@ -92,12 +92,14 @@ def collect(batches: Any, results: Any) -> Whole:
     """
     found = list(_each(results, "results", ("job_id", "source", "rows", "bytes", "files", "manifest")))
     if batches is None:
+        _refuse_shared_folders(found)
         return Whole(tuple(found), None, ())
     wanted = list(_each(batches, "batches", ("path", "rows")))
     by_source: dict[str, Told] = {}
     for result in found:
         if by_source.setdefault(result["source"], result) is not result:
             raise SixtyfourInputError(f"results has two results of the batch {result['source']}.")
+    _refuse_shared_folders(found)
     paths = [batch["path"] for batch in wanted]
     if twice := [path for path, times in Counter(paths).items() if times > 1]:
         raise SixtyfourInputError(f"batches has {twice[0]} twice.")
@@ -108,6 +110,20 @@ def collect(batches: Any, results: Any) -> Whole:
         sent=sum(batch["rows"] for batch in wanted),
         missing=tuple(batch for batch in wanted if batch["path"] not in by_source),
     )
+
+
+def _refuse_shared_folders(found: Sequence[Told]) -> None:
+    """
+    Check that no two batches have landed in one folder.
+
+    :raises SixtyfourInputError: if they have: what one of them brought is gone.
+    """
+    manifests = Counter(result["manifest"] for result in found if result["manifest"] is not None)
+    if shared := [manifest for manifest, times in manifests.items() if times > 1]:
+        raise SixtyfourInputError(
+            f"Several batches have landed in one folder, so the last has replaced the others: {shared[0]}. Give each "
+            "input a destination of its own."
+        )
 
 
 def _each(value: Any, name: str, keys: Sequence[str]) -> Iterator[Told]:

@@ -7,25 +7,28 @@ An input is read as it comes, without a copy of it on local disk; a batch appear
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from itertools import chain
 from os import PathLike
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.columns import check_names
 from airflow_provider_sixtyfour.batches.limits import Limits
+from airflow_provider_sixtyfour.batches.names import batch_stem
 from airflow_provider_sixtyfour.batches.rejects import NoRejects, RejectFile, Rejects
 from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
 from airflow_provider_sixtyfour.batches.sieve import Sieve
 from airflow_provider_sixtyfour.batches.sources import open_rows, open_source
 from airflow_provider_sixtyfour.batches.splitting import write_batches
+from airflow_provider_sixtyfour.operators.batch_log import repair_done, split_done
 from airflow_provider_sixtyfour.stores.in_parts import PartSenders
 from airflow_provider_sixtyfour.stores.publishing import publishing
 from airflow_provider_sixtyfour.transfers.destination import object_storage_path
 from airflow_provider_sixtyfour.transfers.input_file import opened
+from airflow_provider_sixtyfour.transfers.lengths import check_length
 from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, uri_of
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ def split(
     """
     if (source is None) == (rows is None):
         raise SixtyfourInputError("Give source or rows, and not both: a split has one input.")
+    began = time.monotonic()
     limits = _limits(batch_rows, batch_bytes)
     guards = {"max_rows": _most(max_rows, "max_rows"), "max_runs": _most(max_runs, "max_runs")}
     keys, needed = check_names(unique_by, "unique_by"), check_names(required, "required")
@@ -75,11 +79,22 @@ def split(
                 ending.enter_context(opened(path)), name, rejects=taken, rename_columns=rename_columns
             )
         sieve = Sieve(records, unique_by=keys, required=needed, row_check=row_check, rejects=taken)
-        batches = _write(sieve.pieces(), records, folder, stem=_stem(name), limits=limits, **guards)
+        batches = _write(sieve.pieces(), records, folder, stem=batch_stem(name), limits=limits, **guards)
     summary = {**_totals(batches), "duplicates": sieve.duplicates, "rejects": None}
     if isinstance(taken, RejectFile):
         summary["rejects"] = taken.reference(str(rejects))
-    log.info("Split %s: %s", name, summary)
+    log.info(
+        "%s",
+        split_done(
+            name,
+            folder,
+            batches,
+            duplicates=sieve.duplicates,
+            rejected=taken.rejected if isinstance(taken, RejectFile) else 0,
+            rejects=rejects,
+            seconds=time.monotonic() - began,
+        ),
+    )
     _tell([] if path is None else [path], folder)
     return batches, summary
 
@@ -103,6 +118,7 @@ def repair(
     :returns: the batches, and a summary.
     :raises SixtyfourInputError: if a parameter or a file can't be right.
     """
+    began = time.monotonic()
     limits = _limits(batch_rows, batch_bytes)
     guards = {"max_rows": _most(max_rows, "max_rows"), "max_runs": _most(max_runs, "max_runs")}
     keys = check_names(key, "key")
@@ -122,12 +138,14 @@ def repair(
             chain(owed.owed(first), chain.from_iterable(others)),
             first,
             folder,
-            stem=f"{_stem(first.name)}-repair",
+            stem=batch_stem(first.name, "-repair"),
             limits=limits,
             **guards,
         )
     summary = {**_totals(batches), "without_key": owed.without_key}
-    log.info("Owed of %s: %s", first.name if first else "nothing", summary)
+    name = first.name if first else None
+    seconds = time.monotonic() - began
+    log.info("%s", repair_done(name, folder, batches, without_key=owed.without_key, seconds=seconds))
     _tell([*inputs, *came_back], folder)
     return batches, summary
 
@@ -152,10 +170,13 @@ class _Folder:
         return publishing(path.fs, path.path, senders=self._senders)
 
 
-def _write(pieces: Iterable[Piece], source: Source, folder: ObjectStoragePath, **more: Any) -> list[Batch]:
+def _write(
+    pieces: Iterable[Piece], source: Source, folder: ObjectStoragePath, *, stem: str, **more: Any
+) -> list[Batch]:
     """Write batches to a folder; parameters are those of `write_batches`."""
+    check_length(folder, "destination", below=len(f"{stem}-00000.{source.extension}".encode()))
     with closing(PartSenders()) as senders:
-        return write_batches(pieces, source, _Folder(folder, senders), **more)
+        return write_batches(pieces, source, _Folder(folder, senders), stem=stem, **more)
 
 
 @contextmanager
@@ -170,6 +191,7 @@ def _rejecting(value: str | ObjectStoragePath | None, name: str) -> Iterator[Rej
         yield NoRejects(name)
         return
     path = object_storage_path(value, "rejects")
+    check_length(path, "rejects")
     with publishing(path.fs, path.path) as publication:
         yield RejectFile(publication)
         publication.commit()
@@ -197,10 +219,6 @@ def _paths(value: Any, name: str) -> list[ObjectStoragePath]:
     elif isinstance(value, Iterable) and not isinstance(value, str | PathLike):
         return [path for one in value for path in _paths(one, name)]
     return [object_storage_path(value, name)]
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).stem
 
 
 def _totals(batches: Sequence[Batch]) -> dict[str, Any]:

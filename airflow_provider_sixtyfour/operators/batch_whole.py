@@ -25,6 +25,7 @@ from airflow_provider_sixtyfour.batches.sources import EXTENSIONS, open_source
 from airflow_provider_sixtyfour.stores.publishing import publish, publishing
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST, extension, object_storage_path
 from airflow_provider_sixtyfour.transfers.input_file import Hashed, opened
+from airflow_provider_sixtyfour.transfers.lengths import check_length
 from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, uri_of
 from airflow_provider_sixtyfour.transfers.manifest import now
 
@@ -49,6 +50,9 @@ def collect_whole(*, batches: Any, results: Any, destination: Any, merge_into: A
     """
     folder = object_storage_path(destination, "destination")
     target = None if merge_into is None else object_storage_path(merge_into, "merge_into")
+    check_length(folder, "destination", below=len(MANIFEST))
+    if target is not None:
+        check_length(target, "merge_into")
     whole = collect(batches, results)
     if whole.is_dry:
         log.info("Dry run: %s. Nothing was sent, and nothing is written.", whole.totals)

@@ -107,12 +107,13 @@ class SixtyfourSplitInputOperator(BaseOperator):
     :param destination: the folder to write to, as a URL. It should be this input's own, such as
         ``…/{{ run_id }}/``: a file of the same name there is replaced. (templated)
     :param subfolder: the name of a folder in there to write to instead; the group ``sixtyfour_enrichment`` sets it.
-    :param rename_columns: other names for some columns: ``{"Company Name": "company"}``. All parameters below go by the
-        new ones. (templated)
+    :param rename_columns: other names for some columns: ``{"Company Name": "company"}``. All parameters below go by
+        the new ones. (templated)
     :param unique_by: columns of which no two rows may have the same text: the first row is kept, the others are
         dropped. A row in which they are all empty is kept. Takes about 15 MB for a million rows. (templated)
     :param required: columns that must not be empty. (templated)
-    :param row_check: a function that takes a row, as a mapping, and returns ``None``, or the reason why it can't be sent.
+    :param row_check: a function that takes a row, as a mapping, and returns ``None``, or the reason why it can't be
+        sent.
     :param rejects: a file to write, as a URL, for rows that lack cells or are no JSON, lack something required, fail
         the check, or are duplicates: one JSON object a row, with ``line``, ``reason`` and ``text``. Without, the first
         such row fails the task, but for duplicates. (templated)
@@ -221,8 +222,8 @@ class SixtyfourRepairInputOperator(BaseOperator):
         results. A row in which they are all empty is left out: whether it came back can't be told. (templated)
     :param result_columns: columns of the results; a row that came back with all of them empty is owed. Without any, a
         row that came back is done. (templated)
-    :param rename_columns: other names for some columns of the input, as for the split; not if ``source`` is its batches.
-        (templated)
+    :param rename_columns: other names for some columns of the input, as for the split; not if ``source`` is its
+        batches. (templated)
     :param batch_rows: rows of a batch, as for the split. (templated)
     :param batch_bytes: bytes of a batch, as for the split. (templated)
     :param max_rows: fail if more rows than this are owed, before anything is sent. (templated)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api import payloads
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.api.filenames import safe_stem
+from airflow_provider_sixtyfour.batches.names import folder_name
 from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
 from airflow_provider_sixtyfour.transfers.input_file import InputFile, checked_size, measure
+from airflow_provider_sixtyfour.transfers.lengths import LONGEST_COMPONENT, check_length
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -96,17 +97,17 @@ def batch_folder(destination: Any, source: Any, map_index: int | None) -> Object
     """
     Return the folder of one batch, the same at each try and in each Dag run.
 
-    :param source: a reference to a batch gives the folder the name of its file.
+    :param source: a reference to a batch gives the folder the name of its file, see `names.folder_name`.
     :param map_index: of a mapped task, whose number is the name for any other input; else it is ``destination`` itself.
-    :raises SixtyfourInputError: if ``destination`` can't be reached.
+    :raises SixtyfourInputError: if ``destination`` can't be reached, or is so long that no result could land there.
     """
     folder = object_storage_path(destination, "destination")
     if isinstance(source, Mapping):
-        path = object_storage_path(source.get("path"), "source")
-        return folder / (safe_stem(path.name, extension(path)) or "batch")
-    if map_index is None or map_index < 0:
-        return folder
-    return folder / f"{map_index:05d}"
+        folder = folder / folder_name(object_storage_path(source.get("path"), "source").name)
+    elif map_index is not None and map_index >= 0:
+        folder = folder / f"{map_index:05d}"
+    check_length(folder, "destination", below=LONGEST_COMPONENT)
+    return folder
 
 
 def _file(source: Any, max_rows: int) -> InputFile:

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
-from airflow_provider_sixtyfour.operators.batches import SixtyfourRepairInputOperator
+from airflow_provider_sixtyfour.operators.batches import SixtyfourRepairInputOperator, split_input
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator, collect_batches
 from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
 from tests.unit.airflow.standins import OutletEventAccessors, Task
@@ -74,6 +74,31 @@ def test_the_whole_is_told_and_merged(enriched, batches, collecting, folder):
     assert {name: manifest[name] for name in summary if name != "manifest"} == {
         name: summary[name] for name in summary if name != "manifest"
     }
+
+
+@pytest.mark.parametrize(
+    "stem",
+    ["会" * 65, "x" * 195, "x" * 251, "👩🏽\u200d🚀" * 14, "leads\udcff", "My leads", "..", "a:b?*", "e\u0301"],
+    ids=lambda stem: f"{stem[:5]!a} {len(stem)}",
+)
+def test_whatever_the_input_is_called_each_batch_has_a_folder_and_is_paid_for_once(
+    stem, emulator, enriching, collecting, tmp_path, folder, leads
+):
+    source = tmp_path / f"{stem}.csv"
+    leads.rename(source)
+
+    def enrich():
+        made = split_input(source=f"file://{source}", destination=f"file://{tmp_path}/sent", batch_rows=2)
+        return made, [enriching(source=batch).run() for batch in made]
+
+    made, enriched = enrich()
+    summary = collecting(batches=made, results=enriched, merge_into=f"file://{folder}/all.csv")
+
+    assert len({one["manifest"] for one in enriched}) == 3
+    assert (summary["rows"], summary["merged"]["rows"]) == (5, 5)
+    assert names((folder / "all.csv").read_text()) == [f"Lead {number}" for number in range(5)]
+    assert enrich() == (made, enriched)
+    assert len(emulator.runs()) == 3
 
 
 def test_a_missing_batch_is_named_and_nothing_is_merged(enriched, batches, collecting, folder):
@@ -222,6 +247,14 @@ def test_what_can_not_be_right_is_told(enriched, batches, collecting, folder, wr
         collecting(**{"batches": batches, "results": enriched, **wrong})
 
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("parameter", ["destination", "merge_into"])
+def test_a_path_that_no_store_takes_is_told(enriched, batches, collecting, folder, parameter):
+    with pytest.raises(
+        AirflowFailException, match=rf"^{parameter} has a name of 256 bytes in it; file systems take 255"
+    ):
+        collecting(batches=batches, results=enriched, **{parameter: f"file://{folder}/{'d' * 252}.csv"})
 
 
 def test_files_that_can_not_be_merged_are_told(enriched, batches, collecting, folder):

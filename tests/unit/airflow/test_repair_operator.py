@@ -34,7 +34,7 @@ def results(tmp_path, name, text):
     return {"path": f"file://{tmp_path}/{name}", "rows": 1}
 
 
-def test_rows_that_are_owed_become_the_next_batches(sent, tmp_path, folder):
+def test_rows_that_are_owed_become_the_next_batches(sent, tmp_path, folder, logs):
     first = results(tmp_path, "first.csv", "email,phone,title\n0@x,5,\n1@x,,\n2@x,,Baker\n")
     second = results(tmp_path, "second.ndjson", json.dumps({"email": "9@x", "phone": "5", "title": None}))
 
@@ -59,6 +59,7 @@ def test_rows_that_are_owed_become_the_next_batches(sent, tmp_path, folder):
     assert content(made[0]) == b"name,email\n" + b"".join(b"Lead %d,%d@x\n" % (each, each) for each in (1, 3, 4, 5, 6))
     assert content(made[1]) == b"name,email\nLead 7,7@x\nLead 8,8@x\n"
     assert task.ti.xcoms["summary"] == {"batches": 2, "rows": 7, "without_key": 0}
+    assert "7 rows of leads-00000.csv left to be enriched, in 2 batches, found in 0." in logs
 
 
 def test_what_a_run_left_out_is_run_again_until_nothing_is_owed(emulator, sent, tmp_path, folder):

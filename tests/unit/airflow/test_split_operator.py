@@ -120,7 +120,8 @@ def test_everything_at_once_and_templates(leads, folder, logs):
             "sha256": hashlib.sha256(written).hexdigest(),
         },
     }
-    assert "'rows': 7" in logs
+    assert "Split leads.csv into 3 batches: 7 rows (2 duplicates, 1 rejected), 140 bytes, in 0." in logs
+    assert f"Batches: file://{folder}/scheduled__2026-11-01. Rejects: file://{folder}/rejects.ndjson." in logs
 
 
 def test_rows_of_an_upstream_task(folder, tmp_path):
@@ -236,6 +237,9 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
         ({"source": "file://{folder}/empty.csv"}, "empty.csv is empty: a CSV file begins with a line of column names"),
         ({"destination": "/data"}, "destination should be a URL with a scheme"),
         ({"rejects": "rejects.ndjson"}, "rejects should be a URL with a scheme"),
+        ({"rejects": f"file:///{'r' * 256}"}, "rejects has a name of 256 bytes in it; file systems take 255"),
+        ({"destination": f"file:///{'d' * 256}"}, "destination has a name of 256 bytes in it; file systems take 255"),
+        ({"destination": f"file:///{'d/' * 2_100}"}, "destination is too long by "),
         ({"rename_columns": {"nobody": "x"}}, "has no column 'nobody'; it has 'Name', 'email'"),
         ({"rename_columns": "x"}, "rename_columns should give new names by old ones"),
         ({"unique_by": "nobody"}, "has no column 'nobody'"),
@@ -254,7 +258,7 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
         ({"max_rows": True}, "max_rows should be a number of rows"),
         ({"max_runs": 0}, "max_runs should be a number of runs, or None for no limit"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:80],
 )
 def test_what_cannot_be_right_fails_for_good(leads, folder, arguments, said):
     (leads.parent / "folder.csv").mkdir()
