@@ -1,22 +1,29 @@
 """
-Fetches one result file through its signed link, piece by piece and in order: whole, or an error.
+Fetches one result file through its signed link, chunk by chunk and in order: whole, or an error.
 
-Constant memory, no disk. A broken connection goes on where it stopped (``Range``, ``If-Range``), or from the start
-where the host has no ranges; a link that has expired is asked for anew. The number of tries that bring nothing is
-bounded. A signed link is a secret: it is masked before use and named in no message.
+Constant memory, no disk. A broken connection continues where it stopped (``Range``, ``If-Range``), or from the start
+where the host has no ranges or another version of the file; a link that has expired is requested again. The number of
+tries that bring nothing is bounded. A signed link is a secret: it is masked before use and named in no message.
+
+A redirect is followed, since stores use them between regions and to their mirrors; but no further than `MOST_HOPS`
+times, to an http(s) URL only, never from https to http, and never with the credential: whoever answers for a storage
+host must not be able to send it elsewhere.
 """
 
 from __future__ import annotations
 
-import re
+import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urljoin
 
 from urllib3.exceptions import HTTPError
 
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.file_body import CHUNK as CHUNK
+from airflow_provider_sixtyfour.api.file_body import FileBody, Target
 from airflow_provider_sixtyfour.api.hosts import Hosts, origin, parsed
 from airflow_provider_sixtyfour.api.protocol import retry_after
 from airflow_provider_sixtyfour.api.retry import pause
@@ -24,13 +31,16 @@ from airflow_provider_sixtyfour.api.transport import network_error
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
+    from urllib3.util import Url
 
     from airflow_provider_sixtyfour.api.settings import Settings
 
-# Bytes. As much as this of what has arrived is lost when a connection breaks: urllib3 gives whole chunks only.
-CHUNK = 256 * 1024
+log = logging.getLogger(__name__)
+
 FRUITLESS_TRIES = 6  # in a row that bring not one byte
-_EXPIRED = {401, 403, 404, 410}  # what storage hosts answer to a link that is no longer good
+MOST_HOPS = 3  # redirects of one request
+_EXPIRED = {401, 403, 404, 410}  # what storage hosts answer to a signed URL that has expired
+_REDIRECTS = {301, 302, 303, 307, 308}
 
 
 class Link(NamedTuple):
@@ -44,14 +54,18 @@ class Link(NamedTuple):
         return f"Link(ends_at={self.ends_at})"
 
 
-class Target(Protocol):
-    """Where a file goes: its pieces from the first to the last, or from the first on again."""
+class Fetched(NamedTuple):
+    """
+    What is known of a file that has arrived.
 
-    def write(self, piece: bytes, /) -> object:
-        """Take in the next piece. What it raises ends the download: asking the host again wouldn't help."""
+    :param bytes: of the file, after any compression of the connection was undone.
+    :param is_end_known: whether something said where the file ends: its host, its compression, or the API's size.
+    :param content_type: what its host calls it.
+    """
 
-    def start_over(self) -> None:
-        """Forget all that was written: the host sends the file from its beginning."""
+    bytes: int
+    is_end_known: bool
+    content_type: str
 
 
 class Download:
@@ -77,16 +91,16 @@ class Download:
         """Close the connections."""
         self._hosts.close()
 
-    def fetch(self, name: str, new_link: Callable[[], Link], target: Target, *, size: int | None) -> int:
+    def fetch(self, name: str, new_link: Callable[[], Link], target: Target, *, size: int | None) -> Fetched:
         """
-        Fetch a file into ``target`` and return the number of bytes.
+        Fetch a file into ``target``.
 
         :param name: of the file, for messages.
         :param new_link: asks the API for a link.
-        :param size: bytes, where the API told; what the host says itself counts for more.
-        :raises SixtyfourTransferError: telling how far it came, when the tries are used up.
+        :param size: bytes, where the API announced them. They decide where the host names no length of its own.
+        :raises SixtyfourTransferError: naming how far it came, when the tries are used up.
         """
-        state = _State(target)
+        body = FileBody(target, f"fetching result file {name!r}")
         link: Link | None = None
         fruitless = furthest = 0
         while True:
@@ -94,103 +108,109 @@ class Download:
             try:
                 if link is None or time.monotonic() >= link.ends_at:
                     link = new_link()
-                if self._attempt(name, link, state):
+                if self._attempt(name, link, body, size):
                     break
                 error, link = SixtyfourUnavailableError("its link is no longer good"), None
             except SixtyfourUnavailableError as unavailable:
                 error = unavailable
-            # Further than ever: a host without ranges that breaks off here and there would else go on for ever.
-            fruitless = 1 if state.position > furthest else fruitless + 1
-            furthest = max(furthest, state.position)
+            # Further than ever: a host without ranges that breaks off here and there would otherwise never end.
+            fruitless = 1 if body.position > furthest else fruitless + 1
+            furthest = max(furthest, body.position)
             if fruitless >= FRUITLESS_TRIES:
-                of = f" of {state.total}" if state.total is not None else ""
+                whole = size if body.total is None else body.total
+                of = f" of {whole}" if whole is not None else ""
                 raise SixtyfourTransferError(
-                    f"Result file {name!r} could not be fetched: {error} Got {state.position}{of} bytes, then nothing "
+                    f"Result file {name!r} could not be fetched: {error} Got {body.position}{of} bytes, then nothing "
                     f"more in {fruitless} tries. Nothing was left at the destination; a retry starts over."
                 )
             self._sleep(pause(error, fruitless))
-        if state.total is None and size is not None and state.position != size:
-            raise SixtyfourTransferError(
-                f"Result file {name!r} should have {size} bytes by the API, but the host sent {state.position}."
+        is_end_known = body.is_end_known or body.position == size
+        if not is_end_known:
+            log.warning(
+                "Result file %r came without a length, so its end can't be verified: it has %d bytes, and a connection "
+                "that broke would look the same.",
+                name,
+                body.position,
             )
-        return state.position
+        return Fetched(body.position, is_end_known, body.content_type)
 
-    def _attempt(self, name: str, link: Link, state: _State) -> bool:
-        """Fetch what is missing; return whether the file is whole, False if the link is not good."""
+    def _attempt(self, name: str, link: Link, body: FileBody, size: int | None) -> bool:
+        """Fetch what is missing; return whether the file is whole, False if the link has expired."""
         purpose = f"fetching result file {name!r}"
-        try:
-            url = parsed(link.url)
-        except ValueError:
-            raise SixtyfourUnavailableError(f"The API gives no http(s) link while {purpose}.") from None
-        for secret in {text for each in (link.url, url.url) for text in (each, each.partition("?")[2])} - {""}:
-            self._on_secret(secret)
-        headers = {"Accept-Encoding": "identity", **state.resuming()}
+        url = self._masked(link.url, purpose)
+        headers = {"Accept-Encoding": "identity", **body.resuming()}
         # The origin of what is sent, not of what the API wrote: of a URL with a backslash in it, parsers see two.
-        if origin(url) == origin(parsed(self._settings.base_url)):
-            headers.update(self._settings.credential.headers() or {})
-        host = Cleaner(self._settings.credential.secrets()).name(str(url.host))
-        try:
-            with self._hosts.get(url, headers) as response:
-                if response.status in _EXPIRED:
-                    return False
-                if response.status == 416 and state.total == state.position:
-                    return True
-                if response.status not in (200, 206):
-                    raise SixtyfourUnavailableError(
-                        f"{host} answered {response.status} while {purpose}.",
-                        status=response.status,
-                        retry_after=retry_after({key.lower(): value for key, value in response.headers.items()}),
-                    )
-                state.begin(response)
-                for chunk in response.stream(CHUNK):
-                    state.write(chunk)
-        except HTTPError as error:
-            raise network_error(
-                error, purpose=purpose, host=host, timeout=self._settings.timeout, never_sent=False
-            ) from None
-        if state.total is not None and state.position != state.total:
+        is_apis = origin(url) == origin(parsed(self._settings.base_url))
+        credential = (self._settings.credential.headers() or {}) if is_apis else {}
+        for hop in range(MOST_HOPS + 1):
+            host = Cleaner(self._settings.credential.secrets()).name(str(url.host))
+            try:
+                with self._hosts.get(url, headers if hop else {**headers, **credential}) as response:
+                    if response.status not in _REDIRECTS:
+                        return self._take(response, body, host, purpose, size)
+                    where = response.headers.get("Location")
+            except HTTPError as error:
+                raise network_error(
+                    error, purpose=purpose, host=host, timeout=self._settings.timeout, never_sent=False
+                ) from None
+            url = self._redirected(url, where, purpose)
+        raise _no_redirect(f"{host} redirected more than {MOST_HOPS} times", purpose)
+
+    def _take(self, response: BaseHTTPResponse, body: FileBody, host: str, purpose: str, size: int | None) -> bool:
+        if response.status in _EXPIRED:
+            return False
+        if response.status == 416:
+            if body.position and response.headers.get("Content-Range") == f"bytes */{body.position}":
+                body.total, body.is_end_known = body.position, True
+            if body.position and body.total == body.position:
+                return True
+            body.distrust_ranges()
+        if response.status not in (200, 206):
+            raise SixtyfourUnavailableError(
+                f"{host} answered {response.status} while {purpose}.",
+                status=response.status,
+                retry_after=retry_after({key.lower(): value for key, value in response.headers.items()}),
+            )
+        body.begin(response)
+        body.read(response)
+        if body.total is not None and body.position != body.total:
+            if body.position > body.total:
+                body.distrust_ranges()
             raise SixtyfourUnavailableError(f"{host} stopped early while {purpose}.")
+        if not body.is_end_known and size is not None and body.position < size:
+            raise SixtyfourUnavailableError(f"{host} closed the connection early while {purpose}.")
         return True
 
+    def _masked(self, url: str, purpose: str) -> Url:
+        try:
+            parts = parsed(url)
+        except ValueError:
+            raise SixtyfourUnavailableError(f"The API gives no http(s) link while {purpose}.") from None
+        for secret in {text for each in (url, parts.url) for text in (each, each.partition("?")[2])} - {""}:
+            self._on_secret(secret)
+        return parts
 
-class _State:
-    """How much of a file is there, and what the host said of the whole."""
+    def _redirected(self, url: Url, where: str | None, purpose: str) -> Url:
+        """
+        Return where a redirect leads.
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._validator: str | None = None
-        self.position = 0
-        self.total: int | None = None
+        :raises SixtyfourTransferError: if it can't be followed.
+        """
+        try:
+            # Header fields are read as Latin-1; who puts other characters into a URL means UTF-8.
+            there = urljoin(url.url, (where or "").encode("latin-1").decode("utf-8", "replace"))
+            parts = parsed(there)
+        except ValueError:
+            parts = None
+        if not where or parts is None:
+            raise _no_redirect(f"{url.host} redirected to no http(s) URL", purpose)
+        if url.scheme == "https" and parts.scheme == "http":
+            raise _no_redirect(f"{url.host} redirected from https to http", purpose)
+        return self._masked(there, purpose)
 
-    def resuming(self) -> dict[str, str]:
-        """Return the headers that ask for the rest, if the host can tell whether it is still the same file."""
-        if not self.position or self._validator is None:
-            return {}
-        return {"Range": f"bytes={self.position}-", "If-Range": self._validator}
 
-    def begin(self, response: BaseHTTPResponse) -> None:
-        """Take in the head of an answer: go on, or start over where the host sends the whole."""
-        encoded = response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity")
-        goes_on = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if response.status == 206:
-            total = int(goes_on[2]) if goes_on and goes_on[2] != "*" else self.total
-            is_next = goes_on is not None and int(goes_on[1]) == self.position and not encoded
-            if is_next and self.total in (None, total):
-                self.total = total
-                return
-            self._validator = None  # this host's ranges can't be trusted: from the start, without them
-            raise SixtyfourUnavailableError("The host sent another part than was asked for.")
-        if self.position:
-            self._target.start_over()
-        self.position = 0
-        length = response.headers.get("Content-Length", "")
-        # Of an encoded body the length says nothing about the file, and a part can't be asked for.
-        self.total = int(length) if length.isdigit() and not encoded else None
-        etag = response.headers.get("ETag", "")
-        strong = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
-        self._validator = None if encoded else strong
-
-    def write(self, chunk: bytes) -> None:
-        """Pass a piece on."""
-        self._target.write(chunk)
-        self.position += len(chunk)
+def _no_redirect(reason: str, purpose: str) -> SixtyfourTransferError:
+    return SixtyfourTransferError(
+        f"{reason} while {purpose}. Is a proxy or a login page in between? Let the worker reach the storage host "
+        "directly. Nothing was left at the destination; a retry requests a new link."
+    )

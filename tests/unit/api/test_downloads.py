@@ -6,6 +6,7 @@ import errno
 import gzip
 import io
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.downloads import CHUNK, FRUITLESS_TRIES, Download, Link
+from airflow_provider_sixtyfour.api.downloads import CHUNK, FRUITLESS_TRIES, MOST_HOPS, Download, Fetched, Link
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourNotFoundError,
     SixtyfourTransferError,
@@ -24,6 +25,7 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.api.models import ResultFile
 from airflow_provider_sixtyfour.api.settings import Settings
 from tests.emulator_process import EmulatorProcess
+from tests.unit.api.certificates import Certificates
 from tests.unit.api.conftest import plain_settings
 from tests.unit.api.servers import Reply, Request, Server, closed_port
 
@@ -65,6 +67,9 @@ class Fetching:
         self.download = Download(settings, on_secret=self.secrets.append, sleep=self.slept.append)
 
     def fetch(self, new_link: Callable[[], Link] | str, *, size: int | None = None) -> int:
+        return self.fetched(new_link, size=size).bytes
+
+    def fetched(self, new_link: Callable[[], Link] | str, *, size: int | None = None) -> Fetched:
         ask = (lambda: link(new_link)) if isinstance(new_link, str) else new_link
         return self.download.fetch("leads.csv", ask, self.target, size=size)
 
@@ -309,10 +314,10 @@ def test_a_refusal_of_a_link_is_passed_on(fetching: Fetching):
         fetching.fetch(ask)
 
 
-@pytest.mark.parametrize("status", [302, 400, 429, 500, 503])
+@pytest.mark.parametrize("status", [300, 304, 400, 429, 500, 503])
 def test_bad_weather_at_the_storage_is_waited_out(fetching: Fetching, status: int):
     storage = Storage()
-    storage.changes = [instead(status, Retry_After="7", Location=f"http://127.0.0.1:{closed_port()}/")] * 2
+    storage.changes = [instead(status, Retry_After="7")] * 2
     with Server(storage) as server:
         assert fetching.fetch(server.url) == len(CONTENT)
         assert len(server.requests) == 3
@@ -383,16 +388,128 @@ def test_what_the_host_says_counts_for_more_than_what_the_api_says(fetching: Fet
         assert fetching.fetch(server.url, size=size) == len(CONTENT)
 
 
-def test_without_a_length_from_the_host_the_apis_counts(fetching: Fetching):
-    def endless(request: Request) -> Reply:
-        return Reply(body=CONTENT, has_length=False)
+def closing(content: bytes, **headers: str) -> Callable[[Reply], Reply]:
+    """Answer without a length: the body ends where the connection does."""
+    return lambda reply: Reply(reply.status, content, {**reply.headers, **headers}, has_length=False)
 
-    with Server(endless) as server:
+
+def test_without_a_length_from_the_host_the_apis_decides(fetching: Fetching):
+    with Server(lambda request: Reply(body=CONTENT, has_length=False)) as server:
+        assert fetching.fetched(server.url, size=len(CONTENT)) == (len(CONTENT), True, "")
+
+
+@pytest.mark.parametrize("etag", ['"one"', ""])
+def test_a_body_without_a_length_that_is_cut_is_resumed_or_starts_over(fetching: Fetching, etag: str):
+    storage = Storage(etag=etag)
+    storage.changes = [closing(CONTENT[:CHUNK])]
+    with Server(storage) as server:
         assert fetching.fetch(server.url, size=len(CONTENT)) == len(CONTENT)
-        with pytest.raises(
-            SixtyfourTransferError, match=f"should have 7 bytes by the API, but the host sent {len(CONTENT)}"
-        ):
-            Fetching(plain_settings(API, ApiKey("k"))).fetch(server.url, size=7)
+        assert ranges(server.requests) == [None, f"bytes={CHUNK}-" if etag else None]
+    assert fetching.content == CONTENT
+
+
+def test_a_body_without_a_length_that_is_always_cut_is_an_error(fetching: Fetching):
+    with (
+        Server(lambda request: Reply(body=CONTENT[:1000], has_length=False)) as server,
+        pytest.raises(
+            SixtyfourTransferError, match=rf"closed the connection early .* Got 1000 of {len(CONTENT)} bytes"
+        ),
+    ):
+        fetching.fetch(server.url, size=len(CONTENT))
+    assert len(server.requests) == FRUITLESS_TRIES
+
+
+@pytest.mark.parametrize("size", [None, 7])
+def test_an_end_that_nothing_verifies_is_logged(fetching: Fetching, size: int | None, caplog: pytest.LogCaptureFixture):
+    with Server(lambda request: Reply(body=CONTENT, has_length=False)) as server:
+        assert fetching.fetched(server.url, size=size) == (len(CONTENT), False, "")
+    assert "its end can't be verified" in caplog.text
+
+
+def test_a_host_that_knows_the_file_has_no_more_ends_it(fetching: Fetching):
+    def none_left(reply: Reply) -> Reply:
+        return Reply(416, b"", {"Content-Range": "bytes */1000"})
+
+    storage = Storage()
+    storage.changes = [closing(CONTENT[:1000]), none_left]
+    with Server(storage) as server:
+        assert fetching.fetched(server.url, size=len(CONTENT)) == (1000, True, "")
+
+
+def chunked(content: bytes, *, cut_at: int | None = None) -> Callable[[Reply], Reply]:
+    framed = b"".join(
+        b"%x\r\n%b\r\n" % (len(part), part)
+        for part in (content[start : start + 50_000] for start in range(0, len(content), 50_000))
+    )
+    body = (framed + b"0\r\n\r\n")[:cut_at]
+    return lambda reply: Reply(reply.status, body, {**reply.headers, "Transfer-Encoding": "chunked"}, has_length=False)
+
+
+def test_a_chunked_body(fetching: Fetching):
+    with Server(lambda request: chunked(CONTENT)(Reply(200))) as server:
+        assert fetching.fetched(server.url) == (len(CONTENT), True, "")
+    assert fetching.content == CONTENT
+
+
+@pytest.mark.parametrize("cut_at", [-1, -5, -6, 300_000, 3])
+def test_a_chunked_body_that_is_cut_is_not_whole(fetching: Fetching, cut_at: int):
+    storage = Storage()
+    storage.changes = [chunked(CONTENT, cut_at=cut_at)]
+    with Server(storage) as server:
+        assert fetching.fetch(server.url) == len(CONTENT)
+    assert fetching.content == CONTENT
+    if cut_at != -1:  # of the last line end alone, nothing depends
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda reply: reply.headers.update(ETag='"two"'),
+        lambda reply: reply.headers.update(ETag='W/"one"'),
+        lambda reply: reply.headers.pop("ETag"),
+    ],
+    ids=["another", "weak", "none"],
+)
+def test_a_part_of_another_version_is_not_appended(fetching: Fetching, change: Callable[[Reply], object]):
+    def other(reply: Reply) -> Reply:
+        reply.body = b"x" * len(reply.body)
+        change(reply)
+        return reply
+
+    storage = Storage()
+    storage.changes = [cut(CHUNK), other]
+    with Server(storage) as server:
+        assert fetching.fetch(server.url) == len(CONTENT)
+        assert ranges(server.requests) == [None, f"bytes={CHUNK}-", None]
+    assert fetching.content == CONTENT
+    assert fetching.target.starts == 2
+
+
+def test_a_part_that_changed_at_another_time_is_not_appended(fetching: Fetching):
+    def answer(request: Request) -> Reply:
+        number = len(server.requests)
+        headers = {"Last-Modified": f"Sun, 01 Nov 2026 0{number}:00:00 GMT"}
+        if number == 1:
+            return Reply(200, CONTENT, headers, cut_after=CHUNK)
+        if "range" in request.headers:
+            headers["Content-Range"] = f"bytes {CHUNK}-{len(CONTENT) - 1}/{len(CONTENT)}"
+            return Reply(206, b"x" * (len(CONTENT) - CHUNK), headers)
+        return Reply(200, CONTENT, headers)
+
+    with Server(answer) as server:
+        assert fetching.fetch(server.url) == len(CONTENT)
+    assert fetching.content == CONTENT
+    assert len(server.requests) == 3
+
+
+def test_a_length_that_is_shorter_than_the_body_ends_the_file(fetching: Fetching):
+    """What follows it is no answer to the next request."""
+    storage = Storage()
+    storage.changes = [lambda reply: Reply(200, CONTENT, {"Content-Length": "1000"})]
+    with Server(storage) as server:
+        assert fetching.fetch(server.url, size=len(CONTENT)) == 1000
+        assert fetching.fetch(server.url) == len(CONTENT)
 
 
 def test_a_compressed_body_is_unpacked(fetching: Fetching):
@@ -414,6 +531,98 @@ def test_a_compressed_body_that_is_cut_starts_over(fetching: Fetching):
         assert fetching.fetch(server.url, size=len(CONTENT)) == len(CONTENT)
         assert ranges(server.requests) == [None, None]
     assert fetching.content == CONTENT
+
+
+def packed_in(packed: bytes, encoding: str, **headers: str) -> Callable[[Reply], Reply]:
+    return lambda reply: Reply(200, packed, {"Content-Encoding": encoding, **headers})
+
+
+RAW_DEFLATE = zlib.compressobj(wbits=-15)
+PACKED = {
+    "gzip": gzip.compress(CONTENT),
+    "x-gzip": gzip.compress(CONTENT),
+    "GZIP": gzip.compress(CONTENT[:100]) + gzip.compress(b"") + gzip.compress(CONTENT[100:]) + b"\0" * 9,
+    "deflate": zlib.compress(CONTENT),
+    "Deflate": RAW_DEFLATE.compress(CONTENT) + RAW_DEFLATE.flush(),
+    "gzip, deflate": zlib.compress(gzip.compress(CONTENT)),
+    "identity": CONTENT,
+    "aws-chunked": CONTENT,
+    "utf-8": CONTENT,
+}
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+@pytest.mark.parametrize("has_length", [True, False])
+def test_every_encoding_that_is_supported(fetching: Fetching, encoding: str, has_length: bool):
+    reply = Reply(200, PACKED[encoding], {"Content-Encoding": encoding}, has_length=has_length)
+    with Server(lambda request: reply) as server:
+        assert fetching.fetch(server.url, size=len(CONTENT)) == len(CONTENT)
+    assert fetching.content == CONTENT
+
+
+def test_an_empty_body_is_whole_in_any_encoding(fetching: Fetching):
+    with Server(lambda request: Reply(200, b"", {"Content-Encoding": "gzip"})) as server:
+        assert fetching.fetch(server.url) == 0
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "Deflate", "gzip, deflate"])
+@pytest.mark.parametrize("missing", [1, 4, 8, 20])
+def test_a_compressed_body_that_stops_early_is_not_whole(
+    fetching: Fetching, encoding: str, missing: int, has_length: bool
+):
+    """Its length may say that all of it is there: it was stored like that."""
+    short = Reply(200, PACKED[encoding][:-missing], {"Content-Encoding": encoding}, has_length=has_length)
+    storage = Storage()
+    storage.changes = [lambda reply: short]
+    with Server(storage) as server:
+        assert fetching.fetch(server.url) == len(CONTENT)
+        assert len(server.requests) == 2
+    assert fetching.content == CONTENT
+
+
+def test_a_compressed_body_that_always_stops_early_is_an_error(fetching: Fetching):
+    with (
+        Server(lambda request: packed_in(PACKED["gzip"][:-4], "gzip")(Reply())) as server,
+        pytest.raises(SixtyfourTransferError, match="A compressed body stopped before its end"),
+    ):
+        fetching.fetch(server.url)
+
+
+def test_a_compressed_body_that_is_damaged_is_fetched_again(fetching: Fetching):
+    broken = bytearray(PACKED["gzip"])
+    broken[len(broken) // 2] ^= 0xFF
+    storage = Storage()
+    storage.changes = [packed_in(bytes(broken), "gzip"), packed_in(b"no gzip", "gzip")]
+    with Server(storage) as server:
+        assert fetching.fetch(server.url) == len(CONTENT)
+    assert fetching.content == CONTENT
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, x-unknown", "\xff"])
+def test_an_encoding_that_is_not_supported_is_refused(fetching: Fetching, encoding: str):
+    with (
+        Server(lambda request: packed_in(CONTENT, encoding)(Reply())) as server,
+        pytest.raises(SixtyfourTransferError, match=r"^Content-Encoding '.*' is not supported"),
+    ):
+        fetching.fetch(server.url)
+    assert len(server.requests) == 1
+    assert fetching.content == b""
+
+
+class Counting(Memory):
+    largest = total = 0
+
+    def write(self, piece: bytes) -> None:
+        self.largest, self.total = max(self.largest, len(piece)), self.total + len(piece)
+
+
+def test_what_was_compressed_very_well_comes_in_bounded_chunks():
+    fetching = Fetching(plain_settings(API, ApiKey("k")), target := Counting())
+    packed = gzip.compress(bytes(100 * MIB), 9)
+    with Server(lambda request: packed_in(packed, "gzip")(Reply())) as server:
+        assert fetching.fetch(server.url) == target.total == 100 * MIB
+    assert target.largest <= MIB
 
 
 def test_the_credential_goes_to_the_apis_origin(emulator: EmulatorProcess):
@@ -443,13 +652,89 @@ def test_the_credential_goes_to_no_host_that_looks_like_the_apis():
         assert other.requests
 
 
-def test_a_redirect_of_the_storage_is_not_followed(fetching: Fetching):
-    with Server(Storage()) as other:
-        storage = Storage()
-        storage.changes = [instead(302, Location=other.url), instead(307, Location="http://[")]
-        with Server(storage) as server:
-            assert fetching.fetch(server.url) == len(CONTENT)
-        assert other.requests == []
+def redirect(where: str, status: int = 302) -> Reply:
+    return Reply(status, b"", {"Location": where})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed_without_the_credential(status: int):
+    with Server(Storage()) as other, Server(lambda request: redirect(f"{other.url}/f?sig=OTHER", status)) as api:
+        fetching = Fetching(plain_settings(api.url, ApiKey("SESAME")))
+        assert fetching.fetch(f"{api.url}/f") == len(CONTENT)
+        assert [request.headers.get("x-api-key") for request in api.requests] == ["SESAME"]
+        [request] = other.requests
+    assert "SESAME" not in str(request)
+    assert not {"x-api-key", "authorization", "cookie"} & request.headers.keys()
+    assert "sig=OTHER" in fetching.secrets
+    assert fetching.slept == []
+
+
+def test_the_credential_does_not_come_back_along_a_redirect():
+    """A storage host could otherwise have the API called with it."""
+    with Server(Storage()) as api, Server(lambda request: redirect(f"{api.url}/f")) as other:
+        fetching = Fetching(plain_settings(api.url, ApiKey("SESAME")))
+        fetching.fetch(f"{other.url}/f")
+    assert "SESAME" not in str(api.requests)
+    assert len(api.requests) == 1
+
+
+def test_a_redirect_within_a_host_is_followed_and_resumed(fetching: Fetching):
+    storage = Storage()
+
+    def answer(request: Request) -> Reply:
+        return storage(request) if request.path == "/b/%C3%A9" else redirect("../b/" + "é".encode().decode("latin-1"))
+
+    storage.changes = [cut(CHUNK)]
+    with Server(answer) as server:
+        assert fetching.fetch(f"{server.url}/a/f") == len(CONTENT)
+        assert [request.path for request in server.requests] == ["/a/f", "/b/%C3%A9"] * 2
+        assert ranges(server.requests) == [None, None, f"bytes={CHUNK}-", f"bytes={CHUNK}-"]
+
+
+def test_redirects_are_followed_so_far(fetching: Fetching):
+    def answer(request: Request) -> Reply:
+        left = int(request.path[1:])
+        return redirect(f"/{left - 1}") if left else Reply(200, CONTENT)
+
+    with Server(answer) as server:
+        assert fetching.fetch(f"{server.url}/{MOST_HOPS}") == len(CONTENT)
+        with pytest.raises(SixtyfourTransferError, match=f"redirected more than {MOST_HOPS} times while"):
+            fetching.fetch(f"{server.url}/{MOST_HOPS + 1}")
+    assert len(server.requests) == 2 * (MOST_HOPS + 1)
+
+
+@pytest.mark.parametrize(
+    "where", ["", "http://[", "ftp://127.0.0.1/x", "file:///etc/passwd", "data:,x", "javascript:1"]
+)
+def test_a_redirect_to_what_is_no_url_is_refused_at_once(fetching: Fetching, where: str):
+    with (
+        Server(lambda request: redirect(where)) as server,
+        pytest.raises(SixtyfourTransferError, match=r"^127\.0\.0\.1 redirected to no http\(s\) URL while") as caught,
+    ):
+        fetching.fetch(f"{server.url}/f?sig=SIGNATURE")
+    assert len(server.requests) == 1
+    assert fetching.slept == []
+    assert "SIGNATURE" not in str(caught.value)
+
+
+def test_a_redirect_from_https_to_http_is_refused(certificates: Certificates):
+    with (
+        Server(Storage()) as plain,
+        Server(lambda request: redirect(f"{plain.url}/f"), tls=certificates.server) as server,
+    ):
+        settings = Settings(credential=ApiKey("k"), base_url=API, timeout=10.0, verify=str(certificates.path))
+        with pytest.raises(SixtyfourTransferError, match="redirected from https to http"):
+            Fetching(settings).fetch(f"{server.url}/f")
+    assert plain.requests == []
+
+
+def test_an_expired_link_behind_a_redirect_is_requested_again(fetching: Fetching):
+    storage = Storage()
+    storage.changes = [instead(403)]
+    with Server(storage) as other, Server(lambda request: redirect(other.url)) as server:
+        links = iter(f"{server.url}/{number}" for number in range(9))
+        assert fetching.fetch(lambda: link(next(links))) == len(CONTENT)
+        assert [request.path for request in server.requests] == ["/0", "/1"]
 
 
 def test_netrc_is_not_asked(fetching: Fetching, netrc: Path):
