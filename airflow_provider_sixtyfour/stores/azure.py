@@ -29,13 +29,15 @@ class AzureBlocks:
         self._path = path
         self._container, self._name, _ = fs.split_path(path)
         self._mark = ""
+        self.version: object = None
 
     def remove_leftovers(self) -> None:
         """Leave it to Azure: there is no call for it that doesn't touch the blob itself."""
 
     def put(self, data: bytes) -> None:
         """Publish a whole blob."""
-        self._call("upload_blob", data, overwrite=True, metadata=_METADATA, content_settings=self._type())
+        put = self._call("upload_blob", data, overwrite=True, metadata=_METADATA, content_settings=self._type())
+        self.version = put.get("etag")
         self._fs.invalidate_cache()
 
     def begin(self) -> None:
@@ -51,11 +53,26 @@ class AzureBlocks:
         if last:
             self.send(count, last)
         blocks = [_models().BlobBlock(self._id(number)) for number in range(count + bool(last))]
-        self._call("commit_block_list", blocks, metadata=_METADATA, content_settings=self._type())
+        completed = self._call("commit_block_list", blocks, metadata=_METADATA, content_settings=self._type())
+        self.version = completed.get("etag")
         self._fs.invalidate_cache()
 
     def abort(self) -> None:
         """Leave the blocks to Azure."""
+
+    def current_version(self) -> object:
+        """Return the ETag of what is there."""
+        try:
+            return self._call("get_blob_properties").etag
+        except Exception as error:
+            if getattr(error, "status_code", None) == 404:
+                raise FileNotFoundError(self._path) from None
+            raise
+
+    def probe(self) -> None:
+        """Send a block that is never committed: nobody sees it, and Azure drops it after a week."""
+        self.begin()
+        self.send(0, b"probe")
 
     def _id(self, number: int) -> str:
         # As many characters as adlfs takes: all ids of a blob's blocks must have the same length.
@@ -64,14 +81,14 @@ class AzureBlocks:
     def _type(self) -> Any:
         return _models().ContentSettings(content_type=mimetypes.guess_type(self._path)[0] or "application/octet-stream")
 
-    def _call(self, method: str, *arguments: Any, **options: Any) -> None:
+    def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Call the client on the event loop that adlfs runs it in."""
 
-        async def call() -> None:
+        async def call() -> Any:
             async with self._fs.service_client.get_blob_client(self._container, self._name) as client:
-                await getattr(client, method)(*arguments, **options)
+                return await getattr(client, method)(*arguments, **options)
 
-        asyncio.run_coroutine_threadsafe(call(), self._fs.loop).result()
+        return asyncio.run_coroutine_threadsafe(call(), self._fs.loop).result()
 
 
 def _models() -> Any:

@@ -15,6 +15,12 @@ class Store(Protocol):
     def put_file(self, local: str, path: str, /) -> object:
         """Upload a local file."""
 
+    def rm_file(self, path: str, /) -> object:
+        """Remove a file."""
+
+    def ukey(self, path: str, /) -> str:
+        """Return a digest of what the store says of a file: its size and, where it knows one, the time."""
+
     def invalidate_cache(self) -> object:
         """Forget what was listed."""
 
@@ -43,6 +49,9 @@ class Azure(ObjectStore, Protocol):
 
 class Gcs(ObjectStore, Protocol):
     """``gcsfs.GCSFileSystem``."""
+
+    def info(self, path: str) -> dict[str, Any]:
+        """Return what Google says of an object."""
 
     def pipe_file(self, path: str, data: bytes, **options: Any) -> object:
         """Upload an object in one request."""

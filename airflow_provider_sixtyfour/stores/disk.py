@@ -34,6 +34,7 @@ class OnDisk:
         self._remove_leftovers()
         self._file = self._create()
         self._begun = 0  # bytes that Linux was told to bring to disk
+        self.version: object = None
 
     def write(self, piece: bytes) -> None:
         """Append a piece."""
@@ -48,9 +49,14 @@ class OnDisk:
         self._file.truncate()
         self._begun = 0
 
+    def sync(self) -> None:
+        """Bring to disk what was written."""
+        os.fsync(self._file.fileno())
+
     def commit(self) -> None:
         """Bring the file to disk, then to its name."""
-        os.fsync(self._file.fileno())
+        self.sync()
+        self.version = _version(os.fstat(self._file.fileno()))
         os.replace(self._file.name, self._path)
         self._file.close()
         with contextlib.suppress(OSError):  # where a folder can't be opened for that, the rename is safe without
@@ -96,3 +102,26 @@ class OnDisk:
                 with contextlib.suppress(OSError), open(entry.path, "rb") as left:
                     fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     os.unlink(entry.path)
+
+
+def current_version(path: str) -> object:
+    """Return what tells the file at a path from any other that was there before."""
+    return _version(os.stat(path))
+
+
+def probe(path: str) -> None:
+    """
+    Write a file beside a path, bring it to disk, and remove it.
+
+    :raises OSError: if that can't be done.
+    """
+    file = OnDisk(path)
+    try:
+        file.write(b"probe")
+        file.sync()
+    finally:
+        file.discard()
+
+
+def _version(found: os.stat_result) -> object:
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import mimetypes
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ class GcsSession:
         self._path = path
         self._type = {"content_type": mimetypes.guess_type(path)[0] or "application/octet-stream"}
         self._file: Any = None
+        self._digest = _md5()
+        self.version: object = None
 
     def remove_leftovers(self) -> None:
         """Leave it to Google: a session is known to who began it only."""
@@ -32,16 +36,20 @@ class GcsSession:
     def put(self, data: bytes) -> None:
         """Publish a whole object."""
         self._fs.pipe_file(self._path, data, **self._type)
-        self._fs.invalidate_cache()
+        self._digest = _md5()
+        self._digest.update(data)
+        self._published()
 
     def begin(self) -> None:
         """Open the file that holds the session; sends nothing yet."""
         self._file = self._fs.open(self._path, "wb", autocommit=False, **self._type)
+        self._digest = _md5()
 
     def send(self, number: int, data: bytes) -> None:
         """Send a part: of a size that is a multiple of 256 KiB, as Google asks."""
         self._file.blocksize = len(data)
         self._file.write(data)
+        self._digest.update(data)
 
     def complete(self, count: int, last: bytes) -> None:
         """Send the last part, which finishes the session."""
@@ -50,7 +58,8 @@ class GcsSession:
         self._file.commit()
         self._file.closed = True
         self._file = None
-        self._fs.invalidate_cache()
+        self._digest.update(last)
+        self._published()
 
     def abort(self) -> None:
         """Drop the session."""
@@ -60,3 +69,22 @@ class GcsSession:
                 file.discard()
             finally:
                 file.closed = True  # else it would be flushed once more when it is collected as garbage
+
+    def current_version(self) -> object:
+        """Return the MD5 of what is there; ``None`` if Google has none, as of objects that were composed."""
+        self._fs.invalidate_cache()
+        return self._fs.info(self._path).get("md5Hash")
+
+    def probe(self) -> None:
+        """Write and remove an object."""
+        self.put(b"probe")
+        self._fs.rm_file(self._path)
+
+    def _published(self) -> None:
+        # gcsfs returns nothing of what was written: no generation, and no checksum.
+        self.version = base64.b64encode(self._digest.digest()).decode()
+        self._fs.invalidate_cache()
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)

@@ -25,6 +25,7 @@ class PartStore(Protocol):
 
     most_parts: int
     in_order: bool  # whether a part may be sent only when the one before it has arrived
+    version: object  # of what was published, as `current_version` gives it; ``None`` before, and where it isn't known
 
     def remove_leftovers(self) -> None:
         """Remove the parts that an earlier process has left for this object."""
@@ -43,6 +44,16 @@ class PartStore(Protocol):
 
     def abort(self) -> None:
         """Drop the upload, if one was begun, with all of its parts."""
+
+    def current_version(self) -> object:
+        """
+        Return what tells the object that is there from any other; ``None`` if nothing does.
+
+        :raises FileNotFoundError: if there is none.
+        """
+
+    def probe(self) -> None:
+        """Do the least that shows whether an object can be written; leave nothing that a reader sees."""
 
 
 class PartSenders:
@@ -100,10 +111,15 @@ class InParts:
         self._collected.append(piece)
         self._collected_bytes += len(piece)
 
+    @property
+    def version(self) -> object:
+        """What tells the object that was committed from any other at its path; ``None`` if nothing does."""
+        return self._store.version
+
     def start_over(self) -> None:
         """Drop what was sent."""
         self._stop()
-        self._store.abort()
+        self._abort()
         self._sent = 0
 
     def commit(self) -> None:
@@ -120,10 +136,14 @@ class InParts:
     def discard(self) -> None:
         """Drop what was sent."""
         self._stop()
+        self._abort()
+
+    def _abort(self) -> None:
         try:
             self._store.abort()
         except Exception as error:
-            # The error that brought us here is the one to see; the next try removes what is left.
+            # No reason to give up: the error that brought us here is the one to see, or the file can be written all
+            # the same. The next try removes what is left.
             log.warning("Parts of an upload may be left in the store: %s: %s", type(error).__name__, error)
 
     def _send_part(self) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_sixtyfour.stores import disk, spooled
 from airflow_provider_sixtyfour.stores.disk import OnDisk
 from airflow_provider_sixtyfour.stores.in_parts import InParts, PartSenders, PartStore
 from airflow_provider_sixtyfour.stores.spooled import Spooled
@@ -41,6 +42,10 @@ class Publication(Protocol):
 
     def commit(self) -> None:
         """Let the object appear at its path, in place of what may be there; return when it has."""
+
+    @property
+    def version(self) -> object:
+        """What tells the object that was committed from any other at its path; ``None`` if nothing does."""
 
     def discard(self) -> None:
         """Leave nothing behind of what was not committed. Raises nothing: there is an error already."""
@@ -74,8 +79,42 @@ def publish(fs: Store, path: str, content: bytes) -> None:
         publication.commit()
 
 
+def current_version(fs: Store, path: str) -> object:
+    """
+    Return the `Publication.version` of the object that is at a path now; ``None`` if nothing tells it from others.
+
+    :raises FileNotFoundError: if there is none.
+    """
+    protocols = _protocols(fs)
+    if protocols & _DISK:
+        return disk.current_version(path)
+    store = _part_store(fs, path, protocols)
+    return spooled.current_version(fs, path) if store is None else store.current_version()
+
+
+def probe(fs: Store, path: str) -> None:
+    """
+    Do the least that shows whether an object could be published at a path; leave nothing that a reader sees.
+
+    :raises OSError: or what else the store's client raises, if it could not.
+    """
+    protocols = _protocols(fs)
+    if protocols & _DISK:
+        disk.probe(path)
+        return
+    store = _part_store(fs, path, protocols)
+    if store is None:
+        spooled.probe(fs, path)
+    else:
+        store.probe()
+
+
+def _protocols(fs: Store) -> set[str]:
+    return {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+
+
 def _open(fs: Store, path: str, senders: PartSenders, size: int | None) -> Publication:
-    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    protocols = _protocols(fs)
     if protocols & _DISK:
         return OnDisk(path)
     store = _part_store(fs, path, protocols)

@@ -26,6 +26,7 @@ class S3Parts:
         self._type = {"ContentType": mimetypes.guess_type(path)[0] or "application/octet-stream"}
         self._upload: dict[str, str] = {}
         self._tags: dict[int, str] = {}
+        self.version: object = None
 
     def remove_leftovers(self) -> None:
         """Abort all uploads to this very key: the newest writer wins."""
@@ -46,7 +47,8 @@ class S3Parts:
 
     def put(self, data: bytes) -> None:
         """Publish a whole object."""
-        self._fs.call_s3("put_object", **self._object, **self._type, Body=data)
+        put = self._fs.call_s3("put_object", **self._object, **self._type, Body=data)
+        self.version = put.get("ETag")
         self._fs.invalidate_cache()
 
     def begin(self) -> None:
@@ -67,7 +69,8 @@ class S3Parts:
         parts: list[dict[str, Any]] = [
             {"PartNumber": number + 1, "ETag": tag} for number, tag in sorted(self._tags.items())
         ]
-        self._fs.call_s3("complete_multipart_upload", **self._upload, MultipartUpload={"Parts": parts})
+        completed = self._fs.call_s3("complete_multipart_upload", **self._upload, MultipartUpload={"Parts": parts})
+        self.version = completed.get("ETag")
         self._upload = {}
         self._fs.invalidate_cache()
 
@@ -76,3 +79,16 @@ class S3Parts:
         if self._upload:
             self._fs.call_s3("abort_multipart_upload", **self._upload)
             self._upload = {}
+
+    def current_version(self) -> object:
+        """Return the ETag of what is there."""
+        return self._fs.call_s3("head_object", **self._object).get("ETag")
+
+    def probe(self) -> None:
+        """Begin an upload, which takes the permission to write an object, and abort it: no reader ever sees it."""
+        self.remove_leftovers()  # there are none, but some servers look for the bucket here and not below
+        self.begin()
+        try:
+            self.abort()
+        except OSError as error:
+            log.info("The probe of %s can't be aborted (is s3:AbortMultipartUpload missing?): %s", self._path, error)

@@ -17,6 +17,7 @@ class Spooled:
     def __init__(self, fs: Store, path: str) -> None:
         self._fs = fs
         self._path = path
+        self.version: object = None
         handle, self._temporary = tempfile.mkstemp(prefix="sixtyfour-")
         self._file = os.fdopen(handle, "wb")
 
@@ -33,8 +34,8 @@ class Spooled:
         """Send the local file."""
         self._file.close()
         self._fs.put_file(self._temporary, self._path)
-        self._fs.invalidate_cache()
         os.unlink(self._temporary)
+        self.version = current_version(self._fs, self._path)
 
     def discard(self) -> None:
         """Remove the local file."""
@@ -42,3 +43,20 @@ class Spooled:
             self._file.close()
         with contextlib.suppress(OSError):
             os.unlink(self._temporary)
+
+
+def current_version(fs: Store, path: str) -> object:
+    """Return what the store knows of what is there."""
+    fs.invalidate_cache()
+    return fs.ukey(path)
+
+
+def probe(fs: Store, path: str) -> None:
+    """Write and remove an object."""
+    file = Spooled(fs, path)
+    try:
+        file.write(b"probe")
+        file.commit()
+    finally:
+        file.discard()
+    fs.rm_file(path)

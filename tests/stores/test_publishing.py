@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_sixtyfour.stores.in_parts import MIB, PART
-from airflow_provider_sixtyfour.stores.publishing import publishing
+from airflow_provider_sixtyfour.stores.publishing import current_version, probe, publishing
 from tests.stores.conftest import Place
 
 SIZES = [0, 1, PART - 1, PART, PART + 1, 3 * PART, 3 * PART + 12345]
@@ -98,5 +98,43 @@ def test_a_bucket_that_is_not_there_is_an_error(place: Place) -> None:
 
     with pytest.raises(Exception) as error:  # noqa: PT011 - the client's own
         publish(place, path, content(3 * PART))
+
+    assert not isinstance(error.value, AssertionError)
+
+
+@pytest.mark.parametrize("size", [3, 2 * PART + 5])
+def test_a_version_tells_what_was_published_from_what_replaces_it(place: Place, size: int) -> None:
+    path = (place.path / "some.csv").path
+    versions = []
+    for data in (content(size), content(size)):
+        with publishing(place.fs, path) as publication:
+            for piece in pieces(data):
+                publication.write(piece)
+            publication.commit()
+        versions.append(publication.version)
+        assert publication.version == current_version(place.fs, path) is not None
+
+    assert versions[0] != versions[1]
+    place.fs.rm_file(path)
+    with pytest.raises(FileNotFoundError):
+        current_version(place.fs, path)
+
+
+def test_a_probe_leaves_nothing(place: Place) -> None:
+    probe(place.fs, (place.path / "probe").path)
+
+    assert place.names() == []
+    assert place.unfinished() == 0
+
+
+def test_a_probe_of_what_cannot_be_written_is_an_error(place: Place) -> None:
+    if place.server.name == "disk":
+        Path(place.path.path).write_text("a file where the folder should be")
+        path = f"{place.path.path}/probe"
+    else:
+        path = "nosuchbucket/probe"
+
+    with pytest.raises(Exception) as error:  # noqa: PT011 - the client's own
+        probe(place.fs, path)
 
     assert not isinstance(error.value, AssertionError)

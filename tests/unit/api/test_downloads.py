@@ -411,9 +411,7 @@ def test_a_body_without_a_length_that_is_cut_is_resumed_or_starts_over(fetching:
 def test_a_body_without_a_length_that_is_always_cut_is_an_error(fetching: Fetching):
     with (
         Server(lambda request: Reply(body=CONTENT[:1000], has_length=False)) as server,
-        pytest.raises(
-            SixtyfourTransferError, match=rf"closed the connection early .* Got 1000 of {len(CONTENT)} bytes"
-        ),
+        pytest.raises(SixtyfourTransferError, match=rf"closed the connection early .* Got 1000 of {len(CONTENT)} b"),
     ):
         fetching.fetch(server.url, size=len(CONTENT))
     assert len(server.requests) == FRUITLESS_TRIES

@@ -20,6 +20,7 @@ class FakeStore:
         self.events: list[str] = []
         self.parts: dict[int, bytes] = {}
         self.published: bytes | None = None
+        self.version: object = None
         self.fails_at: int | None = None
         self.gate = threading.Event()
         self.gate.set()
@@ -57,6 +58,12 @@ class FakeStore:
 
     def abort(self) -> None:
         self.events.append("abort")
+
+    def current_version(self) -> object:
+        return self.version
+
+    def probe(self) -> None:
+        self.events.append("probe")
 
 
 @pytest.fixture
@@ -197,6 +204,20 @@ def test_an_abort_that_fails_hides_no_error(senders: PartSenders, caplog: pytest
     publication = InParts(Stubborn(), senders, size=None)
     publication.discard()
     assert "may be left in the store: OSError: not now" in caplog.text
+
+
+def test_an_abort_that_fails_keeps_nothing_from_starting_over(senders: PartSenders):
+    class Stubborn(FakeStore):
+        def abort(self) -> None:
+            raise PermissionError("not allowed")
+
+    store = Stubborn()
+    publication = InParts(store, senders, size=None)
+    write(publication, content(3 * PART))
+    publication.start_over()
+    write(publication, content(2 * PART + 5))
+    publication.commit()
+    assert store.published == content(2 * PART + 5)
 
 
 def until(condition: object) -> None:
