@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FRUITLESS_TRIES = 6  # in a row that bring not one byte
+FRUITLESS_TRIES = 6  # in a row that together bring less than a chunk
 MOST_HOPS = 3  # redirects of one request
 _EXPIRED = {401, 403, 404, 410}  # what storage hosts answer to a signed URL that has expired
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -113,9 +113,12 @@ class Download:
                 error, link = SixtyfourUnavailableError("its link is no longer good"), None
             except SixtyfourUnavailableError as unavailable:
                 error = unavailable
-            # Further than ever: a host without ranges that breaks off here and there would otherwise never end.
-            fruitless = 1 if body.position > furthest else fruitless + 1
-            furthest = max(furthest, body.position)
+            # A chunk further than ever: a host without ranges that breaks off here and there, or one that sends some
+            # bytes on each connection, would otherwise never end.
+            if body.position >= furthest + CHUNK:
+                fruitless, furthest = 1, body.position
+            else:
+                fruitless += 1
             if fruitless >= FRUITLESS_TRIES:
                 whole = size if body.total is None else body.total
                 of = f" of {whole}" if whole is not None else ""
@@ -197,7 +200,7 @@ class Download:
         :raises SixtyfourTransferError: if it can't be followed.
         """
         try:
-            # Header fields are read as Latin-1; who puts other characters into a URL means UTF-8.
+            # Header fields are read as Latin-1; a host that puts other characters into a URL means UTF-8.
             there = urljoin(url.url, (where or "").encode("latin-1").decode("utf-8", "replace"))
             parts = parsed(there)
         except ValueError:

@@ -11,7 +11,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError, Sixtyf
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-# Bytes. As much as this of what has arrived is lost when a connection breaks: urllib3 gives whole chunks only.
+# Bytes that are read at a time.
 CHUNK = 256 * 1024
 
 
