@@ -13,8 +13,18 @@ from collections.abc import Sequence
 
 from airflow_provider_sixtyfour.api.models import ResultFile
 
+_UNSAFE = '<>:"|?*%#\ufffd'
 LONGEST_NAME = 200  # bytes in UTF-8; file systems allow 255, and a suffix may follow
 _FLAG_HALVES = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+
+
+def storable(text: str) -> str:
+    """
+    Return a text from the API as every log, database and JSON document can hold it.
+
+    Half a surrogate pair is no Unicode, and PostgreSQL takes no NUL: each becomes U+FFFD.
+    """
+    return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
 def safe_names(files: Sequence[ResultFile], extension: str) -> list[str]:
@@ -44,9 +54,9 @@ def safe_stem(name: str, extension: str) -> str:
 
 def safe_text(name: str, extension: str) -> str:
     """Return what `safe_stem` returns, however long it is."""
-    name = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode())
+    name = unicodedata.normalize("NFC", storable(name))
     name = re.split(r"[/\\]", name)[-1]
-    name = "".join("_" if unicodedata.category(char)[0] in "CZ" or char in '<>:"|?*%#' else char for char in name)
+    name = "".join("_" if unicodedata.category(char)[0] in "CZ" or char in _UNSAFE else char for char in name)
     if name.lower().endswith(f".{extension}"):
         name = name[: -len(extension) - 1]
     # No leading dot or underscore: hidden to `ls` and to readers of object stores; no trailing dot.

@@ -55,7 +55,8 @@ class SixtyfourEnrichOperator(BaseOperator):
     :param format: of the result files: ``csv``, ``json`` or ``ndjson``. (templated)
     :param files: which to land: ``final``, ``all``, or block numbers, as for ``SixtyfourToObjectStorageOperator``.
         (templated)
-    :param verify: what to do when a file has other numbers of rows or bytes than the API said: ``warn`` or ``strict``.
+    :param on_mismatch: what to do when a file has other rows, or more bytes, than the API announced: ``warn`` or
+        ``fail``. A file that falls short of its announced size, or is an error page, fails in any case.
     :param output_format: ``parquet`` to write the files as Parquet; the run makes NDJSON for it. (templated)
     :param parquet_schema: for Parquet, types of columns by their names.
     :param poll_interval: seconds between two questions how the run is doing. Deferred waits share their questions; for
@@ -111,7 +112,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         specs_override: dict[str, Any] | str | None = None,
         format: str = "csv",
         files: str | int | Sequence[int] = "final",
-        verify: str = "warn",
+        on_mismatch: str = "warn",
         output_format: str | None = None,
         parquet_schema: Mapping[str, str] | None = None,
         poll_interval: float = 10.0,
@@ -132,7 +133,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         self.specs_override = specs_override
         self.format = format
         self.files = files
-        self.verify = verify
+        self.on_mismatch = on_mismatch
         self.output_format = output_format
         self.parquet_schema = parquet_schema
         self.poll_interval = poll_interval
@@ -274,7 +275,7 @@ class SixtyfourEnrichOperator(BaseOperator):
             format=self.format,
             files=self.files,
             overwrite=self.overwrite,
-            verify=self.verify,
+            on_mismatch=self.on_mismatch,
             output_format=self.output_format,
             parquet_schema=self.parquet_schema,
             input=digest,

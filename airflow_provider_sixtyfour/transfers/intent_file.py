@@ -11,12 +11,13 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sixtyfour.stores.publishing import publish
+from airflow_provider_sixtyfour.transfers.storing import publish, store_errors
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 INTENT = "_submission.json"
+STARTS_AGAIN = "A retry of the task continues, and never pays for the same run twice."
 
 
 class IntentFile:
@@ -35,8 +36,13 @@ class IntentFile:
     def get(self, key: str) -> Any:
         """Return the value; ``None`` if there is none that can be read."""
         try:
-            content = json.loads(self._path.fs.cat_file(self._path.path))
-        except (FileNotFoundError, ValueError, RecursionError):
+            with store_errors("read", self._path.fs, self._path.path, then=STARTS_AGAIN):
+                try:
+                    text = self._path.fs.cat_file(self._path.path)
+                except FileNotFoundError:
+                    return None
+            content = json.loads(text)
+        except (ValueError, RecursionError):
             return None
         if not isinstance(content, Mapping) or content.get("task") != self._task:
             return None
@@ -45,4 +51,4 @@ class IntentFile:
     def set(self, key: str, value: Any) -> None:
         """Keep a value, in place of what was kept."""
         text = json.dumps({"task": self._task, key: value}, indent=2)
-        publish(self._path.fs, self._path.path, text.encode())
+        publish(self._path.fs, self._path.path, text.encode(), then=STARTS_AGAIN)

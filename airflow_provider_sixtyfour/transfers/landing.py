@@ -2,13 +2,13 @@
 Lands the result files of a run at a destination: each whole and verified or not at all, the manifest last.
 
 Invariant: a byte passes through once, from the storage host to the destination, and is counted and hashed on its way;
-a file appears under its name only after what was counted has been held against what was told of it.
+a file appears under its name only after what was counted has been compared with what was announced.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import partial
@@ -16,27 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
-from airflow_provider_sixtyfour.api.filenames import safe_names
+from airflow_provider_sixtyfour.api.filenames import safe_names, storable
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict, describe_progress, verdict
-from airflow_provider_sixtyfour.stores.publishing import publish, publishing
+from airflow_provider_sixtyfour.transfers.announced import check
+from airflow_provider_sixtyfour.transfers.earlier import earlier, seem_there
+from airflow_provider_sixtyfour.transfers.exclusive import Exclusive, remove
 from airflow_provider_sixtyfour.transfers.landing_options import PARQUET, Landing
-from airflow_provider_sixtyfour.transfers.listing import Listing, choose, wanted_blocks
-from airflow_provider_sixtyfour.transfers.manifest import (
-    LandedFile,
-    Manifest,
-    are_there,
-    is_there,
-    now,
-    read_manifest,
-)
+from airflow_provider_sixtyfour.transfers.listing import Listing, choose, lacking, listing_of, wanted_blocks
+from airflow_provider_sixtyfour.transfers.manifest import LandedFile, Manifest, now
 from airflow_provider_sixtyfour.transfers.parquet import as_parquet
 from airflow_provider_sixtyfour.transfers.passage import Passage
 from airflow_provider_sixtyfour.transfers.progress import Progress, size
+from airflow_provider_sixtyfour.transfers.storing import publishing
 from airflow_provider_sixtyfour.transfers.tally import Tally
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_sixtyfour.api.downloads import Fetched
     from airflow_provider_sixtyfour.api.models import ResultFile
     from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.stores.in_parts import PartSenders
@@ -58,47 +55,63 @@ def land(
     :param log: a logger.
     :param ended: how it ended, from who has waited for it; else the API is asked.
     :raises SixtyfourInputError: if ``job_id`` can't be an id.
-    :raises SixtyfourRefusedError: if the API refuses, or the run has no such file.
-    :raises SixtyfourTransferError: if the run has not ended, a file can't be fetched whole, or it isn't what the API
-        said and ``verify`` is ``strict``; nothing of that file is at the destination then.
-    :raises OSError: or what else the store's client raises.
+    :raises SixtyfourRefusedError: if the API refuses, or the run can't have such a file.
+    :raises SixtyfourTransferError: if the run has not ended, its files aren't listed yet, a file can't be fetched
+        whole or isn't what was announced, the store fails, or another landing writes into the same folder; nothing of
+        a file that failed is at the destination then.
     """
     calls.identifier(job_id, "job_id")
-    there = None if landing.manifest is None else read_manifest(folder, landing.manifest)
-    if there is not None and (there.job_id, there.format) != (job_id, landing.extension):
-        there = None
-    if there is not None and landing.input not in (None, there.input):
-        there = None
-    if there and not landing.overwrite and there.selection == landing.selection and are_there(folder, there.files):
+    found = earlier(folder, landing, job_id, log)
+    there = found.same
+    if (
+        there
+        and not landing.overwrite
+        and there.selection == landing.selection
+        and seem_there(folder, there.files, log)
+    ):
         log.info("All files of run %s are at %s already, by its manifest.", job_id, folder)
         return there
+    blocks: Collection[int] = ()
+    was_waited_for = ended is not None
     if ended is None:
-        ended = _how_it_ended(hook, job_id, log)
-    listing = _listing(hook, job_id, landing)
-    chosen = choose(listing.files, wanted_blocks(landing.files), job_id, listing.format)
-    if landing.manifest is not None and there is None:
-        _remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
+        ended, blocks = _how_it_ended(hook, job_id, log)
+    wanted = wanted_blocks(landing.files)
+    listing = listing_of(
+        partial(_listing, hook, job_id, landing, wanted, is_typed=was_waited_for),
+        wanted,
+        job_id,
+        blocks=blocks,
+        may_come=ended.status == COMPLETED,
+        log=log,
+    )
+    if landing.manifest is not None and found.may_be_there and there is None:
+        remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
+    exclusive = Exclusive(folder, landing.manifest, found.content if there else None, job_id, log)
     known = {file.name: file for file in there.files} if there and not landing.overwrite else {}
-    files = _Files(hook, folder, landing, listing, known, log).land(chosen)
+    files = _Files(hook, folder, landing, listing, known, exclusive, log)
+    try:
+        landed = files.land(choose(listing.files, wanted))
+    except BaseException:
+        exclusive.abandon()
+        raise
+    workflow_id = None if ended.workflow_id is None else storable(ended.workflow_id)
     manifest = Manifest(
         job_id=job_id,
-        workflow_id=ended.workflow_id,
+        workflow_id=workflow_id,
         format=landing.extension,
         selection=landing.selection,
         created_at=now(),
-        files=tuple(files),
+        files=tuple(landed),
         input=landing.input or (there.input if there else None),
         metrics=ended.metrics or (there.metrics if there else {}),
     )
-    if landing.manifest is not None:
-        path = folder / landing.manifest
-        publish(path.fs, path.path, manifest.text().encode())
+    exclusive.finish(manifest)
     return manifest
 
 
-def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> Verdict:
+def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> tuple[Verdict, Collection[int]]:
     """
-    Ask how the run ended.
+    Ask how the run ended; return that, and the numbers of its blocks.
 
     :raises SixtyfourTransferError: if it has not.
     """
@@ -112,21 +125,22 @@ def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> Verdict:
         )
     if ended.status != COMPLETED:
         log.warning("Run %s has ended as %s: landing what it left.", job_id, ended.status)
-    return ended
+    return ended, [block.sequence_number for block in live.blocks if block.sequence_number is not None]
 
 
-def _listing(hook: SixtyfourHook, job_id: str, landing: Landing) -> Listing:
-    """Return the run's files; for Parquet those with types, where the run has them."""
+def _listing(
+    hook: SixtyfourHook, job_id: str, landing: Landing, wanted: str | frozenset[int], *, is_typed: bool
+) -> Listing:
+    """
+    Return the run's files; for Parquet those with types, where the run has them.
+
+    :param is_typed: whether this task itself has started the run, with the formats that its landing takes.
+    """
     if landing.output_format == PARQUET and landing.format == "csv":
         typed = Listing(hook.client, job_id, "ndjson")
-        if typed.files:
+        if is_typed or lacking(typed.files, wanted) is None:
             return typed
     return Listing(hook.client, job_id, landing.format)
-
-
-def _remove(path: ObjectStoragePath) -> None:
-    if path.fs.exists(path.path):
-        path.fs.rm_file(path.path)
 
 
 class _Files:
@@ -139,6 +153,7 @@ class _Files:
         landing: Landing,
         listing: Listing,
         known: dict[str, LandedFile],
+        exclusive: Exclusive,
         log: Any,
     ) -> None:
         self._hook = hook
@@ -146,6 +161,7 @@ class _Files:
         self._landing = landing
         self._listing = listing
         self._known = known
+        self._exclusive = exclusive
         self._log = log
         self._stop = threading.Event()
         self._masking = threading.Lock()
@@ -188,7 +204,7 @@ class _Files:
     def _one(self, position: int, path: ObjectStoragePath, senders: PartSenders) -> LandedFile:
         file = self._listing.files[position]
         known = self._known.get(path.name)
-        if known and _are_same(known, file) and is_there(self._folder, known):
+        if known and _are_same(known, file) and seem_there(self._folder, (known,), self._log):
             self._log.info("%s is there already, by the manifest.", path)
             return known
         tally = Tally(self._listing.format)
@@ -200,13 +216,25 @@ class _Files:
             if self._landing.output_format == PARQUET:
                 converted = ending.enter_context(as_parquet(self._listing.format, self._landing.parquet_schema))
             passage = Passage(converted or publication, tally, progress, self._stop)
-            self._fetch(position, path.name, passage)
+            fetched = self._fetch(position, path.name, passage)
             passage.flush()
             tally.finish()
-            self._verify(path.name, file, tally)
+            check(
+                path.name,
+                file,
+                tally,
+                format=self._listing.format,
+                content_type=fetched.content_type if fetched else "",
+                is_end_known=fetched is None or fetched.is_end_known,
+                is_inline=fetched is None,
+                on_mismatch=self._landing.on_mismatch,
+                log=self._log,
+            )
             if converted is not None:
                 converted.convert(path.name, publication.write)
+            self._exclusive.before_publishing(path.name)
             publication.commit()
+            self._exclusive.published(path.name, publication.version)
         made = converted or tally
         seconds = progress.seconds()
         self._log.info(
@@ -219,7 +247,8 @@ class _Files:
         )
         return LandedFile(str(path), made.rows, made.bytes, made.sha256, file.block_number, file.filename)
 
-    def _fetch(self, position: int, name: str, passage: Passage) -> None:
+    def _fetch(self, position: int, name: str, passage: Passage) -> Fetched | None:
+        """Fetch a file; return what is known of it, or ``None`` for rows that came with the list of files."""
         from airflow_provider_sixtyfour.api.downloads import Download
         from airflow_provider_sixtyfour.transfers.inline_rows import encoded
 
@@ -227,10 +256,10 @@ class _Files:
         if file.download_url is None and file.rows is not None:
             for piece in encoded(file.rows, self._listing.format):
                 passage.write(piece)
-            return
+            return None
         download = Download(self._hook.settings, on_secret=self._mask, sleep=self._stop.wait)
         try:
-            download.fetch(name, lambda: self._listing.link(position), passage, size=file.file_size)
+            return download.fetch(name, lambda: self._listing.link(position), passage, size=file.file_size)
         finally:
             download.close()
 
@@ -239,22 +268,6 @@ class _Files:
 
         with self._masking:  # Airflow's masker, and the line to the supervisor that it uses, are no thread's own
             mask_secret(secret)
-
-    def _verify(self, name: str, file: ResultFile, tally: Tally) -> None:
-        """
-        Hold what was counted against what the API said.
-
-        :raises SixtyfourTransferError: for a difference, with ``verify="strict"``.
-        """
-        for told, counted, what in ((file.row_count, tally.rows, "rows"), (file.file_size, tally.bytes, "bytes")):
-            if told is None or counted is None or told == counted:
-                continue
-            if self._landing.verify == "strict":
-                raise SixtyfourTransferError(
-                    f"{name} has {counted} {what}; the API said {told}. Nothing of it was left at the destination; "
-                    "verify='warn' would land it all the same."
-                )
-            self._log.warning("%s has %d %s; the API said %d.", name, counted, what, told)
 
 
 def _are_same(landed: LandedFile, file: ResultFile) -> bool:

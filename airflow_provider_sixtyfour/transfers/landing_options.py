@@ -7,12 +7,12 @@ from typing import Any
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.transfers.destination import MANIFEST
+from airflow_provider_sixtyfour.transfers.announced import ON_MISMATCH
+from airflow_provider_sixtyfour.transfers.destination import MANIFEST, check_file_name
 from airflow_provider_sixtyfour.transfers.listing import wanted_blocks
 from airflow_provider_sixtyfour.transfers.manifest import Manifest
 from airflow_provider_sixtyfour.transfers.parquet import check_schema
 
-VERIFY = ("warn", "strict")
 PARQUET = "parquet"
 
 
@@ -28,7 +28,7 @@ class Landing:
     format: str = "csv"
     files: Any = "final"
     overwrite: bool = True
-    verify: str = "warn"
+    on_mismatch: str = "warn"
     max_parallel_files: int = 4
     manifest: str | None = MANIFEST
     output_format: str | None = None
@@ -40,12 +40,14 @@ class Landing:
             raise SixtyfourInputError(
                 f"format should be one of {', '.join(calls.RESULT_FORMATS)}, not {self.format!r:.60}."
             )
-        if self.verify not in VERIFY:
-            raise SixtyfourInputError(f"verify should be one of {', '.join(VERIFY)}, not {self.verify!r:.60}.")
+        if self.on_mismatch not in ON_MISMATCH:
+            raise SixtyfourInputError(
+                f"on_mismatch should be one of {', '.join(ON_MISMATCH)}, not {self.on_mismatch!r:.60}."
+            )
         if not isinstance(self.max_parallel_files, int) or self.max_parallel_files < 1:
             raise SixtyfourInputError(f"max_parallel_files should be 1 or more, not {self.max_parallel_files!r:.60}.")
-        if self.manifest is not None and (not self.manifest or "/" in self.manifest):
-            raise SixtyfourInputError(f"manifest should be a file's name, not {self.manifest!r:.60}.")
+        if self.manifest is not None:
+            check_file_name(self.manifest, "manifest")
         wanted_blocks(self.files)
         self._check_output()
 

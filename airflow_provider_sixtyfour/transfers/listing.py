@@ -9,26 +9,34 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourInputError,
     SixtyfourRefusedError,
+    SixtyfourTransferError,
     SixtyfourUnavailableError,
 )
+from airflow_provider_sixtyfour.api.filenames import storable
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.api.downloads import Link
     from airflow_provider_sixtyfour.api.models import ResultFile
 
+LATE_PAUSES = (0.5, 1.0, 2.0, 4.0, 7.5, 15.0)  # seconds before each further look for files that aren't listed yet
+LATE = sum(LATE_PAUSES)
 LINK_RESERVE = 60.0  # seconds before its end from which a link is not used any more
 
 
 class Listing:
-    """The result files of one run in one format."""
+    """
+    The result files of one run in one format.
+
+    Their names, and what the API says of them, are storable as they are here.
+    """
 
     def __init__(self, client: SixtyfourClient, job_id: str, format: str) -> None:
         self.format = format
@@ -36,10 +44,16 @@ class Listing:
         self._call = calls.result_files(job_id, format)
         self._used: set[int] = set()
         self._lock = threading.Lock()
-        self._refresh()
+        self.refresh()
 
-    def _refresh(self) -> None:
-        self.files = self._client.send(self._call)
+    def refresh(self) -> None:
+        """Ask the API for the files again."""
+        self.files = tuple(
+            file._replace(
+                filename=storable(file.filename), message=None if file.message is None else storable(file.message)
+            )
+            for file in self._client.send(self._call)
+        )
         self._asked_at = time.monotonic()
         self._used.clear()
 
@@ -55,7 +69,7 @@ class Listing:
             reserve = min(LINK_RESERVE, self.files[position].expires_in / 2)
             if position in self._used or time.monotonic() > self._asked_at + self.files[position].expires_in - reserve:
                 expected = self.files[position]
-                self._refresh()
+                self.refresh()
                 if position >= len(self.files) or _identity(self.files[position]) != _identity(expected):
                     raise SixtyfourUnavailableError("The API lists other result files than a moment ago.")
             self._used.add(position)
@@ -88,21 +102,75 @@ def wanted_blocks(files: Any) -> str | frozenset[int]:
     return numbers
 
 
-def choose(files: Sequence[ResultFile], wanted: str | frozenset[int], job_id: str, format: str) -> list[int]:
-    """
-    Return the positions of the wanted files in the list.
-
-    :raises SixtyfourRefusedError: if the run has none, or none of a block that is asked for.
-    """
+def lacking(files: Sequence[ResultFile], wanted: str | frozenset[int]) -> str | None:
+    """Return what a list of files lacks of what is wanted, to end a sentence with; ``None`` if nothing."""
     if not files:
-        hint = "" if format == "csv" else f" Start the run with result_formats=('csv', '{format}')."
-        raise SixtyfourRefusedError(f"Run {job_id} has no result file as {format}.{hint}")
-    numbers = [-1 if file.block_number is None else file.block_number for file in files]
+        return "no result file"
+    numbers = _numbers(files)
+    missing = sorted(wanted - set(numbers)) if isinstance(wanted, frozenset) else []
+    if not missing:
+        return None
+    return f"no result file of block {missing[0]}; there are files of blocks {sorted(set(numbers))}"
+
+
+def listing_of(
+    open_listing: Callable[[], Listing],
+    wanted: str | frozenset[int],
+    job_id: str,
+    *,
+    blocks: Collection[int] = (),
+    may_come: bool,
+    log: Any,
+) -> Listing:
+    """
+    Return the list of a run's files, once it has what is wanted.
+
+    What says that a run has completed and what lists its files need not be the same machine, so that the list may be
+    late. A completed run always has a CSV file, by the vendor's documentation, and NDJSON and JSON if it was started
+    with them, which nothing tells afterwards. So something that lacks is waited for, some `LATE` seconds; after that
+    the task fails, and its retry looks again. What can't come is not waited for: any file of a run that ended
+    otherwise than as ``completed``, and a file of a block that the run hasn't got.
+
+    :param open_listing: asks the API.
+    :param blocks: the numbers of the run's blocks, where they are known.
+    :param may_come: whether the run has completed, so that what lacks is to be expected.
+    :raises SixtyfourRefusedError: if there is nothing to wait for.
+    :raises SixtyfourTransferError: if it hasn't come; a retry lands the same run.
+    """
+    listing = open_listing()
+    for pause in LATE_PAUSES:
+        lack = lacking(listing.files, wanted)
+        if lack is None:
+            return listing
+        hint = _hint(listing.format) if not listing.files else ""
+        if not may_come or (isinstance(wanted, frozenset) and blocks and max(wanted) > max(blocks)):
+            raise SixtyfourRefusedError(f"There is {lack} as {listing.format}.{hint} Run {job_id}.")
+        log.info("There is %s as %s yet; looking again in %g s. Run %s.", lack, listing.format, pause, job_id)
+        time.sleep(pause)
+        listing = open_listing()
+    if (lack := lacking(listing.files, wanted)) is None:
+        return listing
+    hint = _hint(listing.format) if not listing.files else ""
+    raise SixtyfourTransferError(
+        f"There is {lack} as {listing.format}, {LATE:g} s after the run was found completed.{hint} A retry of the task "
+        f"looks again and pays for nothing. Run {job_id}."
+    )
+
+
+def _hint(format: str) -> str:
+    if format == "csv":
+        return ""
+    return f" Start the run with result_formats=('csv', '{format}') if it wasn't."
+
+
+def choose(files: Sequence[ResultFile], wanted: str | frozenset[int]) -> list[int]:
+    """Return the positions of the wanted files in a list that lacks none of them."""
+    numbers = _numbers(files)
     if wanted == "all":
         return list(range(len(files)))
     chosen = frozenset([max(numbers)]) if isinstance(wanted, str) else wanted
-    if missing := sorted(chosen - set(numbers)):
-        raise SixtyfourRefusedError(
-            f"Run {job_id} has no result file of block {missing[0]}; there are files of blocks {sorted(set(numbers))}."
-        )
     return [position for position, number in enumerate(numbers) if number in chosen]
+
+
+def _numbers(files: Sequence[ResultFile]) -> list[int]:
+    return [-1 if file.block_number is None else file.block_number for file in files]

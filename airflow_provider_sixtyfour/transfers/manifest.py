@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api.metrics import numbers
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST
+from airflow_provider_sixtyfour.transfers.storing import store_errors
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -134,12 +135,30 @@ def now() -> str:
 
 
 def read_manifest(folder: ObjectStoragePath, name: str = MANIFEST) -> Manifest | None:
-    """Return the manifest of a destination; ``None`` if there is none that can be read."""
-    path = folder / name
+    """
+    Return the manifest of a destination; ``None`` if there is none, or what is there is something else.
+
+    :raises SixtyfourTransferError: if the store doesn't show it.
+    """
+    content = read_bytes(folder / name)
     try:
-        return Manifest.read(path.fs.cat_file(path.path))
-    except (FileNotFoundError, ValueError):
+        return None if content is None else Manifest.read(content)
+    except ValueError:
         return None
+
+
+def read_bytes(path: ObjectStoragePath) -> bytes | None:
+    """
+    Return the content of a manifest; ``None`` if there is none.
+
+    :raises SixtyfourTransferError: if the store doesn't show it.
+    """
+    with store_errors("read", path.fs, path.path):
+        try:
+            content: bytes = path.fs.cat_file(path.path)
+        except FileNotFoundError:
+            return None
+    return content
 
 
 def are_there(folder: ObjectStoragePath, files: Iterable[LandedFile]) -> bool:
@@ -150,8 +169,9 @@ def are_there(folder: ObjectStoragePath, files: Iterable[LandedFile]) -> bool:
 def is_there(folder: ObjectStoragePath, file: LandedFile) -> bool:
     """Return whether a file is at the destination, with its size."""
     path = folder / file.name
-    try:
-        found: int = path.fs.info(path.path)["size"]
-    except FileNotFoundError:
-        return False
+    with store_errors("read", path.fs, path.path):
+        try:
+            found: int = path.fs.info(path.path)["size"]
+        except FileNotFoundError:
+            return False
     return found == file.bytes

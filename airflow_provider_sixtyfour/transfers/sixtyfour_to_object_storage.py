@@ -31,8 +31,9 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         numbers) of the blocks. (templated)
     :param overwrite: whether to write files again that the destination's manifest names, for this run and with the
         size that they have there. Without it, a landing that is done asks the API for nothing.
-    :param verify: what to do when a file has other numbers of rows or bytes than the API said: ``warn`` in the log, or
-        ``strict``: fail, and leave nothing of that file.
+    :param on_mismatch: what to do when a file has other rows, or more bytes, than the API announced: ``warn`` in the
+        log, or ``fail``, and leave nothing of that file. A file that has fewer bytes than announced, that is empty
+        where it should not be, or that is an HTML page or an error document, fails in any case.
     :param max_parallel_files: how many files to fetch at a time.
     :param manifest: the name of the manifest; ``None`` for none, as where several tasks share a folder. (templated)
     :param output_format: ``parquet`` to write the files as Parquet: with types and nested values from NDJSON, where the
@@ -46,11 +47,12 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
     ``files`` (path, rows, bytes, sha256) as ``extra``.
 
     :returns: a list with, for each file, its ``path``, ``rows`` (counted; ``None`` for JSON that is no array, or
-        nested too deeply), ``bytes``, ``sha256``, ``block_number`` and ``filename`` (as the API calls it).
+        nested too deeply), ``bytes``, ``sha256``, ``block_number`` and ``filename`` (as the API calls it; with
+        U+FFFD for what is no Unicode).
     :raises AirflowFailException: if a parameter can't be right, the API refuses, or the run has no such file.
-    :raises SixtyfourTransferError: if the run has not ended, or a file can't be fetched whole; nothing of it is at
-        the destination.
-    :raises OSError: or another error of the store's client; nothing of the file is at the destination then either.
+    :raises SixtyfourTransferError: if the run has not ended or has no such file yet, a file can't be fetched whole,
+        the store fails, or another landing writes into the same folder. Nothing of a file that failed is at the
+        destination; a retry lands the same run and pays for nothing.
     """
 
     template_fields: Sequence[str] = (
@@ -73,7 +75,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         format: str = "csv",
         files: str | int | Sequence[int] = "final",
         overwrite: bool = True,
-        verify: str = "warn",
+        on_mismatch: str = "warn",
         max_parallel_files: int = 4,
         manifest: str | None = MANIFEST,
         output_format: str | None = None,
@@ -87,7 +89,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         self.format = format
         self.files = files
         self.overwrite = overwrite
-        self.verify = verify
+        self.on_mismatch = on_mismatch
         self.max_parallel_files = max_parallel_files
         self.manifest = manifest
         self.output_format = output_format
@@ -107,7 +109,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
                 format=self.format,
                 files=self.files,
                 overwrite=self.overwrite,
-                verify=self.verify,
+                on_mismatch=self.on_mismatch,
                 max_parallel_files=self.max_parallel_files,
                 manifest=self.manifest,
                 output_format=self.output_format,

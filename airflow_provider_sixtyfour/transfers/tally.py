@@ -7,6 +7,8 @@ import hashlib
 from airflow_provider_sixtyfour.api.row_counts import row_count
 from airflow_provider_sixtyfour.transfers.beside import Beside
 
+HEAD = 4096  # bytes
+
 
 class Tally:
     """
@@ -21,14 +23,22 @@ class Tally:
 
     def _begin(self) -> None:
         self.bytes = 0
+        self._head = bytearray()
         self._rows = row_count(self._format)
         self._sha256 = hashlib.sha256()
         # Whoever brings the pieces mostly waits for the network and the disk: another core has room for this.
         self._counting = Beside(self._count)
 
+    @property
+    def head(self) -> bytes:
+        """How the file begins, as far as it is looked at for what it is."""
+        return bytes(self._head)
+
     def feed(self, piece: bytes) -> None:
         """Count the next piece."""
         self.bytes += len(piece)
+        if len(self._head) < HEAD:
+            self._head += piece[: HEAD - len(self._head)]
         self._counting.feed(piece)
 
     def start_over(self) -> None:

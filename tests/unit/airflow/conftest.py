@@ -174,6 +174,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("api.retry", "api.downloads", "monitor.watch", "monitor.weather", "monitor.budget"):
         monkeypatch.setattr(f"airflow_provider_sixtyfour.{module}.pause", lambda *_: 0.02)
     monkeypatch.setattr("airflow_provider_sixtyfour.operators.submission.NEWBORN_PAUSES", (0.0, 0.02, 0.02, 0.02))
+    monkeypatch.setattr("airflow_provider_sixtyfour.transfers.listing.LATE_PAUSES", (0.02,) * 6)
 
 
 @pytest.fixture

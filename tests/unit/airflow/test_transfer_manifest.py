@@ -209,7 +209,7 @@ def test_a_difference_is_told_or_with_strict_an_error(emulator, workflow, land, 
     job_id = emulator.completed_run(workflow)
 
     with pytest.raises(SixtyfourTransferError, match=said):
-        land(job_id, verify="strict")
+        land(job_id, on_mismatch="fail")
     assert list(folder.iterdir()) == []
 
     assert land(job_id)[0]["rows"] == 2
@@ -217,16 +217,16 @@ def test_a_difference_is_told_or_with_strict_an_error(emulator, workflow, land, 
 
 
 def test_strict_is_content_with_what_is_right_or_unknown(emulator, workflow, land):
-    land(emulator.completed_run(workflow), verify="strict")
+    land(emulator.completed_run(workflow), on_mismatch="fail")
     emulator.plan(results=[{"filename": "out.csv", "omit": ["row_count", "file_size"]}])
-    land(emulator.completed_run(workflow), verify="strict")
+    land(emulator.completed_run(workflow), on_mismatch="fail")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"verify": "maybe"}, "verify should be one of warn, strict, not 'maybe'"),
-        ({"verify": None}, "verify should be one of"),
+        ({"on_mismatch": "maybe"}, "on_mismatch should be one of warn, fail, not 'maybe'"),
+        ({"on_mismatch": None}, "on_mismatch should be one of"),
         ({"max_parallel_files": 0}, "max_parallel_files should be 1 or more, not 0"),
         ({"max_parallel_files": "many"}, "max_parallel_files should be 1 or more"),
         ({"manifest": "a/b"}, "manifest should be a file's name, not 'a/b'"),
