@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def encoded(rows: Sequence[Mapping[str, Any]], format: str) -> Iterator[bytes]:
     """
-    Give the file, piece by piece, in UTF-8.
+    Give the file, chunk by chunk, in UTF-8.
+
+    Half a surrogate pair, which JSON can escape and UTF-8 has no bytes for, stays an escape, or is U+FFFD in CSV.
 
     :param format: ``csv``, ``json`` or ``ndjson``.
     """
@@ -19,9 +24,13 @@ def encoded(rows: Sequence[Mapping[str, Any]], format: str) -> Iterator[bytes]:
         yield from _csv(rows)
     elif format == "ndjson":
         for row in rows:
-            yield json.dumps(row, ensure_ascii=False).encode() + b"\n"
+            yield _json(row) + b"\n"
     else:
-        yield json.dumps(list(rows), ensure_ascii=False).encode()
+        yield _json(list(rows))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
@@ -33,7 +42,11 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
         writer.writerow(
             {key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in row.items()}
         )
-        yield text.getvalue().encode()
+        yield _valid(text.getvalue())
         text.seek(0)
         text.truncate()
-    yield text.getvalue().encode()
+    yield _valid(text.getvalue())
+
+
+def _valid(text: str) -> bytes:
+    return _HALF_OF_A_PAIR.sub("\ufffd", text).encode()
