@@ -24,7 +24,6 @@ from airflow_provider_sixtyfour.transfers.exclusive import Exclusive, remove
 from airflow_provider_sixtyfour.transfers.landing_options import PARQUET, Landing
 from airflow_provider_sixtyfour.transfers.listing import Listing, choose, lacking, listing_of, wanted_blocks
 from airflow_provider_sixtyfour.transfers.manifest import LandedFile, Manifest, now
-from airflow_provider_sixtyfour.transfers.parquet import as_parquet
 from airflow_provider_sixtyfour.transfers.passage import Passage
 from airflow_provider_sixtyfour.transfers.progress import Progress, size
 from airflow_provider_sixtyfour.transfers.storing import publishing
@@ -203,49 +202,65 @@ class _Files:
 
     def _one(self, position: int, path: ObjectStoragePath, senders: PartSenders) -> LandedFile:
         file = self._listing.files[position]
-        known = self._known.get(path.name)
+        known = self._known.get(path.name) or self._known.get(self._as_it_came(path.name))
         if known and _are_same(known, file) and seem_there(self._folder, (known,), self._log):
             self._log.info("%s is there already, by the manifest.", path)
             return known
         tally = Tally(self._listing.format)
         progress = Progress(path.name, file.file_size, self._log.info)
+        target = path.path
         with ExitStack() as ending:
             ending.callback(tally.close)
-            publication = ending.enter_context(publishing(path.fs, path.path, senders=senders, size=file.file_size))
-            converted = None
             if self._landing.output_format == PARQUET:
+                from airflow_provider_sixtyfour.transfers.parquet import as_parquet
+
                 converted = ending.enter_context(as_parquet(self._listing.format, self._landing.parquet_schema))
-            passage = Passage(converted or publication, tally, progress, self._stop)
-            fetched = self._fetch(position, path.name, passage)
-            passage.flush()
-            tally.finish()
-            check(
-                path.name,
-                file,
-                tally,
-                format=self._listing.format,
-                content_type=fetched.content_type if fetched else "",
-                is_end_known=fetched is None or fetched.is_end_known,
-                is_inline=fetched is None,
-                on_mismatch=self._landing.on_mismatch,
-                log=self._log,
-            )
-            if converted is not None:
-                converted.convert(path.name, publication.write)
-            self._exclusive.before_publishing(path.name)
+                self._fetch_whole(position, path.name, Passage(converted, tally, progress, self._stop), tally)
+                # Only now it is known whether it becomes Parquet, and so what it is called.
+                if not converted.convert(path.name, self._log.warning):
+                    target = self._as_it_came(target)
+                publication = ending.enter_context(publishing(path.fs, target, senders=senders, size=converted.size))
+                converted.publish(publication.write)
+                made = converted if converted.is_parquet else tally
+            else:
+                publication = ending.enter_context(publishing(path.fs, target, senders=senders, size=file.file_size))
+                self._fetch_whole(position, path.name, Passage(publication, tally, progress, self._stop), tally)
+                made = tally
+            name = target.rpartition("/")[2]
+            self._exclusive.before_publishing(name)
             publication.commit()
-            self._exclusive.published(path.name, publication.version)
-        made = converted or tally
+            self._exclusive.published(name, publication.version)
+        url = str(path) if target == path.path else self._as_it_came(str(path))
         seconds = progress.seconds()
         self._log.info(
             "Landed %s: %s rows, %d bytes in %.1f s (%s/s).",
-            path,
+            url,
             made.rows,
             made.bytes,
             seconds,
             size(tally.bytes / max(seconds, 1e-3)),
         )
-        return LandedFile(str(path), made.rows, made.bytes, made.sha256, file.block_number, file.filename)
+        return LandedFile(url, made.rows, made.bytes, made.sha256, file.block_number, file.filename)
+
+    def _as_it_came(self, name: str) -> str:
+        """Return the name or path of a file that can't become what its name says."""
+        return name.removesuffix(self._landing.extension) + self._listing.format
+
+    def _fetch_whole(self, position: int, name: str, passage: Passage, tally: Tally) -> None:
+        fetched = self._fetch(position, name, passage)
+        passage.flush()
+        tally.finish()
+        check(
+            name,
+            self._listing.files[position],
+            tally,
+            format=self._listing.format,
+            content_type=fetched.content_type if fetched else "",
+            is_end_known=fetched is None or fetched.is_end_known,
+            is_inline=fetched is None,
+            on_mismatch=self._landing.on_mismatch,
+            log=self._log,
+        )
 
     def _fetch(self, position: int, name: str, passage: Passage) -> Fetched | None:
         """Fetch a file; return what is known of it, or ``None`` for rows that came with the list of files."""

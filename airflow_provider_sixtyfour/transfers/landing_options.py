@@ -11,7 +11,7 @@ from airflow_provider_sixtyfour.transfers.announced import ON_MISMATCH
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST, check_file_name
 from airflow_provider_sixtyfour.transfers.listing import wanted_blocks
 from airflow_provider_sixtyfour.transfers.manifest import Manifest
-from airflow_provider_sixtyfour.transfers.parquet import check_schema
+from airflow_provider_sixtyfour.transfers.parquet_schema import check_schema
 
 PARQUET = "parquet"
 

@@ -44,11 +44,17 @@ class LandedFile(NamedTuple):
         """Its name within the destination."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def format(self) -> str:
+        """What it is, by its ending: not what the manifest says where it could not be converted."""
+        return self.name.rpartition(".")[2]
+
 
 class Manifest(NamedTuple):
     """
     What was landed of a run.
 
+    :param format: what was asked for; a file that could not become Parquet has another.
     :param selection: the ``files`` that were asked for: ``final``, ``all``, or sorted block numbers.
     :param created_at: ISO 8601, UTC.
     :param input: a digest of what the run was asked to do, input and all; ``None`` where who landed it didn't know.
@@ -91,7 +97,7 @@ class Manifest(NamedTuple):
                 "created_at": self.created_at,
                 "rows": self.total_rows,
                 "bytes": self.total_bytes,
-                "files": [{**file._asdict(), "format": self.format} for file in self.files],
+                "files": [{**file._asdict(), "format": file.format} for file in self.files],
                 **({"input": self.input} if self.input else {}),
                 **({"metrics": self.metrics} if self.metrics else {}),
             },

@@ -242,7 +242,7 @@ def test_parameters_that_cannot_be_right_ask_nothing(emulator, land, arguments, 
 
 
 def test_parquet_without_pyarrow_says_what_to_install(emulator, land, monkeypatch):
-    monkeypatch.setattr("airflow_provider_sixtyfour.transfers.parquet.find_spec", lambda name: None)
+    monkeypatch.setattr("airflow_provider_sixtyfour.transfers.parquet_schema.find_spec", lambda name: None)
 
     with pytest.raises(AirflowFailException, match=r"pip install 'airflow-provider-sixtyfour\[parquet\]'"):
         land("j", output_format="parquet")
