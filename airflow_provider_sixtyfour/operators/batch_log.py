@@ -31,8 +31,8 @@ def split_done(
     also = f" ({', '.join(left_out)})" if left_out else ""
     where = f" Rejects: {shown(rejects)}." if rejects is not None else ""
     return (
-        f"Split {short(name)} into {count(len(batches), 'batch', 'batches')}: {count(rows, 'row')}{also}, {size(total)}, "
-        f"in {duration(seconds)}. Batches: {shown(folder)}.{where}"
+        f"Split {short(name)} into {count(len(batches), 'batch', 'batches')}: {count(rows, 'row')}{also}, "
+        f"{size(total)}, in {duration(seconds)}. Batches: {shown(folder)}.{where}"
     )
 
 
