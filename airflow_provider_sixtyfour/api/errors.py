@@ -84,11 +84,13 @@ class SixtyfourWaitError(SixtyfourError):
 
     :param message: why, and what became of the run.
     :param job_id: the run.
+    :param status: the HTTP status that was repeated, if one was.
     """
 
-    def __init__(self, message: str, *, job_id: str) -> None:
+    def __init__(self, message: str, *, job_id: str, status: int | None = None) -> None:
         super().__init__(message)
         self.job_id = job_id
+        self.status = status
 
 
 class SixtyfourTimeoutError(SixtyfourError):

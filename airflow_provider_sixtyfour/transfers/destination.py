@@ -64,9 +64,11 @@ def _check(url: str, name: str) -> None:
 
 def _problem(scheme: str, rest: str) -> str | None:
     """Return what is wrong with a URL, as the end of a sentence about it."""
-    if "\\" in rest:
+    # Half a surrogate pair is how Python spells a byte of a local file's name that is no UTF-8.
+    is_local = scheme in ("file", "local")
+    if "\\" in rest and not (is_local and os.sep == "/"):
         return "holds a backslash, which some stores take for a slash"
-    if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000 for char in rest):
+    if any(ord(c) < 32 or ord(c) == 127 or (0xD800 <= ord(c) < 0xE000 and not is_local) for c in rest):
         return "holds a control character or half a surrogate pair"
     if "::" in rest or "::" in scheme:
         return "holds '::', by which fsspec chains one store to another"

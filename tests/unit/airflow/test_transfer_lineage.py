@@ -157,8 +157,11 @@ def test_hook_lineage_of_a_repair(batches, tmp_path, folder, collector):
 
 
 def test_hook_lineage_of_a_merge(batches, folder, collector):
-    result = {"job_id": "j", "workflow_id": "w", "rows": 1, "bytes": 1, "manifest": "m", "metrics": {}}
-    results = [{**result, "source": batch["path"], "files": [batch]} for batch in batches]
+    result = {"job_id": "j", "workflow_id": "w", "rows": 1, "bytes": 1, "metrics": {}}
+    results = [
+        {**result, "source": batch["path"], "files": [batch], "manifest": f"m{number}"}
+        for number, batch in enumerate(batches)
+    ]
 
     collect_batches(results=results, destination=f"file://{folder}", merge_into=f"file://{folder}/whole.csv")
 

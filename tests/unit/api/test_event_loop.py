@@ -52,7 +52,7 @@ async def test_waiting_requests_wait_together(emulator: EmulatorProcess, key_set
 @pytest.mark.parametrize(("rows", "is_on_the_loop"), [(100, True), (40_000, False)])
 async def test_a_long_answer_is_read_off_the_loop(rows: int, is_on_the_loop: bool):
     body = json.dumps(list(range(rows))).encode()
-    call: calls.Call[Any] = calls.list_workflows()._replace(read=lambda value: (len(value), threading.get_ident()))
+    call: calls.Call[Any] = calls.list_workflows()._replace(read=lambda value, _: (len(value), threading.get_ident()))
     with Server(lambda _: Reply(body=body)) as server:
         async with AsyncSixtyfourClient(plain_settings(server.url, ApiKey("k"))) as client:
             count, thread = await client.send(call, attempts=1)
@@ -63,7 +63,7 @@ async def test_a_long_answer_is_read_off_the_loop(rows: int, is_on_the_loop: boo
 async def test_secrets_are_told_off_the_loop(emulator: EmulatorProcess, oauth_settings: MakeSettings):
     # Airflow's `mask_secret` asks the supervisor, which must not be done on the triggerer's loop.
     told_in: list[int] = []
-    settings = oauth_settings(on_secret=lambda _: told_in.append(threading.get_ident()))
+    settings = oauth_settings(on_secret=lambda _, _: told_in.append(threading.get_ident()))
     async with AsyncSixtyfourClient(settings) as client:
         await client.send(calls.list_workflows())
     assert len(told_in) == 1
