@@ -81,12 +81,12 @@ def get_provider_info() -> dict[str, Any]:
                     ),
                     "timeout": {
                         "label": "Timeout",
-                        "description": "Seconds to wait for a connection, and for each piece of an answer. Default 60.",
+                        "description": "Seconds to wait for a connection, and for each chunk of an answer. Default 60.",
                         "schema": {"type": ["number", "null"]},
                     },
                     "requests_per_minute": {
                         "label": "Requests a minute",
-                        "description": "What one triggerer may ask while it waits for runs. Default 360, of the API's "
+                        "description": "What one triggerer may send while it waits for runs. Default 360, of the API's "
                         "500 for a key.",
                         "schema": {"type": ["number", "null"]},
                     },

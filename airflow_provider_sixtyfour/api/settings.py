@@ -55,24 +55,27 @@ def base_url(host: str | None, *, scheme: str | None = None, port: int | None = 
         return LIVE_URL
     given_scheme, mark, rest = text.rpartition("://")
     text = f"{given_scheme if mark else scheme or 'https'}://{_bracketed(rest)}"
-    wrong = "The host of the connection should be the API's address, such as https://api.sixtyfour.ai"
     try:
         parts = urlsplit(text)
         port = port if parts.port is None else parts.port
         name = (parts.hostname or "").encode("idna").decode()  # an empty or endless label fails here
     except ValueError:
-        raise SixtyfourInputError(f"{wrong}; it can't be read as one.") from None
+        raise _wrong_host("is not a valid URL") from None
     if parts.scheme not in ("http", "https") or not all(c.isprintable() and c not in " \\" for c in text):
-        raise SixtyfourInputError(f"{wrong}; it names no http(s) host.")
+        raise _wrong_host("names no http(s) host")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise SixtyfourInputError(f"{wrong}, without user, password, query or fragment.")
+        raise _wrong_host("holds more than an address (user, password, query or fragment)")
     # Other characters are where parsers differ, and with them what they take for the host.
     if not (_is_ipv6(name) if ":" in name else re.fullmatch(r"[a-z0-9._-]+", name)) or name == ".":
-        raise SixtyfourInputError(f"{wrong}; it names no http(s) host.")
+        raise _wrong_host("names no http(s) host")
     if port is not None and not 0 < port < 65536:
-        raise SixtyfourInputError(f"{wrong}; {port} is no port.")
+        raise _wrong_host(f"has the port {port}, which is not valid")
     authority = (f"[{name}]" if ":" in name else name) + ("" if port is None else f":{port}")
     return f"{parts.scheme}://{authority}{parts.path.rstrip('/')}"
+
+
+def _wrong_host(reason: str) -> SixtyfourInputError:
+    return SixtyfourInputError(f"The connection's host {reason}: set the API's address, such as {LIVE_URL}.")
 
 
 def _bracketed(rest: str) -> str:
@@ -97,7 +100,7 @@ def timeout(value: Any) -> float:
 
     :raises SixtyfourInputError: if it is no positive number.
     """
-    return _positive(value, "timeout", "seconds")
+    return _positive(value, "timeout", "a positive number of seconds")
 
 
 def requests_per_minute(value: Any) -> float:
@@ -108,7 +111,7 @@ def requests_per_minute(value: Any) -> float:
     """
     number = _positive(value, "requests_per_minute", "a number, 1 or more")
     if number < 1:
-        raise SixtyfourInputError("requests_per_minute in the connection's extra should be 1 or more.")
+        raise SixtyfourInputError(f"requests_per_minute in the connection's extra is {number:g}; set 1 or more.")
     return number
 
 
@@ -118,7 +121,7 @@ def _positive(value: Any, name: str, what: str) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or not 0 < number < math.inf:
-        raise SixtyfourInputError(f"{name} in the connection's extra should be {what}, not {str(value)[:40]!r}.")
+        raise SixtyfourInputError(f"{name} in the connection's extra is {str(value)[:40]!r}: set {what}.")
     return number
 
 
@@ -134,4 +137,6 @@ def verify(value: Any) -> bool | str:
         return os.path.expanduser(value)
     if isinstance(value, bool):
         return value
-    raise SixtyfourInputError("verify in the connection's extra should be true, false or the path of a CA bundle.")
+    raise SixtyfourInputError(
+        "verify in the connection's extra is invalid: set true, false or the path of a CA bundle."
+    )

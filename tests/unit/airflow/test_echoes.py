@@ -190,7 +190,7 @@ def test_text_of_the_api_is_cleaned_wherever_it_goes(echo, folder, tmp_path, log
     assert len(logs.texts()) > 10
     if status == "completed":
         landed = [path for path in folder.rglob("*") if path.is_file()]
-        assert landed
+        assert "metrics" in json.loads((folder / "enriched" / "_manifest.json").read_text())
         for path in landed:
             assert traces(str(path) + path.read_text()) == []
 

@@ -181,16 +181,25 @@ def bad_connections(private_key):
         "a timeout that is true": ({"password": KEY, "extra": {"timeout": True}}, "timeout in the connection's extra"),
         "verify as a number": ({"password": KEY, "extra": {"verify": 1}}, "verify in the connection's extra"),
         "verify as a list": ({"password": KEY, "extra": {"verify": ["x"]}}, "verify in the connection's extra"),
-        "another scheme": ({"password": KEY, "host": "ftp://127.0.0.1"}, "it names no http(s) host"),
+        "another scheme": ({"password": KEY, "host": "ftp://127.0.0.1"}, "The connection's host names no http(s) host"),
         "a password in the host": (
             {"password": KEY, "host": f"https://u:{KEY}@api.example.com"},
-            "without user, password, query or fragment",
+            "holds more than an address (user, password, query or fragment)",
         ),
-        "a query in the host": ({"password": KEY, "host": "https://api.example.com/?a=1"}, "without user"),
-        "a host with a space": ({"password": KEY, "host": "https://api example.com"}, "it names no http(s) host"),
-        "an address with an interface": ({"password": KEY, "host": "fe80::1%eth0"}, "The host of the connection"),
-        "an address that is none": ({"password": KEY, "host": "http://[::1::2]:80"}, "The host of the connection"),
-        "a port of letters": ({"password": KEY, "host": "https://api.example.com:x"}, "it can't be read as one"),
+        "a query in the host": (
+            {"password": KEY, "host": "https://api.example.com/?a=1"},
+            "holds more than an address",
+        ),
+        "a host with a space": (
+            {"password": KEY, "host": "https://api example.com"},
+            "The connection's host names no http(s) host",
+        ),
+        "an address with an interface": ({"password": KEY, "host": "fe80::1%eth0"}, "The connection's host"),
+        "an address that is none": ({"password": KEY, "host": "http://[::1::2]:80"}, "The connection's host"),
+        "a port of letters": (
+            {"password": KEY, "host": "https://api.example.com:x"},
+            "The connection's host is not a valid URL",
+        ),
     }
 
 

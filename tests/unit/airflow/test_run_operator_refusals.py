@@ -117,8 +117,11 @@ OAUTH = {"login": CLIENT_ID, "extra": {"key_id": KEY_ID}}
         ({}, "has no credential"),
         ({"password": "key with its line break\n"}, "The API key (the connection's password)"),
         ({"login": CLIENT_ID, "extra": {"key_id": KEY_ID, "private_key": "not a key"}}, "private_key can't be read"),
-        ({"password": "k", "extra": {"timeout": "soon"}}, "timeout in the connection's extra should be seconds"),
-        ({"password": "k", "host": "ftp://127.0.0.1"}, "it names no http(s) host"),
+        (
+            {"password": "k", "extra": {"timeout": "soon"}},
+            "timeout in the connection's extra is 'soon': set a positive number of seconds",
+        ),
+        ({"password": "k", "host": "ftp://127.0.0.1"}, "names no http(s) host"),
     ],
 )
 def test_a_connection_that_cannot_be_right_fails_for_good_and_sends_nothing(
