@@ -63,7 +63,7 @@ async def test_a_long_answer_is_read_off_the_loop(rows: int, is_on_the_loop: boo
 async def test_secrets_are_told_off_the_loop(emulator: EmulatorProcess, oauth_settings: MakeSettings):
     # Airflow's `mask_secret` asks the supervisor, which must not be done on the triggerer's loop.
     told_in: list[int] = []
-    settings = oauth_settings(on_secret=lambda _, _: told_in.append(threading.get_ident()))
+    settings = oauth_settings(on_secret=lambda _: told_in.append(threading.get_ident()))
     async with AsyncSixtyfourClient(settings) as client:
         await client.send(calls.list_workflows())
     assert len(told_in) == 1
