@@ -27,7 +27,7 @@ from tests.unit.api.servers import Raw, Reply, Server, trickle
 OpenSender = Callable[[Settings], Sender]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
 LIMIT = 1.0  # seconds
-STEP = 0.2  # seconds between two bytes: shorter than the limit, so that no single read takes too long
+STEP = 0.2  # seconds between two bytes, of which there are some 40: no single read takes as long as the limit
 
 
 def settings(url: str, timeout: float = LIMIT) -> Settings:
@@ -35,21 +35,23 @@ def settings(url: str, timeout: float = LIMIT) -> Settings:
 
 
 def body(connection: socket.socket, stop: threading.Event) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    trickle(connection, stop, b"[" + b" " * 999, STEP)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n")
+    trickle(connection, stop, b"[" + b" " * 39, STEP)
 
 
 def chunks(connection: socket.socket, stop: threading.Event) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    trickle(connection, stop, b"1\r\n \r\n" * 200, STEP)
+    trickle(connection, stop, b"1\r\n \r\n" * 7, STEP)
 
 
 def head(connection: socket.socket, stop: threading.Event) -> None:
-    trickle(connection, stop, b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000, STEP)
+    trickle(connection, stop, b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 15, STEP)
 
 
 def interim(connection: socket.socket, stop: threading.Event) -> None:
-    while not stop.wait(STEP):
+    for _ in range(40):
+        if stop.wait(STEP):
+            return
         connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
 
 
@@ -72,7 +74,7 @@ def test_an_answer_that_trickles_ends_at_the_limit(open_sender: OpenSender, way:
         f"No answer from {server.url} while asking how run r is doing: timed out after {LIMIT:g} s."
     )
     assert caught.value.may_have_worked
-    assert LIMIT - 0.1 <= took < LIMIT + 5  # a busy machine; the answers would take minutes
+    assert LIMIT - 0.1 <= took < LIMIT + 5  # a busy machine; the answers would take eight
 
 
 def test_a_connection_that_was_cut_is_not_used_again(open_sender: OpenSender):
