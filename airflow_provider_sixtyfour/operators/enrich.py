@@ -68,6 +68,8 @@ class SixtyfourEnrichOperator(BaseOperator):
     :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.
     :param overwrite: whether to run and land again what has been done. A retry goes on with its run all the same.
     :param max_rows: how many rows the input may have.
+    :param check_destination: whether to check that the destination can be written to before a run is started, which
+        takes two or three small requests to its store and leaves nothing there.
     :param dry_run: whether to only check the input and log what would be sent. Asks the API for nothing.
     :param sixtyfour_conn_id: the connection. (templated)
 
@@ -121,6 +123,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         cancel_on_kill: bool = True,
         overwrite: bool = False,
         max_rows: int = MAX_ROWS,
+        check_destination: bool = True,
         dry_run: bool = False,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
@@ -142,6 +145,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         self.cancel_on_kill = cancel_on_kill
         self.overwrite = overwrite
         self.max_rows = max_rows
+        self.check_destination = check_destination
         self.is_dry_run = dry_run  # `dry_run` is a method of every operator
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_files(self, rows=rows, specs_override=specs_override)
@@ -154,6 +158,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         from airflow_provider_sixtyfour.operators.records import records_of
         from airflow_provider_sixtyfour.operators.submission import Submission
         from airflow_provider_sixtyfour.transfers.input_file import send
+        from airflow_provider_sixtyfour.transfers.storing import probe_writable
 
         with failing_for_good():
             calls.identifier(self.workflow_id, "workflow_id")
@@ -178,6 +183,12 @@ class SixtyfourEnrichOperator(BaseOperator):
                 def check() -> None:
                     given.check_fit(running.source_block(client, self.workflow_id), self.workflow_id)
 
+                def check_before_start() -> None:
+                    if not given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests
+                        check()
+                    if self.check_destination and "task_state_store" in context:  # else the record is kept there
+                        probe_writable(folder)
+
                 submission = Submission(
                     client=client,
                     workflow_id=self.workflow_id,
@@ -187,8 +198,7 @@ class SixtyfourEnrichOperator(BaseOperator):
                     supervision=self._control,
                     cancels=self.cancel_on_kill,
                     upload=None if given.file is None else partial(send, client, given.file),
-                    # Of hundreds of batches, only those that are refused: each look is one of 500 requests.
-                    check=(lambda: None) if given.is_batch else check,
+                    check=check_before_start,
                     digest=digest,
                     clear_pays_again=self.overwrite,
                 )
