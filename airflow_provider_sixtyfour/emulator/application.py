@@ -23,6 +23,7 @@ from airflow_provider_sixtyfour.emulator.oauth_routes import oauth_routes
 from airflow_provider_sixtyfour.emulator.run_routes import run_routes
 from airflow_provider_sixtyfour.emulator.state import State
 from airflow_provider_sixtyfour.emulator.traffic import Recorded
+from airflow_provider_sixtyfour.emulator.webhook_routes import webhook_routes
 from airflow_provider_sixtyfour.emulator.workflow_routes import workflow_routes
 
 
@@ -60,6 +61,7 @@ def api_application(state: State) -> ASGIApp:
     api.include_router(run_routes(state))
     api.include_router(workflow_routes(state))
     api.include_router(job_routes(state))
+    api.include_router(webhook_routes(state))
     api.include_router(oauth_routes(state))
     gated = Late(Gate(api, state.options, state.tokens, state.limit), state.options.latency)
     side = state.api_side

@@ -195,8 +195,8 @@ _CURRENT: Mapping[str, Kind] = {
     "send_slack_message": _unknown("Send the rows to Slack"),
     "outgoing_webhook": Kind(
         title="Deliver the rows to a URL when the run has completed",
-        act=steps.unchanged,
-        makes_file=False,
+        act=steps.deliver,
+        columns=_plus(steps.DELIVERY_COLUMN),
         specs={
             "url": _text(pattern="^https?://"),
             "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 60, "default": 10},

@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         inline_rows=given.inline_rows,
         fill_defaults=given.fill_defaults,
         webhook_secret=given.webhook_secret,
+        webhook_pauses=tuple(given.webhook_pauses),
         webhook_hosts=frozenset(given.allow_webhook_hosts),
         show_credentials=given.show_credentials,
         verbose=given.verbose,
@@ -174,8 +175,14 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--credits", type=_seconds, help="credits to spend before a 402 (default: no limit)")
     group.add_argument("--fill-defaults", action="store_true", help="store blocks with their schema's defaults")
+    group.add_argument("--webhook-secret", help="signs outgoing webhooks (default: none until one is made by the API)")
     group.add_argument(
-        "--webhook-secret", default=_DEFAULTS.webhook_secret, help="signs outgoing webhooks (%(default)s)"
+        "--webhook-pauses",
+        nargs="*",
+        type=_seconds,
+        default=_DEFAULTS.webhook_pauses,
+        metavar="SECONDS",
+        help="before each repetition of a delivery that got no 2xx (1 5 25 125 625); none: deliver once",
     )
     group.add_argument(
         "--allow-webhook-hosts",

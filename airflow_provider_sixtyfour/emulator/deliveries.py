@@ -1,16 +1,14 @@
 """
 Outgoing webhooks: the rows of a completed run, posted to the URL of each ``outgoing_webhook`` block.
 
-Invariant: a delivery is made once its run is seen to have completed, never for one that ended otherwise; it goes to a
-loopback address unless the host was allowed; it follows no redirect; whatever becomes of it is recorded, and the run
-is none the worse.
+Invariant: a delivery is made once its run is seen to have completed, never for one that ended otherwise; it is repeated
+with its event id, after growing pauses, until a 2xx or the end of the schedule; it goes to a loopback address unless
+the host was allowed; it follows no redirect; every attempt is recorded, and the run is none the worse.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import ipaddress
 import json
 import socket
@@ -18,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +26,8 @@ from airflow_provider_sixtyfour.emulator.graph import Block
 from airflow_provider_sixtyfour.emulator.options import Options
 from airflow_provider_sixtyfour.emulator.progress import timestamp
 from airflow_provider_sixtyfour.emulator.runs import Run
+from airflow_provider_sixtyfour.emulator.signing import Signing
+from airflow_provider_sixtyfour.emulator.steps import DELIVERY_COLUMN
 
 EVENT_TYPE = "outgoing_webhook.completed"
 _LONGEST_SLEEP = 3600.0  # seconds
@@ -42,21 +42,22 @@ class Delivery:
     block_id: str
     url: str
     event_id: str
+    attempt: int = 1
     status: int | None = None
     error: str | None = None
 
 
-def sign(secret: str, at: int, body: bytes) -> str:
-    """Return the ``Sixtyfour-Signature`` of a body that is sent at this time."""
-    mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
-    return f"t={at},v1={mac.hexdigest()}"
+DownloadUrl = Callable[[Run, int], Awaitable[str | None]]
+"""Gives the link to the rows of a block of a run, by its place in the order of execution."""
 
 
 class Deliveries:
     """One task that sleeps until the next run is due."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, signing: Signing, download_url: DownloadUrl) -> None:
         self._options = options
+        self._signing = signing
+        self._download_url = download_url
         self._waiting: dict[str, Run] = {}
         self._going: set[asyncio.Task[None]] = set()  # keeps them from being collected
         self._changed = asyncio.Event()
@@ -100,23 +101,37 @@ class Deliveries:
             if block.block_name != "outgoing_webhook":
                 continue
             event_id = str(uuid.uuid4())
-            attempt = Delivery(time.time(), run.job_id, block.block_id, block.specs["url"], event_id)
-            self.attempts.append(attempt)
-            try:
-                attempt.status = await asyncio.to_thread(self._post, run, index, block, attempt)
-            except Exception as error:
-                attempt.error = f"{type(error).__name__}: {error}"
+            for number, pause in enumerate((0.0, *self._options.webhook_pauses), start=1):
+                await asyncio.sleep(pause)
+                if await self._attempt(run, index, block, event_id, number):
+                    break
 
-    def _post(self, run: Run, index: int, block: Block, attempt: Delivery) -> int:
+    async def _attempt(self, run: Run, index: int, block: Block, event_id: str, number: int) -> bool:
+        """Send it once, and return whether that is the end of it."""
+        attempt = Delivery(time.time(), run.job_id, block.block_id, block.specs["url"], event_id, number)
+        self.attempts.append(attempt)
+        try:
+            url = await self._download_url(run, index)
+            attempt.status = await asyncio.to_thread(self._post, run, index, block, attempt, url)
+        except Exception as error:
+            attempt.error = f"{type(error).__name__}: {error}"
+            return isinstance(error, PermissionError)
+        return 200 <= attempt.status < 300
+
+    def _post(self, run: Run, index: int, block: Block, attempt: Delivery, download_url: str | None) -> int:
         url = attempt.url
         self._check_host(urlsplit(url).hostname or "")
-        body = json.dumps(_event(run, index, block, attempt), ensure_ascii=False).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "Sixtyfour-Signature": sign(self._options.webhook_secret, int(attempt.at), body),
-            "Sixtyfour-Event-Id": attempt.event_id,
-            "Sixtyfour-Event-Type": EVENT_TYPE,
-        }
+        event = _event(run, index, block, attempt, self._options.inline_rows)
+        body = json.dumps({**event, "results_download_url": download_url}, ensure_ascii=False).encode()
+        headers = {"Content-Type": "application/json"}
+        signature = self._signing.signature(int(attempt.at), body)
+        if signature:
+            headers |= {
+                "Sixtyfour-Signature": signature,
+                "Sixtyfour-Event-Id": attempt.event_id,
+                "Sixtyfour-Event-Type": run.task_type or EVENT_TYPE,
+                "Sixtyfour-Delivery-Attempt": str(attempt.attempt),
+            }
         return _send(url, body, headers, block.settings["timeout_seconds"])
 
     def _check_host(self, host: str) -> None:
@@ -127,17 +142,26 @@ class Deliveries:
             raise PermissionError(f"{host} is not this machine; start the emulator with --allow-webhook-hosts {host}")
 
 
-def _event(run: Run, index: int, block: Block, attempt: Delivery) -> Mapping[str, Any]:
-    rows = [row for made in pipeline.passes(run.graph, run.rows) for row in made[index]]
+def _event(run: Run, index: int, block: Block, attempt: Delivery, inline_rows: int) -> Mapping[str, Any]:
+    """Return the envelope: of a workflow's run, or of a job without a workflow, whose rows are given inline if few."""
+    rows = [
+        {name: value for name, value in row.items() if name != DELIVERY_COLUMN}
+        for made in pipeline.passes(run.graph, run.rows)
+        for row in made[index]
+    ]
+    own = (
+        {"task_id": run.job_id, "status": "completed", "task_type": run.task_type}
+        if run.task_type
+        else {"workflow_id": run.workflow_id, "job_id": run.job_id, "block_id": block.block_id}
+    )
     return {
         "event_id": attempt.event_id,
-        "event_type": EVENT_TYPE,
+        "event_type": run.task_type or EVENT_TYPE,
         "created_at": timestamp(attempt.at),
-        "workflow_id": run.workflow_id,
-        "job_id": run.job_id,
-        "block_id": block.block_id,
+        "run_id": run.job_id,
+        **own,
         "row_count": len(rows),
-        "results": rows,
+        "results": rows if len(rows) <= inline_rows else None,
     }
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 import uuid
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import JSONResponse
@@ -96,7 +95,7 @@ async def result_items(state: State, request: Request, run: Run, format: str) ->
     now = time.time()
     done = run.at(now).done
     files = await state.results.files(run) if done else []
-    origin = _storage_origin(state, request)
+    origin = state.storage_origin(str(request.base_url))
     return [
         _item(state, run, number, file, origin)
         for number, file in enumerate(files)
@@ -104,19 +103,9 @@ async def result_items(state: State, request: Request, run: Run, format: str) ->
     ]
 
 
-def _storage_origin(state: State, request: Request) -> str:
-    """Return the origin of links, by the name that the client knows this machine by."""
-    here = urlsplit(str(request.base_url))
-    if state.storage_port is None:
-        return f"{here.scheme}://{here.netloc}"
-    host = f"[{here.hostname}]" if ":" in (here.hostname or "") else here.hostname
-    return f"{here.scheme}://{host}:{state.storage_port}"
-
-
 def _item(state: State, run: Run, number: int, file: ResultFile, origin: str) -> dict[str, Any]:
     """Return a result file as the API shows it, with a fresh link."""
     now, life = time.time(), state.options.link_seconds
-    path = state.storage.path(run.job_id, number, file)
     item = {
         "filename": file.filename,
         "storage_bucket": "workflow-results",
@@ -126,7 +115,7 @@ def _item(state: State, run: Run, number: int, file: ResultFile, origin: str) ->
         "created_at": progress.timestamp(run.at(now).ended_at or now),
         "message": None,
         "content_type": CONTENT_TYPES[file.format],
-        "download_url": origin + state.links.sign(path, now + life),
+        "download_url": origin + state.storage.link(run.job_id, number, file, now),
         "download_expires_in_seconds": int(life),
         "results": file.inline_rows(),
         **file.claims,

@@ -82,7 +82,7 @@ async def _serve(
     options: Options, folder: Path, api_socket: socket.socket, storage_socket: socket.socket | None, key_hint: str
 ) -> None:
     storage_port = storage_socket.getsockname()[1] if storage_socket else None
-    state = State.fresh(options, folder, storage_port)
+    state = State.fresh(options, folder, storage_port, _origin(api_socket))
     servers = [(_server(api_application(state), state.api_side.connections), api_socket)]
     if storage_socket:
         servers.append((_server(storage_application(state), state.storage_side.connections), storage_socket))
@@ -155,4 +155,5 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _origin(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a wildcard is no address to call
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -6,9 +6,11 @@ Invariant: an emulator's memory lives and ends with its :class:`State`; no modul
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from airflow_provider_sixtyfour.emulator.connections import Connections
 from airflow_provider_sixtyfour.emulator.deliveries import Deliveries
@@ -20,11 +22,22 @@ from airflow_provider_sixtyfour.emulator.options import Options
 from airflow_provider_sixtyfour.emulator.outage import Outage
 from airflow_provider_sixtyfour.emulator.plans import Plans
 from airflow_provider_sixtyfour.emulator.results import Results
+from airflow_provider_sixtyfour.emulator.runs import Run
+from airflow_provider_sixtyfour.emulator.signing import Signing
 from airflow_provider_sixtyfour.emulator.storage import Storage
 from airflow_provider_sixtyfour.emulator.tokens import Tokens
 from airflow_provider_sixtyfour.emulator.traffic import Traffic
 from airflow_provider_sixtyfour.emulator.uploads import Uploads
 from airflow_provider_sixtyfour.emulator.workflows import Workflows
+
+
+def storage_origin(base_url: str, storage_port: int | None) -> str:
+    """Return the origin of the storage on the machine of this URL; without a port of its own it has the API's."""
+    here = urlsplit(base_url)
+    if storage_port is None:
+        return f"{here.scheme}://{here.netloc}"
+    host = f"[{here.hostname}]" if ":" in (here.hostname or "") else here.hostname
+    return f"{here.scheme}://{host}:{storage_port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +65,38 @@ class State:
     limit: RateLimit
     bulk_limit: RateLimit
     bulk_workflow_id: str  # what the list of runs shows of jobs without a workflow
+    signing: Signing
     deliveries: Deliveries
     faults: Faults
     outage: Outage
     api_side: Side
     storage_side: Side
 
+    def storage_origin(self, base_url: str) -> str:
+        """Return the origin of links, by the name that the client knows this machine by."""
+        return storage_origin(base_url, self.storage_port)
+
     @classmethod
-    def fresh(cls, options: Options, folder: Path, storage_port: int | None) -> State:
-        """Return the state of an emulator that has just started and keeps its files in this folder."""
+    def fresh(cls, options: Options, folder: Path, storage_port: int | None, origin: str = "") -> State:
+        """
+        Return the state of an emulator that has just started and keeps its files in this folder.
+
+        :param origin: where it listens, for links that no request asked for.
+        """
         links, plans = Links(), Plans()
         uploads = Uploads(folder / "uploads")
         connections = Connections()
+        results, storage = Results(folder / "results", options.inline_rows), Storage(options, links)
+        signing = Signing(options.webhook_secret, time.time())
+
+        async def download_url(run: Run, index: int) -> str | None:
+            files = list(enumerate(await results.files(run)))
+            made = [one for one in files if one[1].block_index < index] or files
+            if not made or not origin:
+                return None
+            number, file = max(made, key=lambda one: (one[1].block_index, one[1].format == "csv"))
+            return storage_origin(origin, storage_port) + storage.link(run.job_id, number, file, time.time())
+
         return cls(
             options=options,
             storage_port=storage_port,
@@ -71,14 +104,15 @@ class State:
             uploads=uploads,
             plans=plans,
             ledger=Ledger(options, uploads, plans),
-            results=Results(folder / "results", options.inline_rows),
+            results=results,
             links=links,
-            storage=Storage(options, links),
+            storage=storage,
             tokens=Tokens(options.oauth_clients, options.token_seconds),
             limit=RateLimit(options.requests_per_minute),
             bulk_limit=RateLimit(BULK_PER_MINUTE if options.requests_per_minute else 0),
             bulk_workflow_id=str(uuid.uuid4()),
-            deliveries=Deliveries(options),
+            signing=signing,
+            deliveries=Deliveries(options, signing, download_url),
             faults=Faults(),
             outage=Outage(),
             api_side=Side(Traffic(options.show_credentials), connections),

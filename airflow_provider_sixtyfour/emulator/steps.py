@@ -19,6 +19,7 @@ Settings = Mapping[str, Any]
 Step = Callable[[Sequence[Rows]], Rows]
 """Takes what each previous block made of one input row, gives what this one makes of it."""
 
+DELIVERY_COLUMN = "webhook_status"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _VALID_EMAIL = ("OK", "OK", "CATCH_ALL", "RISKY")
 
@@ -43,6 +44,11 @@ def _for_each(change: Callable[[Row], Row]) -> Step:
         return [change(row) for rows in inputs for row in rows]
 
     return run
+
+
+def deliver(settings: Settings) -> Step:
+    """Note beside each row that it is delivered, which the file of this block has and the delivery has not."""
+    return _for_each(lambda row: {**row, DELIVERY_COLUMN: "delivered"})
 
 
 def enrich(settings: Settings) -> Step:

@@ -33,11 +33,11 @@ class Storage:
         self._links = links
         self._files: dict[str, tuple[ResultFile, float]] = {}
 
-    def path(self, job_id: str, number: int, file: ResultFile) -> str:
-        """Publish a file and return the path of its link, which shows nothing of the file's name."""
+    def link(self, job_id: str, number: int, file: ResultFile, now: float) -> str:
+        """Publish a file and return a fresh link without its origin, which shows nothing of the file's name."""
         path = f"{PREFIX}{job_id}/{number}.{file.format}"
-        self._files.setdefault(path, (file, time.time()))
-        return path
+        self._files.setdefault(path, (file, now))
+        return self._links.sign(path, now + self._options.link_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a download."""

@@ -160,7 +160,123 @@ def test_a_host_that_is_not_this_machine_needs_leave(sender: Calls) -> None:
     assert "--allow-webhook-hosts 192.0.2.1" in attempts(sender, job_id)[0]["error"]
 
 
-def test_the_delivery_is_the_rows_of_a_block_without_a_file(sender: Calls, receiver: Receiver) -> None:
+def test_the_file_of_the_delivery_has_a_column_more(sender: Calls, receiver: Receiver) -> None:
     job_id = sender.start(sender.deploy("find_email", hook(receiver.url)))
     attempts(sender, job_id)
-    assert [file["block_number"] for file in sender.files(job_id)] == [2]
+    enriched, delivered = sender.files(job_id)
+    assert [enriched["block_number"], delivered["block_number"]] == [2, 3]
+    assert [set(b) - set(a) for a, b in zip(enriched["results"], delivered["results"], strict=True)] == [
+        {"webhook_status"},
+        {"webhook_status"},
+    ]
+    assert event(receiver)["results"] == enriched["results"]
+
+
+def event(receiver: Receiver) -> dict[str, Any]:
+    """Return the body of the last delivery."""
+    found: dict[str, Any] = json.loads(receiver.got[-1][1])
+    return found
+
+
+def signatures(receiver: Receiver) -> list[str]:
+    """Return the ``v1`` values of the last delivery, each checked to be of a secret given."""
+    return [part.removeprefix("v1=") for part in receiver.got[-1][0]["Sixtyfour-Signature"].split(",")[1:]]
+
+
+def expected(receiver: Receiver, secret: str) -> str:
+    headers, body = receiver.got[-1]
+    stamp = headers["Sixtyfour-Signature"].split(",")[0].removeprefix("t=")
+    return hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+def test_the_envelope_has_the_run_and_a_link_to_its_rows(sender: Calls, receiver: Receiver) -> None:
+    rows = [{"n": number} for number in range(101)]
+    job_id = sender.start(sender.deploy("find_email", hook(receiver.url)), rows)
+    attempts(sender, job_id)
+    told = event(receiver)
+    assert (told["run_id"], told["results"], told["row_count"]) == (job_id, None, 101)
+    lines = sender.download(told["results_download_url"]).raise_for_status().text.splitlines()
+    assert (lines[0], len(lines)) == ("n,email,email_status", 102)
+    assert sender.download(told["results_download_url"].rpartition("&")[0]).status_code == 403
+
+
+def test_a_delivery_is_repeated_until_it_is_taken(receiver: Receiver) -> None:
+    options = ("--run-seconds", "0", "--queue-seconds", "0", "--webhook-secret", SECRET)
+    with EmulatorProcess(*options, "--webhook-pauses", "0.1", "0.3", "0.4", "0.1") as process:
+        calls = Calls(process)
+        receiver.status = 500
+        job_id = calls.start(calls.deploy(hook(receiver.url)))
+        deadline = time.monotonic() + 10
+        while len(receiver.got) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        receiver.status = 202
+        made = attempts(calls, job_id, 3)
+        assert [one["status"] for one in made] == [500, 500, 202]
+        assert [headers["Sixtyfour-Delivery-Attempt"] for headers, _ in receiver.got] == ["1", "2", "3"]
+        assert len({headers["Sixtyfour-Event-Id"] for headers, _ in receiver.got}) == 1
+        assert signatures(receiver) == [expected(receiver, SECRET)]
+        assert made[2]["at"] - made[1]["at"] >= 0.3
+        time.sleep(0.6)
+        assert len(receiver.got) == 3
+        calls.close()
+
+
+def test_deliveries_end_with_their_schedule(receiver: Receiver) -> None:
+    with EmulatorProcess("--run-seconds", "0", "--queue-seconds", "0", "--webhook-pauses", "0.05") as process:
+        calls = Calls(process)
+        receiver.status = 404
+        job_id = calls.start(calls.deploy(hook(receiver.url)))
+        assert [one["attempt"] for one in attempts(calls, job_id, 2)] == [1, 2]
+        time.sleep(0.3)
+        assert len(calls.emulator.deliveries()) == 2
+        calls.close()
+
+
+def test_the_secret_is_made_rolled_and_revoked(receiver: Receiver) -> None:
+    with EmulatorProcess("--run-seconds", "0", "--queue-seconds", "0") as process:
+        calls = Calls(process)
+        workflow_id = calls.deploy(hook(receiver.url))
+
+        def deliver() -> dict[str, str]:
+            attempts(calls, calls.start(workflow_id))
+            return receiver.got[-1][0]
+
+        path = "/webhooks/signing-secret"
+        assert calls.get(path).json() == {"plaintext": None, "meta": None}
+        assert not [name for name in deliver() if name.startswith("Sixtyfour-")]
+        assert calls.post(f"{path}/roll").status_code == 404
+        first = calls.post(path).json()
+        secret = first["plaintext"]
+        assert secret.startswith("sk_whsec_")
+        assert len(secret) == len("sk_whsec_") + 64
+        assert set(first["meta"]) == {"id", "org_id", "preview", "status", "created_at", "revoked_at"}
+        assert calls.get(path).json() == {"plaintext": None, "meta": first["meta"]}
+        assert secret not in calls.get(path).text
+        deliver()
+        assert signatures(receiver) == [expected(receiver, secret)]
+        second = calls.post(f"{path}/roll", {"expire_overlap_hours": 1}).json()["plaintext"]
+        deliver()
+        assert signatures(receiver) == [expected(receiver, second), expected(receiver, secret)]
+        third = calls.post(f"{path}/roll", {"expire_overlap_hours": 0}).json()["plaintext"]
+        deliver()
+        assert signatures(receiver) == [expected(receiver, third)]
+        assert calls.post(f"{path}/roll", {"expire_overlap_hours": 73}).status_code == 422
+        fourth = calls.post(path).json()["plaintext"]
+        deliver()
+        assert signatures(receiver) == [expected(receiver, fourth)]
+        assert calls.http.delete(path).json()["meta"]["status"] == "revoked"
+        assert calls.http.delete(path).status_code == 404
+        assert "Sixtyfour-Signature" not in deliver()
+        calls.close()
+
+
+def test_a_bulk_job_is_delivered_too(sender: Calls, receiver: Receiver) -> None:
+    config = json.dumps({"struct": {"title": "t"}, "webhook_url": receiver.url})
+    files = {"file": ("a.csv", b"name\nAda\n")}
+    task_id = sender.http.post("/bulk-intelligence/people", data={"config": config}, files=files).json()["task_id"]
+    attempts(sender, task_id)
+    told = event(receiver)
+    assert (told["task_id"], told["status"], told["task_type"]) == (task_id, "completed", "bulk_people_intelligence")
+    assert receiver.got[-1][0]["Sixtyfour-Event-Type"] == "bulk_people_intelligence"
+    assert [row["name"] for row in told["results"]] == ["Ada"]
