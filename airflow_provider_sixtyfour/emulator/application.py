@@ -57,7 +57,7 @@ class Late:
 
 def api_application(state: State) -> ASGIApp:
     """Return what listens on the API's port."""
-    api = _fastapi()
+    api = _fastapi(older_errors=state.options.older_errors)
     api.include_router(run_routes(state))
     api.include_router(workflow_routes(state))
     api.include_router(job_routes(state))
@@ -81,11 +81,11 @@ def storage_application(state: State) -> ASGIApp:
     return KnownHosts(Recorded(faulty, side.traffic, side.connections), state.options)
 
 
-def _fastapi() -> FastAPI:
+def _fastapi(*, older_errors: bool = False) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.exception_handler(errors.ApiError)
     async def refuse(request: Request, error: errors.ApiError) -> JSONResponse:
-        return error.response()
+        return error.response(older=older_errors)
 
     return app

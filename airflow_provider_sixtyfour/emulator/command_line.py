@@ -80,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         retry_after=given.retry_after,
         inline_rows=given.inline_rows,
         fill_defaults=given.fill_defaults,
+        older_errors=given.older_errors,
         webhook_secret=given.webhook_secret,
         webhook_pauses=tuple(given.webhook_pauses),
         webhook_hosts=frozenset(given.allow_webhook_hosts),
@@ -131,6 +132,7 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--latency", type=_seconds, default=_DEFAULTS.latency, help="added to every answer of the API, in s"
     )
+    group.add_argument("--older-errors", action="store_true", help='refuse as {"error": ...}, not as {"detail": ...}')
     group.add_argument("--verbose", action="store_true", help="write a line for each request to stderr")
     group.add_argument("--stop-with-stdin", action="store_true", help="stop when stdin closes: with the parent")
 

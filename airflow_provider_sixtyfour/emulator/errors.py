@@ -14,27 +14,30 @@ from fastapi.responses import JSONResponse
 
 
 class ApiError(Exception):
-    """A refusal with its status, its JSON body and its headers."""
+    """A refusal with its status, its JSON body and its headers; `older` is the body of the API's older pages."""
 
-    def __init__(self, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, body: object, headers: Mapping[str, str] | None = None, *, older: object = None
+    ) -> None:
         super().__init__(f"{status}: {body}")
         self.status = status
         self.body = body
+        self.older = body if older is None else older
         self.headers = dict(headers or {})
 
-    def response(self) -> JSONResponse:
+    def response(self, *, older: bool = False) -> JSONResponse:
         """Return the answer to send."""
-        return JSONResponse(self.body, status_code=self.status, headers=self.headers)
+        return JSONResponse(self.older if older else self.body, status_code=self.status, headers=self.headers)
 
 
 def titled(status: int, error: str, message: str, headers: Mapping[str, str] | None = None) -> ApiError:
-    """Return a refusal of the shape ``{"error": "...", "message": "..."}``."""
-    return ApiError(status, {"error": error, "message": message}, headers)
+    """Return a refusal whose older shape is ``{"error": "...", "message": "..."}``."""
+    return ApiError(status, {"detail": message}, headers, older={"error": error, "message": message})
 
 
 def coded(status: int, code: str, message: str) -> ApiError:
-    """Return a refusal of the shape ``{"error": {"code": "...", "message": "..."}}``."""
-    return ApiError(status, {"error": {"code": code, "message": message}})
+    """Return a refusal whose older shape is ``{"error": {"code": "...", "message": "..."}}``."""
+    return ApiError(status, {"detail": message}, older={"error": {"code": code, "message": message}})
 
 
 def too_many(message: str, wait: float, retry_after: bool) -> ApiError:

@@ -62,7 +62,7 @@ class Gate:
                 credential = self._credential(scope)
                 self._check_rate(credential)
             except errors.ApiError as error:
-                await error.response()(scope, receive, send)
+                await error.response(older=self._options.older_errors)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -87,5 +87,5 @@ class Gate:
     def _check_rate(self, credential: str) -> None:
         wait = self._limit.wait(credential, time.monotonic())
         if wait > 0:
-            message = f"More than {self._options.requests_per_minute} requests in a minute"
+            message = f"Rate limit exceeded: more than {self._options.requests_per_minute} requests in a minute"
             raise errors.too_many(message, wait, self._options.retry_after)

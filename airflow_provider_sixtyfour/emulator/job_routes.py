@@ -49,7 +49,9 @@ def job_routes(state: State) -> APIRouter:
             raise errors.detailed(400, "Send two parts, file and config")
         wait = state.bulk_limit.wait("organisation", time.monotonic())
         if wait > 0:
-            raise errors.too_many("More than 10 bulk submissions in a minute", wait, state.options.retry_after)
+            raise errors.too_many(
+                "Rate limit exceeded: more than 10 bulk submissions in a minute", wait, state.options.retry_after
+            )
         read = bulk.read_config(kind, config)
         run, is_new = await _start(state, kind, read, file, key)
         answer = {"task_id": run.job_id, "status": "RUNNING", "already_started": not is_new}

@@ -1,7 +1,7 @@
 """
 The calls by which an OAuth client gets its tokens.
 
-Invariant: every refusal has the shape of RFC 6749, section 5.2, and no answer may be cached.
+Invariant: every refusal has the shape of the API's own or, by an option, of RFC 6749; no answer may be cached.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ class Options:
     retry_after: bool = True
     inline_rows: int = 100  # results of up to this many rows are also given inline
     fill_defaults: bool = False
+    older_errors: bool = False  # refusals of the shapes that the API's older pages show
     webhook_secret: str | None = field(default=None, repr=False)  # None: unsigned until one is made
     webhook_pauses: tuple[float, ...] = (1.0, 5.0, 25.0, 125.0, 625.0)  # before each repetition of a delivery
     webhook_hosts: frozenset[str] = frozenset()  # besides loopback addresses; "*": any

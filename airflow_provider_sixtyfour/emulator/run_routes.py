@@ -61,6 +61,8 @@ def run_routes(state: State) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> JSONResponse:
         now = time.time()
+        if workflow_id is not None and workflow_id != state.bulk_workflow_id:
+            workflow_id = state.workflows.get(workflow_id).workflow_id
         runs = state.ledger.recent(status, workflow_id, limit, now)
         return JSONResponse([progress.row(run, await state.results.counts(run), now) for run in runs])
 

@@ -45,7 +45,7 @@ class Storage:
         try:
             file, changed_at = self._find(scope)
         except errors.ApiError as error:
-            await error.response()(scope, receive, send)
+            await error.response(older=True)(scope, receive, send)
             return
         headers = self._headers(scope["path"], file, changed_at)
         asked = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

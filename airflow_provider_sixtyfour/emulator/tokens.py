@@ -38,7 +38,7 @@ class Tokens:
         self._owners.clear()
 
     def grant(self, form: Mapping[str, str], audiences: Iterable[str], now: float) -> dict[str, Any]:
-        """Return the answer to a token request, or raise an error of RFC 6749's shape."""
+        """Return the answer to a token request, or raise its refusal."""
         if form.get("grant_type") != "client_credentials":
             kind = "unsupported_grant_type" if form.get("grant_type") else "invalid_request"
             raise oauth_error(400, kind, "grant_type must be client_credentials")
@@ -95,8 +95,9 @@ class Tokens:
 
 
 def oauth_error(status: int, error: str, description: str) -> ApiError:
-    """Return a refusal of RFC 6749's shape."""
-    return ApiError(status, {"error": error, "error_description": description}, {"Cache-Control": "no-store"})
+    """Return a refusal whose older shape is that of RFC 6749."""
+    older = {"error": error, "error_description": description}
+    return ApiError(status, {"detail": f"{error}: {description}"}, {"Cache-Control": "no-store"}, older=older)
 
 
 def _invalid_client(description: str) -> ApiError:

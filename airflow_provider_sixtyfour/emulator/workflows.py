@@ -71,7 +71,10 @@ class Workflows:
         """Store a new one, or raise 400, 409 or 422."""
         workflow_id = _checked_id(["body", "id"], body.id) if body.id else str(uuid.uuid4())
         if workflow_id in self._stored:
-            raise errors.titled(409, "Conflict", f"A workflow with the ID {workflow_id} exists already")
+            message = (
+                f"Workflow with ID {workflow_id} already exists. Use update endpoint to modify existing workflows."
+            )
+            raise errors.titled(409, "Conflict", message)
         graph = accept(body.workflow_definition, fill_defaults=self._fill_defaults)
         workflow = Workflow(workflow_id, body.workflow_name, body.workflow_description, graph, now, now)
         self._stored[workflow_id] = workflow

@@ -322,7 +322,7 @@ def test_a_handle_can_be_used_again(calls: Calls, emulator: EmulatorProcess) -> 
 def test_a_file_that_cannot_be_read_is_refused(calls: Calls, name: str, content: bytes, message: str) -> None:
     answer = calls.upload(name, content)
     assert answer.status_code == 400
-    assert message in answer.json()["message"]
+    assert message in answer.json()["detail"]
 
 
 def test_an_upload_needs_a_part_named_file(calls: Calls) -> None:

@@ -204,7 +204,7 @@ def test_an_override_must_fit_the_schema_of_the_first_block(calls: Calls) -> Non
     workflow_id = calls.deploy("find_email", source="read_csv")
     answer = calls.post("/workflows/run", {"specs_override": {"resource_handle_id": 5}}, workflow_id=workflow_id)
     assert answer.status_code == 400
-    assert "resource_handle_id" in answer.json()["error"]["message"]
+    assert "resource_handle_id" in answer.json()["detail"]
 
 
 def test_an_override_is_for_one_run_only(calls: Calls) -> None:

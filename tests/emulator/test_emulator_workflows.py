@@ -44,8 +44,7 @@ def test_an_id_can_be_chosen_once(calls: Calls) -> None:
     assert calls.create(definition("find_email"), id=chosen).json()["id"] == chosen
     again = calls.create(definition("find_phone"), id=chosen)
     assert again.status_code == 409
-    assert again.json()["error"] == "Conflict"
-    assert chosen in again.json()["message"]
+    assert f"Workflow with ID {chosen} already exists" in again.json()["detail"]
     names = [block["block_name"] for block in stored(calls, chosen)["blocks"]]
     assert names == ["webhook", "find_email"]
 
@@ -122,7 +121,8 @@ def test_a_deleted_workflow_is_gone_but_its_runs_stay(calls: Calls) -> None:
     assert workflow_id not in [each["id"] for each in calls.get("/workflows").json()]
     assert calls.submit(workflow_id).status_code == 404
     assert calls.post("/workflows/delete_workflow", workflow_id=workflow_id).status_code == 404
-    assert [run["job_id"] for run in calls.get("/workflows/runs", workflow_id=workflow_id).json()] == [job_id]
+    assert calls.get("/workflows/runs", workflow_id=workflow_id).status_code == 404
+    assert job_id in [run["job_id"] for run in calls.get("/workflows/runs").json()]
     assert calls.wait(job_id)["overall_status"] == "completed"
 
 
@@ -196,8 +196,7 @@ def test_an_invalid_graph_is_refused_with_its_reason(calls: Calls, spoil: Any, m
     count = len(calls.get("/workflows").json())
     answer = calls.create(graph)
     assert answer.status_code == 400
-    assert answer.json()["error"]["code"] == "invalid_workflow"
-    assert message in answer.json()["error"]["message"]
+    assert message in answer.json()["detail"]
     assert len(calls.get("/workflows").json()) == count
 
 
