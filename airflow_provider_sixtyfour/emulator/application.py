@@ -8,9 +8,10 @@ before it reaches the API; the storage has a record and faults of its own, and k
 from __future__ import annotations
 
 import asyncio
+import re
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_sixtyfour.emulator import control, errors, links
@@ -20,6 +21,7 @@ from airflow_provider_sixtyfour.emulator.gate import Gate
 from airflow_provider_sixtyfour.emulator.hosts import KnownHosts
 from airflow_provider_sixtyfour.emulator.job_routes import job_routes
 from airflow_provider_sixtyfour.emulator.oauth_routes import oauth_routes
+from airflow_provider_sixtyfour.emulator.pages import RUN_PREFIX, add_pages
 from airflow_provider_sixtyfour.emulator.run_routes import run_routes
 from airflow_provider_sixtyfour.emulator.state import State
 from airflow_provider_sixtyfour.emulator.traffic import Recorded
@@ -30,15 +32,29 @@ from airflow_provider_sixtyfour.emulator.workflow_routes import workflow_routes
 class ByPath:
     """Sends a request to the application for its path, else to the API."""
 
-    def __init__(self, api: ASGIApp, others: dict[str, ASGIApp]) -> None:
+    def __init__(self, api: ASGIApp, others: dict[str, ASGIApp], pages: ASGIApp) -> None:
         self._api = api
         self._others = others
+        self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Choose by the beginning of the path."""
+        """Choose by the beginning of the path; a browser that follows a run's link gets the page of the run."""
         path = scope["path"]
         app = next((app for prefix, app in self._others.items() if path.startswith(prefix)), self._api)
+        if path == "/":
+            app = self._pages
+        elif scope["method"] == "GET" and (run := _LIVE_STATUS.fullmatch(path)) and _is_browser(scope):
+            app = RedirectResponse(f"{RUN_PREFIX}{run[1]}", status_code=303)
         await app(scope, receive, send)
+
+
+_LIVE_STATUS = re.compile(r"/workflows/runs/([0-9a-f-]{36})/live_status")
+
+
+def _is_browser(scope: Scope) -> bool:
+    """Return whether a person asks: for HTML, without a credential."""
+    headers = {name.lower(): value for name, value in scope["headers"]}
+    return b"text/html" in headers.get(b"accept", b"") and not {b"x-api-key", b"authorization"} & set(headers)
 
 
 class Late:
@@ -68,10 +84,12 @@ def api_application(state: State) -> ASGIApp:
     recorded = Recorded(Faulty(gated, state.faults, side.connections, "api"), side.traffic, side.connections)
     private = _fastapi()
     add_control_routes(private, state)
-    others: dict[str, ASGIApp] = {control.PREFIX: LoopbackOnly(private)}
+    add_pages(private, state)
+    local = LoopbackOnly(private)
+    others: dict[str, ASGIApp] = {control.PREFIX: local, RUN_PREFIX: local}
     if state.storage_port is None:
         others[links.PREFIX] = storage_application(state)
-    return KnownHosts(ByPath(recorded, others), state.options)
+    return KnownHosts(ByPath(recorded, others, local), state.options)
 
 
 def storage_application(state: State) -> ASGIApp:

@@ -8,11 +8,13 @@ API key is never printed unless it is the default, which is no secret.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_sixtyfour.emulator.options import OAuthClient, Options
 
@@ -59,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clients = tuple(_client(text) for text in given.oauth_client)
     except ValueError as error:
         parser.error(f"argument --oauth-client: {error}")
+    try:
+        workflows = tuple(_workflow(path) for path in given.workflow)
+    except ValueError as error:
+        parser.error(f"argument --workflow: {error}")
     options = Options(
         host=given.host,
         port=given.port,
@@ -81,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         inline_rows=given.inline_rows,
         fill_defaults=given.fill_defaults,
         older_errors=given.older_errors,
+        workflows=workflows,
         webhook_secret=given.webhook_secret,
         webhook_pauses=tuple(given.webhook_pauses),
         webhook_hosts=frozenset(given.allow_webhook_hosts),
@@ -92,9 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Imported late, so that --help and a wrong option need no FastAPI.
         from airflow_provider_sixtyfour.emulator.server import serve
+        from airflow_provider_sixtyfour.emulator.workflows import Workflows
     except ImportError as error:
         print(f"{error}. Install airflow-provider-sixtyfour[emulator].", file=sys.stderr)
         return 1
+    for path, document in zip(given.workflow, workflows, strict=True):
+        try:
+            Workflows().load(document, 0.0)
+        except ValueError as error:
+            parser.error(f"argument --workflow: {path}: {error}")
     try:
         serve(options, hint)
     except OSError as error:
@@ -176,6 +189,14 @@ def _add_runs(group: argparse._ArgumentGroup) -> None:
         "--fail-rate", type=_share, default=_DEFAULTS.fail_rate, help="share of runs that fail, evenly spread: 0 to 1"
     )
     group.add_argument("--credits", type=_seconds, help="credits to spend before a 402 (default: no limit)")
+    group.add_argument(
+        "--workflow",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="store this workflow at the start: JSON, a body of create_workflow with or without an id; repeatable",
+    )
     group.add_argument("--fill-defaults", action="store_true", help="store blocks with their schema's defaults")
     group.add_argument("--webhook-secret", help="signs outgoing webhooks (default: none until one is made by the API)")
     group.add_argument(
@@ -227,6 +248,16 @@ def _client(text: str) -> OAuthClient:
     if not _is_rsa_public_key(pem):
         raise ValueError(f"{path} is not a public RSA key in PEM")
     return OAuthClient(client_id, key_id, pem)
+
+
+def _workflow(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"can't read {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return found
 
 
 def _is_rsa_public_key(pem: str) -> bool:

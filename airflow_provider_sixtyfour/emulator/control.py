@@ -77,7 +77,7 @@ class LoopbackOnly:
         if host and ipaddress.ip_address(host).is_loopback:
             await self._app(scope, receive, send)
         else:
-            refusal = errors.detailed(403, "The control API answers to this machine only")
+            refusal = errors.detailed(403, "This answers to this machine only")
             await refusal.response()(scope, receive, send)
 
 

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from starlette.types import ASGIApp
 from airflow_provider_sixtyfour.emulator.application import api_application, storage_application
 from airflow_provider_sixtyfour.emulator.connections import Connections
 from airflow_provider_sixtyfour.emulator.options import Options
+from airflow_provider_sixtyfour.emulator.samples import SAMPLES
 from airflow_provider_sixtyfour.emulator.state import State
+from airflow_provider_sixtyfour.emulator.workflows import Workflow
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 75  # seconds; longer than clients poll, so that a pooled connection isn't closed under them
@@ -83,6 +86,8 @@ async def _serve(
 ) -> None:
     storage_port = storage_socket.getsockname()[1] if storage_socket else None
     state = State.fresh(options, folder, storage_port, _origin(api_socket))
+    for document in (*SAMPLES, *options.workflows):
+        state.workflows.load(document, time.time())
     servers = [(_server(api_application(state), state.api_side.connections), api_socket)]
     if storage_socket:
         servers.append((_server(storage_application(state), state.storage_side.connections), storage_socket))
@@ -99,7 +104,7 @@ async def _serve(
     tasks = [
         asyncio.create_task(state.deliveries.work()),
         asyncio.create_task(state.outage.work(servers[0][0].refuse)),
-        asyncio.create_task(_announce(servers, key_hint)),
+        asyncio.create_task(_announce(servers, key_hint, state.workflows.all())),
     ]
     try:
         await asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in servers))
@@ -114,12 +119,15 @@ def _read_stdin(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> No
         stop()
 
 
-async def _announce(servers: list[tuple[_Server, socket.socket]], key_hint: str) -> None:
+async def _announce(servers: list[tuple[_Server, socket.socket]], key_hint: str, workflows: list[Workflow]) -> None:
     for server, _ in servers:
         await server.listens.wait()
     origins = [_origin(sock) for _, sock in servers]
     storage = f", storage on {origins[1]}" if len(origins) > 1 else ""
-    print(f"Sixtyfour emulator listening on {origins[0]}{storage} (API key: {key_hint})", flush=True)
+    print(f"Sixtyfour emulator listening on {origins[0]}{storage} (API key: {key_hint})")
+    for workflow in workflows:
+        print(f"Workflow {workflow.workflow_id}  {ascii(workflow.name)[1:-1]}")
+    sys.stdout.flush()
 
 
 def _server(app: ASGIApp, connections: Connections) -> _Server:

@@ -8,8 +8,11 @@ its runs go on and stay known.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import ValidationError
 
 from airflow_provider_sixtyfour.emulator import errors
 from airflow_provider_sixtyfour.emulator.bodies import CreateBody, UpdateBody
@@ -79,6 +82,19 @@ class Workflows:
         workflow = Workflow(workflow_id, body.workflow_name, body.workflow_description, graph, now, now)
         self._stored[workflow_id] = workflow
         return workflow
+
+    def load(self, document: Mapping[str, Any], now: float) -> Workflow:
+        """Store a workflow of a file, in the place of one that has its id; raise a `ValueError` that says why not."""
+        try:
+            body = CreateBody.model_validate({"workflow_description": "", **document})
+            if body.id:
+                return self.update(body.id, UpdateBody.model_validate(body.model_dump()), now)
+            return self.create(body, now)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+        except errors.ApiError as error:
+            raise ValueError(str(error)) from error
 
     def update(self, workflow_id: str, body: UpdateBody, now: float) -> Workflow:
         """Change one, or store it where there is none; raise 400 or 422."""
