@@ -75,7 +75,12 @@ def test_the_estimate_is_a_floor(calls: Calls) -> None:
 def test_a_key_starts_one_job(calls: Calls, emulator: EmulatorProcess) -> None:
     count, key = len(emulator.runs()), str(uuid.uuid4())
     answers: list[dict[str, Any]] = []
-    threads = [threading.Thread(target=lambda: answers.append(bulk(calls, key=key).json())) for _ in range(4)]
+    file = ("leads.csv", b"name\n" + b"Ada\n" * 90_000)  # is read long enough for the others to arrive
+
+    def submit() -> None:
+        answers.append(bulk(calls, key=key, file=file).json())
+
+    threads = [threading.Thread(target=submit) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
