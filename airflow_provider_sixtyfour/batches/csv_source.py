@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import BinaryIO
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches import csv_records
 from airflow_provider_sixtyfour.batches.columns import refuse_missing
-from airflow_provider_sixtyfour.batches.pieces import Ends, Piece, bad_line, check_text, whole_records
+from airflow_provider_sixtyfour.batches.delimiters import COMMA, with_commas
+from airflow_provider_sixtyfour.batches.pieces import Ends, Piece, Readable, bad_line, check_text, whole_records
 from airflow_provider_sixtyfour.batches.rejects import Rejects
 
 
@@ -17,20 +17,27 @@ class CsvSource:
     A `Source`: reads the header when it is made.
 
     :param renamed: new names of columns by their old ones.
+    :param delimiter: what separates the cells; the rows get commas.
     """
 
     extension = "csv"
 
-    def __init__(self, stream: BinaryIO, name: str, *, rejects: Rejects, renamed: Mapping[str, str]) -> None:
+    def __init__(
+        self, stream: Readable, name: str, *, rejects: Rejects, renamed: Mapping[str, str], delimiter: str = COMMA
+    ) -> None:
         self.name = name
         self._rejects = rejects
         self._pieces = self._text(
             whole_records(stream, name, ends_of=csv_records.record_ends, why_endless=csv_records.why_endless)
         )
+        if delimiter != COMMA:
+            self._pieces = with_commas(self._pieces, name, delimiter)
         line, record, self._first = self._header()
         names = csv_records.cells(record)
         if problem := csv_records.flaw(csv_records.outline(record), len(names)):
             raise bad_line(name, line, f"in the header there is {problem}")
+        if not "".join(names).strip():
+            raise bad_line(name, line, "the header names no column. A CSV file begins with a line of column names")
         self.columns = names
         self.require(renamed)
         self.columns = [renamed.get(one, one) for one in names]

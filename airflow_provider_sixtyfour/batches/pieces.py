@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
 from itertools import accumulate, islice
-from typing import BinaryIO
+from typing import Protocol
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 
@@ -19,6 +19,13 @@ BLOCK = 128 * 1024  # bytes that are read and looked through at a time: they sta
 LONGEST_RECORD = 8 * 1024 * 1024  # bytes; of a file, twice that is held at most
 MARK = b"\xef\xbb\xbf"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Readable(Protocol):
+    """What a file is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return as many bytes as there are now, up to that many; none at the end."""
 
 
 class Ends:
@@ -127,7 +134,7 @@ def bad_line(name: str, line: int, reason: str) -> SixtyfourInputError:
 
 
 def whole_records(
-    stream: BinaryIO,
+    stream: Readable,
     name: str,
     *,
     ends_of: Callable[[bytes], tuple[Ends, bytes | None]] = lambda data: (Ends.at_line_feeds(data), None),
@@ -187,7 +194,7 @@ def check_text(piece: Piece, name: str) -> None:
     raise bad_line(name, piece.line + piece.data.count(b"\n", 0, position), reason)
 
 
-def _beginning(stream: BinaryIO, name: str) -> bytes:
+def _beginning(stream: Readable, name: str) -> bytes:
     """Read past a byte order mark; return what was read if there is none."""
     start = b""
     while len(start) < len(MARK) and (more := stream.read(len(MARK) - len(start))):

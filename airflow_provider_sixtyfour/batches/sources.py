@@ -12,13 +12,22 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches.beginning import Looked, refuse_other_kinds
 from airflow_provider_sixtyfour.batches.columns import check_renamed
 from airflow_provider_sixtyfour.batches.csv_source import CsvSource
+from airflow_provider_sixtyfour.batches.delimiters import (
+    COMMA,
+    after_sep_line,
+    check_delimiter,
+    refuse_other_delimiters,
+)
 from airflow_provider_sixtyfour.batches.json_source import JsonSource, lines_of
 from airflow_provider_sixtyfour.batches.pieces import Piece, whole_records
-from airflow_provider_sixtyfour.batches.rejects import Rejects
+from airflow_provider_sixtyfour.batches.rejects import NoRejects, Rejects
 
-EXTENSIONS = ("csv", "ndjson", "jsonl")
+JSON_LINES = ("ndjson", "jsonl")
+EXTENSIONS = ("csv", *JSON_LINES)
+SEPARATED = ("csv", "tsv", "tab", "psv", "txt")  # of CSV whose separator is given
 
 
 class Source(Protocol):
@@ -53,7 +62,12 @@ class Source(Protocol):
 
 
 def open_source(
-    stream: BinaryIO, name: str, *, rejects: Rejects, rename_columns: Mapping[str, str] | None = None
+    stream: BinaryIO,
+    name: str,
+    *,
+    rejects: Rejects,
+    rename_columns: Mapping[str, str] | None = None,
+    delimiter: str | None = None,
 ) -> Source:
     """
     Return the rows of a file.
@@ -61,17 +75,48 @@ def open_source(
     :param name: its name, which tells its format.
     :param rejects: where rows go that are no rows.
     :param rename_columns: other names for some columns, by the names that they have in the file.
-    :raises SixtyfourInputError: if it is of another format, or its header can't be right.
+    :param delimiter: what separates the cells of CSV, where it isn't commas: the rows get commas.
+    :raises SixtyfourInputError: if it is of another format than its name tells, its cells are probably separated by
+        something else, or its header can't be right.
     """
     extension = PurePosixPath(name).suffix.lower().removeprefix(".")
-    renamed = check_renamed(rename_columns)
-    if extension == "csv":
-        return CsvSource(stream, name, rejects=rejects, renamed=renamed)
-    if extension in EXTENSIONS:
-        pieces = whole_records(stream, name)
+    renamed, separator = check_renamed(rename_columns), check_delimiter(delimiter)
+    if separator is not None and extension in (*JSON_LINES, "json"):
+        raise SixtyfourInputError(f"delimiter is for CSV: leave it out for {name[-120:]!r}.")
+    if extension not in extensions(separator):
+        endings = ", ".join(f".{one}" for one in extensions(separator))
+        also = "; with delimiter='tab', also .tsv" if extension in SEPARATED and separator is None else ""
+        raise SixtyfourInputError(f"{name[-120:]!r} can't be read row by row: its name should end in {endings}{also}.")
+    looked = Looked(stream)
+    refuse_other_kinds(looked.start, name, extension)
+    if extension in JSON_LINES:
+        pieces = whole_records(looked, name)
         return JsonSource(pieces, name, extension, rejects=rejects, renamed=renamed)
-    endings = ", ".join(f".{one}" for one in EXTENSIONS)
-    raise SixtyfourInputError(f"{name[:120]!r} can't be read row by row: its name should end in {endings}.")
+    looked.start = after_sep_line(looked.start, name, separator)
+    refuse_other_delimiters(looked.start, looked.is_whole, name, separator)
+    return CsvSource(looked, name, rejects=rejects, renamed=renamed, delimiter=separator or COMMA)
+
+
+def comma_separated(stream: BinaryIO, name: str, delimiter: str) -> Iterator[bytes]:
+    """
+    Give a file of CSV as it is to be sent: with commas, in UTF-8 without a mark, without empty lines.
+
+    :param delimiter: what separates the cells.
+    :raises SixtyfourInputError: if it can't be read, naming the line.
+    """
+    source = open_source(stream, name, rejects=NoRejects(name), delimiter=delimiter)
+    yield source.header
+    for piece in source.pieces():
+        yield piece.data
+
+
+def extensions(delimiter: str | None) -> tuple[str, ...]:
+    """
+    Return what the names of files may end in.
+
+    :param delimiter: of CSV, where it was given.
+    """
+    return EXTENSIONS if delimiter is None else SEPARATED
 
 
 def open_rows(rows: Any, *, rejects: Rejects, rename_columns: Mapping[str, str] | None = None) -> Source:

@@ -46,6 +46,7 @@ def split(
     source: str | ObjectStoragePath | None,
     rows: Any,
     destination: str | ObjectStoragePath,
+    delimiter: str | None,
     rename_columns: Mapping[str, str] | None,
     unique_by: str | Sequence[str],
     required: str | Sequence[str],
@@ -73,11 +74,12 @@ def split(
     name = "rows" if path is None else str(path)
     with ExitStack() as ending, _rejecting(rejects, name) as taken:
         if path is None:
+            if delimiter is not None:
+                raise SixtyfourInputError("delimiter is for a file of CSV: rows have names of their own.")
             records = open_rows(rows, rejects=taken, rename_columns=rename_columns)
         else:
-            records = open_source(
-                ending.enter_context(opened(path)), name, rejects=taken, rename_columns=rename_columns
-            )
+            stream = ending.enter_context(opened(path))
+            records = open_source(stream, name, rejects=taken, rename_columns=rename_columns, delimiter=delimiter)
         sieve = Sieve(records, unique_by=keys, required=needed, row_check=row_check, rejects=taken)
         batches = _write(sieve.pieces(), records, folder, stem=batch_stem(name), limits=limits, **guards)
     summary = {**_totals(batches), "duplicates": sieve.duplicates, "rejects": None}
@@ -106,6 +108,7 @@ def repair(
     destination: str | ObjectStoragePath,
     key: str | Sequence[str],
     result_columns: str | Sequence[str],
+    delimiter: str | None,
     rename_columns: Mapping[str, str] | None,
     batch_rows: int | str,
     batch_bytes: int | str,
@@ -129,7 +132,7 @@ def repair(
     inputs, came_back = _paths(source, "source"), _paths(results, "results")
     for file in _each(came_back):
         owed.note_results(file)
-    sources = _each(inputs, rename_columns)
+    sources = _each(inputs, rename_columns, delimiter)
     first = next(sources, None)
     batches: list[Batch] = []
     if first is not None:
@@ -197,11 +200,14 @@ def _rejecting(value: str | ObjectStoragePath | None, name: str) -> Iterator[Rej
         publication.commit()
 
 
-def _each(paths: Iterable[ObjectStoragePath], rename_columns: Mapping[str, str] | None = None) -> Iterator[Source]:
+def _each(
+    paths: Iterable[ObjectStoragePath], rename_columns: Mapping[str, str] | None = None, delimiter: str | None = None
+) -> Iterator[Source]:
     """Give files as sources, each open until the next is asked for."""
     for path in paths:
         with opened(path) as stream:
-            yield open_source(stream, str(path), rejects=NoRejects(str(path)), rename_columns=rename_columns)
+            name = str(path)
+            yield open_source(stream, name, rejects=NoRejects(name), rename_columns=rename_columns, delimiter=delimiter)
 
 
 def _paths(value: Any, name: str) -> list[ObjectStoragePath]:

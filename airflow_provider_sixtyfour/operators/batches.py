@@ -26,6 +26,7 @@ def split_input(
     source: str | ObjectStoragePath | None = None,
     rows: Any = None,
     destination: str | ObjectStoragePath,
+    delimiter: str | None = None,
     rename_columns: Mapping[str, str] | None = None,
     unique_by: str | Sequence[str] = (),
     required: str | Sequence[str] = (),
@@ -47,6 +48,7 @@ def split_input(
         source=source,
         rows=rows,
         destination=destination,
+        delimiter=delimiter,
         rename_columns=rename_columns,
         unique_by=unique_by,
         required=required,
@@ -66,6 +68,7 @@ def repair_input(
     destination: str | ObjectStoragePath,
     key: str | Sequence[str],
     result_columns: str | Sequence[str] = (),
+    delimiter: str | None = None,
     rename_columns: Mapping[str, str] | None = None,
     batch_rows: int = BATCH_ROWS,
     batch_bytes: int = BATCH_BYTES,
@@ -85,6 +88,7 @@ def repair_input(
         destination=destination,
         key=key,
         result_columns=result_columns,
+        delimiter=delimiter,
         rename_columns=rename_columns,
         batch_rows=batch_rows,
         batch_bytes=batch_bytes,
@@ -107,6 +111,9 @@ class SixtyfourSplitInputOperator(BaseOperator):
     :param destination: the folder to write to, as a URL. It should be this input's own, such as
         ``…/{{ run_id }}/``: a file of the same name there is replaced. (templated)
     :param subfolder: the name of a folder in there to write to instead; the group ``sixtyfour_enrichment`` sets it.
+    :param delimiter: what separates the cells of a CSV file, if it isn't commas: one character, such as ``";"``, or
+        ``"tab"``. The batches get commas. The name may end in ``.tsv`` or ``.txt`` then, too. Without, a file that
+        probably has other separators is refused; ``","`` says that it has commas all the same. (templated)
     :param rename_columns: other names for some columns: ``{"Company Name": "company"}``. All parameters below go by
         the new ones. (templated)
     :param unique_by: columns of which no two rows may have the same text: the first row is kept, the others are
@@ -134,6 +141,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         "source",
         "rows",
         "destination",
+        "delimiter",
         "rename_columns",
         "unique_by",
         "required",
@@ -152,6 +160,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         source: str | ObjectStoragePath | None = None,
         rows: Any = None,
+        delimiter: str | None = None,
         rename_columns: Mapping[str, str] | None = None,
         unique_by: str | Sequence[str] = (),
         required: str | Sequence[str] = (),
@@ -169,6 +178,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.subfolder = subfolder
         self.source = source
         self.rows = rows
+        self.delimiter = delimiter
         self.rename_columns = rename_columns
         self.unique_by = unique_by
         self.required = required
@@ -192,6 +202,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
                 source=self.source,
                 rows=read_json(self, "rows", context, self._json_files),
                 destination=destination,
+                delimiter=self.delimiter,
                 rename_columns=self.rename_columns,
                 unique_by=self.unique_by,
                 required=self.required,
@@ -222,6 +233,8 @@ class SixtyfourRepairInputOperator(BaseOperator):
         results. A row in which they are all empty is left out: whether it came back can't be told. (templated)
     :param result_columns: columns of the results; a row that came back with all of them empty is owed. Without any, a
         row that came back is done. (templated)
+    :param delimiter: what separates the cells of the input, as for the split; not if ``source`` is its batches.
+        (templated)
     :param rename_columns: other names for some columns of the input, as for the split; not if ``source`` is its
         batches. (templated)
     :param batch_rows: rows of a batch, as for the split. (templated)
@@ -240,6 +253,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         "destination",
         "key",
         "result_columns",
+        "delimiter",
         "rename_columns",
         "batch_rows",
         "batch_bytes",
@@ -261,6 +275,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         key: str | Sequence[str],
         result_columns: str | Sequence[str] = (),
+        delimiter: str | None = None,
         rename_columns: Mapping[str, str] | None = None,
         batch_rows: int | str = BATCH_ROWS,
         batch_bytes: int | str = BATCH_BYTES,
@@ -274,6 +289,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         self.destination = destination
         self.key = key
         self.result_columns = result_columns
+        self.delimiter = delimiter
         self.rename_columns = rename_columns
         self.batch_rows = batch_rows
         self.batch_bytes = batch_bytes
@@ -291,6 +307,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
                 destination=self.destination,
                 key=self.key,
                 result_columns=self.result_columns,
+                delimiter=self.delimiter,
                 rename_columns=self.rename_columns,
                 batch_rows=self.batch_rows,
                 batch_bytes=self.batch_bytes,

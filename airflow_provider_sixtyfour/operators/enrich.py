@@ -48,6 +48,8 @@ class SixtyfourEnrichOperator(BaseOperator):
     :param rows: instead, rows, for a workflow that begins with a ``webhook`` block: a list of objects or one object,
         JSON text, or the path of a ``.json`` file beside the Dag, which is read only if it is written here as it is,
         without a template. (templated)
+    :param delimiter: what separates the cells of ``source``, a CSV file, if it isn't commas: one character, such as
+        ``";"``, or ``"tab"``. It is sent with commas. Batches of a split have commas already. (templated)
     :param destination: the folder to write to, as a URL. A batch of a split gets the folder there that is named like
         its file without the extension, any other mapped task one with its number (``00003``); else it is the folder
         itself. No two tasks may share one. (templated)
@@ -90,6 +92,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         "workflow_id",
         "source",
         "rows",
+        "delimiter",
         "destination",
         "specs_override",
         "format",
@@ -111,6 +114,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         source: str | ObjectStoragePath | Mapping[str, Any] | None = None,
         rows: Any = None,
+        delimiter: str | None = None,
         specs_override: dict[str, Any] | str | None = None,
         format: str = "csv",
         files: str | int | Sequence[int] = "final",
@@ -133,6 +137,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         self.destination = destination
         self.source = source
         self.rows = rows
+        self.delimiter = delimiter
         self.specs_override = specs_override
         self.format = format
         self.files = files
@@ -169,6 +174,7 @@ class SixtyfourEnrichOperator(BaseOperator):
                 rows=read_json(self, "rows", context, self._json_files),
                 specs_override=read_json(self, "specs_override", context, self._json_files),
                 max_rows=self.max_rows,
+                delimiter=self.delimiter,
             )
             digest = given.digest(self.workflow_id, formats)
             if (done := self._done(folder, digest)) is not None:

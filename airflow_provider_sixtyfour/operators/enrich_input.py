@@ -8,12 +8,14 @@ formats, are the same work, wherever the file lies and whatever handle its uploa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api import payloads
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches.delimiters import check_delimiter
 from airflow_provider_sixtyfour.batches.names import folder_name
-from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
+from airflow_provider_sixtyfour.transfers.destination import object_storage_path
 from airflow_provider_sixtyfour.transfers.input_file import InputFile, checked_size, measure
 from airflow_provider_sixtyfour.transfers.lengths import LONGEST_COMPONENT, check_length
 
@@ -40,7 +42,7 @@ class EnrichInput(NamedTuple):
         """Return a fingerprint of the work, see `payloads.digest`."""
         body = dict(self.body)
         if self.file is not None:
-            body["file"] = {"sha256": self.file.sha256, "extension": extension(self.file.path)}
+            body["file"] = {"sha256": self.file.sha256, "extension": PurePosixPath(self.file.name).suffix.lower()[1:]}
         return payloads.digest(workflow_id, body, result_formats)
 
     def check_fit(self, block: str | None, workflow_id: str) -> None:
@@ -61,14 +63,16 @@ class EnrichInput(NamedTuple):
         :raises SixtyfourInputError: if it isn't, or can't be sent.
         """
         if self.file is not None:
-            checked_size(self.file.path)
+            checked_size(self.file.path, delimiter=self.file.delimiter)
 
     def __str__(self) -> str:
         rows = "unknown rows" if self.rows is None else f"{self.rows} rows"
         return f"{rows} of this task" if self.file is None else f"{self.file.path} ({rows}, {self.file.bytes} bytes)"
 
 
-def enrich_input(*, source: Any, rows: Any, specs_override: Any, max_rows: int) -> EnrichInput:
+def enrich_input(
+    *, source: Any, rows: Any, specs_override: Any, max_rows: int, delimiter: str | None = None
+) -> EnrichInput:
     """
     Check the input of a batch; a file that only its URL is known of is read through.
 
@@ -81,10 +85,13 @@ def enrich_input(*, source: Any, rows: Any, specs_override: Any, max_rows: int) 
         raise SixtyfourInputError(
             "specs_override names a resource_handle_id; give source or rows alone: a run has one input."
         )
+    delimiter = check_delimiter(delimiter)
     if source is not None:
-        file = _file(source, max_rows)
+        file = _file(source, max_rows, delimiter)
         count = file.rows
     else:
+        if delimiter is not None:
+            raise SixtyfourInputError("delimiter is for a file of CSV: rows have names of their own.")
         payload = payloads.check_rows(rows, "rows")
         body["webhook_payload"], file = payload, None
         count = len(payload) if isinstance(payload, list) else 1
@@ -110,7 +117,11 @@ def batch_folder(destination: Any, source: Any, map_index: int | None) -> Object
     return folder
 
 
-def _file(source: Any, max_rows: int) -> InputFile:
+def _file(source: Any, max_rows: int, delimiter: str | None) -> InputFile:
+    if isinstance(source, Mapping) and delimiter is not None:
+        raise SixtyfourInputError(
+            "delimiter is for a file: a batch of a split has commas already. Give it to SixtyfourSplitInputOperator."
+        )
     match source:
         case {"path": str(path), "rows": int(rows), "bytes": int(size), "sha256": str(sha256)}:
             # Whoever split the input has read it; that the file is still the same is seen when it is sent.
@@ -120,4 +131,4 @@ def _file(source: Any, max_rows: int) -> InputFile:
                 "source should be a URL, or one batch as SixtyfourSplitInputOperator returns it, with path, rows, "
                 f"bytes and sha256; this one has {sorted(map(str, source))!s:.120}."
             )
-    return measure(object_storage_path(source, "source"), max_rows)
+    return measure(object_storage_path(source, "source"), max_rows, delimiter)

@@ -6,6 +6,7 @@ The limits are those that the vendor documents for its sister endpoint; for uplo
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
@@ -15,6 +16,30 @@ if TYPE_CHECKING:
 
 EXTENSIONS = ("csv", "json", "jsonl", "ndjson")
 _BLOCK = 1024 * 1024  # bytes
+
+
+def check_name(name: str, delimiter: str | None = None) -> None:
+    """
+    Check that a file's name ends as the API asks for.
+
+    :param delimiter: what separates the cells of CSV, where it was given: the file is sent under another name then.
+    :raises SixtyfourInputError: if it doesn't.
+    """
+    suffix = PurePosixPath(name).suffix.lower().removeprefix(".")
+    if delimiter is not None:
+        from airflow_provider_sixtyfour.batches.delimiters import check_delimiter
+        from airflow_provider_sixtyfour.batches.sources import SEPARATED
+
+        check_delimiter(delimiter)
+        if suffix not in SEPARATED:
+            raise SixtyfourInputError(
+                f"delimiter is for CSV, in files that end in {', '.join(f'.{one}' for one in SEPARATED)}, not "
+                f"{name[:120]!r}."
+            )
+    elif suffix not in EXTENSIONS:
+        raise SixtyfourInputError(
+            f"The API takes files that end in {', '.join(f'.{one}' for one in EXTENSIONS)}, not {name[:120]!r}."
+        )
 
 
 def check_size(name: str, size: int, max_bytes: int) -> None:
@@ -33,16 +58,18 @@ def check_size(name: str, size: int, max_bytes: int) -> None:
         )
 
 
-def count_rows(stream: BinaryIO, name: str, extension: str, max_rows: int) -> int | None:
+def count_rows(stream: BinaryIO, name: str, extension: str, max_rows: int, delimiter: str | None = None) -> int | None:
     """
     Read a file through and return how many rows it has; ``None`` for JSON that is no array.
 
     :param name: of the file, for messages.
     :param extension: one of `EXTENSIONS`. Of ``json`` only the rows are counted: the API itself tells what is wrong.
     :param max_rows: how many it may have.
+    :param delimiter: what separated the cells of CSV before they got commas, where it was given.
     :raises SixtyfourInputError: naming the line where it isn't what its extension says; or if it has more, or none.
     """
-    rows = _in_array(stream, name) if extension == "json" else _in_lines(stream, name, extension, max_rows)
+    is_array = extension == "json"
+    rows = _in_array(stream, name) if is_array else _in_lines(stream, name, max_rows, delimiter)
     if rows == 0:
         raise SixtyfourInputError(f"The file {name} has no rows.")
     if rows is not None and rows > max_rows:
@@ -53,12 +80,13 @@ def count_rows(stream: BinaryIO, name: str, extension: str, max_rows: int) -> in
     return rows
 
 
-def _in_lines(stream: BinaryIO, name: str, extension: str, max_rows: int) -> int:
+def _in_lines(stream: BinaryIO, name: str, max_rows: int, delimiter: str | None) -> int:
     from airflow_provider_sixtyfour.batches.rejects import NoRejects
     from airflow_provider_sixtyfour.batches.sources import open_source
 
     rows = 0
-    for piece in open_source(stream, name, rejects=NoRejects(name)).pieces():
+    has_commas = None if delimiter is None else ","
+    for piece in open_source(stream, name, rejects=NoRejects(name), delimiter=has_commas).pieces():
         rows += len(piece.ends)
         if rows > max_rows:
             break

@@ -10,12 +10,13 @@ import errno
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.transfers.destination import extension
-from airflow_provider_sixtyfour.transfers.input_checks import EXTENSIONS, check_size, count_rows
+from airflow_provider_sixtyfour.transfers.input_checks import check_name, check_size, count_rows
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -34,13 +35,21 @@ class InputFile(NamedTuple):
     A file that is as it should be.
 
     :param rows: how many it has; ``None`` for JSON that is no array.
-    :param sha256: hex digest of its bytes.
+    :param bytes: how many are sent, and ``sha256`` their hex digest.
+    :param delimiter: what separates the cells of CSV, where it was given: with commas it is sent then.
     """
 
     path: ObjectStoragePath
     rows: int | None
     bytes: int
     sha256: str
+    delimiter: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that it is sent under; a request can't hold half a surrogate pair."""
+        name = self.path.name if self.delimiter is None else f"{self.path.stem}.csv"
+        return name.encode("utf-8", "replace").decode()
 
 
 @contextmanager
@@ -61,17 +70,35 @@ def opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", stream)
 
 
-def checked_size(path: ObjectStoragePath, max_bytes: int = MAX_BYTES) -> int:
+@contextmanager
+def sendable(path: ObjectStoragePath, delimiter: str | None) -> Iterator[BinaryIO]:
+    """
+    Give the bytes of a file as they are to be sent.
+
+    :param delimiter: what separates the cells of CSV, where it was given: the file is converted, on local disk, since
+        how long it gets must be known before it is sent.
+    :raises SixtyfourInputError: if there is no such file, or it can't be converted.
+    """
+    with opened(path) as stream:
+        if delimiter is None:
+            yield stream
+            return
+        from airflow_provider_sixtyfour.batches.sources import comma_separated
+
+        with TemporaryFile(prefix="sixtyfour-") as converted:
+            converted.writelines(comma_separated(stream, path.name, delimiter))
+            converted.seek(0)
+            yield cast("BinaryIO", converted)
+
+
+def checked_size(path: ObjectStoragePath, max_bytes: int = MAX_BYTES, delimiter: str | None = None) -> int:
     """
     Return a file's size in bytes.
 
     :raises SixtyfourInputError: if its name has another ending than the API takes, there is no such file, or it is
         empty or too large.
     """
-    if extension(path) not in EXTENSIONS:
-        raise SixtyfourInputError(
-            f"The API takes files that end in {', '.join(f'.{name}' for name in EXTENSIONS)}, not {path.name[:120]!r}."
-        )
+    check_name(path.name, delimiter)
     with _explained(path):
         size: int = path.stat().st_size
         if path.is_dir():
@@ -105,19 +132,21 @@ def _explained(path: ObjectStoragePath) -> Iterator[None]:
         raise SixtyfourInputError(f"There is no such file: no name is {str(path)!a}.") from None
 
 
-def measure(path: ObjectStoragePath, max_rows: int = MAX_ROWS) -> InputFile:
+def measure(path: ObjectStoragePath, max_rows: int = MAX_ROWS, delimiter: str | None = None) -> InputFile:
     """
     Read a file through, once: check it, count its rows, and hash it.
 
+    :param delimiter: what separates the cells of CSV, where it was given.
     :raises SixtyfourInputError: if it can't be sent; the message names the line.
     """
-    checked_size(path)
-    with opened(path) as stream:
+    checked_size(path, delimiter=delimiter)
+    with sendable(path, delimiter) as stream:
         hashed = Hashed(stream)
-        rows = count_rows(cast("BinaryIO", hashed), path.name, extension(path), max_rows)
+        rows = count_rows(cast("BinaryIO", hashed), path.name, extension(path), max_rows, delimiter)
         while hashed.read(_BLOCK):
             pass
-        return InputFile(path, rows, hashed.bytes, hashed.sha256)
+        check_size(str(path), hashed.bytes, MAX_BYTES)
+        return InputFile(path, rows, hashed.bytes, hashed.sha256, delimiter)
 
 
 def send(client: SixtyfourClient, file: InputFile) -> str:
@@ -126,21 +155,16 @@ def send(client: SixtyfourClient, file: InputFile) -> str:
 
     :raises SixtyfourInputError: if it has changed since it was measured.
     """
-    checked_size(file.path)
-    with opened(file.path) as stream:
+    checked_size(file.path, delimiter=file.delimiter)
+    with sendable(file.path, file.delimiter) as stream:
         hashed = Hashed(stream)
-        handle = client.send(calls.upload_file(cast("BinaryIO", hashed), upload_name(file.path)))
+        handle = client.send(calls.upload_file(cast("BinaryIO", hashed), file.name))
     if hashed.sha256 != file.sha256:
         raise SixtyfourInputError(
             f"The file {file.path} has other content than when it was measured, so no run was started. Clear the task "
             "that makes it, together with this one."
         )
     return handle
-
-
-def upload_name(path: ObjectStoragePath) -> str:
-    """Return the name that a file is sent under; a request can't hold half a surrogate pair."""
-    return path.name.encode("utf-8", "replace").decode()
 
 
 class Hashed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import SEEK_END
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,8 +13,8 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
-from airflow_provider_sixtyfour.transfers.input_checks import count_rows
-from airflow_provider_sixtyfour.transfers.input_file import MAX_BYTES, MAX_ROWS, checked_size, opened, upload_name
+from airflow_provider_sixtyfour.transfers.input_checks import check_size, count_rows
+from airflow_provider_sixtyfour.transfers.input_file import MAX_BYTES, MAX_ROWS, InputFile, checked_size, sendable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -29,6 +30,9 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
 
     :param source: the file, as a URL: ``s3://conn_id@bucket/leads.csv``, ``gs://…``, ``abfs://…``, ``file:///…``.
         Its name ends in ``.csv``, ``.json``, ``.jsonl`` or ``.ndjson``. (templated)
+    :param delimiter: what separates the cells of a CSV file, if it isn't commas: one character, such as ``";"``, or
+        ``"tab"``. It is sent with commas. The name may end in ``.tsv`` or ``.txt`` then, too. Without, a file that
+        probably has other separators is refused; ``","`` says that it has commas all the same. (templated)
     :param max_bytes: how large it may be.
     :param max_rows: how many rows it may have.
     :param validate: whether to read the file through before it is sent, to count its rows and to find the line where
@@ -42,7 +46,7 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
         line of it is broken, or the API refuses it.
     """
 
-    template_fields: Sequence[str] = ("source", "sixtyfour_conn_id")
+    template_fields: Sequence[str] = ("source", "delimiter", "sixtyfour_conn_id")
     ui_color = "#e8e4fb"
     _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
 
@@ -50,6 +54,7 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
         self,
         *,
         source: str | ObjectStoragePath,
+        delimiter: str | None = None,
         max_bytes: int = MAX_BYTES,
         max_rows: int = MAX_ROWS,
         validate: bool = True,
@@ -58,6 +63,7 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.source = source
+        self.delimiter = delimiter
         self.max_bytes = max_bytes
         self.max_rows = max_rows
         self.validate = validate
@@ -65,15 +71,24 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Check and upload."""
+        from airflow_provider_sixtyfour.batches.delimiters import check_delimiter
         from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, tell_outlets, uri_of
 
         with failing_for_good():
             path = object_storage_path(self.source, "source")
-            size = checked_size(path, self.max_bytes)
-            with opened(path) as stream:
-                rows = count_rows(stream, path.name, extension(path), self.max_rows) if self.validate else None
+            delimiter = check_delimiter(self.delimiter)
+            size = checked_size(path, self.max_bytes, delimiter)
+            with sendable(path, delimiter) as stream:
+                if delimiter is not None:
+                    size = stream.seek(0, SEEK_END)
+                    check_size(str(path), size, self.max_bytes)
+                    stream.seek(0)
+                rows = None
+                if self.validate:
+                    rows = count_rows(stream, path.name, extension(path), self.max_rows, delimiter)
                 hook = SixtyfourHook(self.sixtyfour_conn_id)
-                handle = hook.client.send(calls.upload_file(stream, upload_name(path)))
+                name = InputFile(path, rows, size, "", delimiter).name
+                handle = hook.client.send(calls.upload_file(stream, name))
             counted = "" if rows is None else f"{rows} rows, "
             self.log.info("Uploaded %s (%s%d bytes) as %s.", path, counted, size, handle)
         uploaded = Data(f"{hook.settings.base_url}/storage/csv/{quote(handle)}", rows, size)

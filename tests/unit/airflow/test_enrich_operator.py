@@ -426,3 +426,28 @@ def test_a_run_that_fails_lands_nothing(emulator, enriching, batches, folder, de
     with pytest.raises(SixtyfourRunFailedError, match="no such company"):
         enriching(source=batches[0], deferrable=deferrable).run()
     assert not (folder / "leads-00000").exists()
+
+
+def test_another_separator_is_enriched_as_commas_and_known_again(emulator, enriching, tmp_path, folder):
+    source = tmp_path / "leads.csv"
+    source.write_text('name;company_name\nLead One;"A; B, C"\nLead Two;1,5\n')
+
+    with pytest.raises(
+        AirflowFailException, match=r"^Separated by semicolons; this provider reads commas: convert the"
+    ):
+        enriching(source=f"file://{source}").run()
+    told = enriching(source=f"file://{source}", delimiter="{{ params.one }}", params={"one": ";"}).run()
+
+    assert (told["rows"], told["source"]) == (2, f"file://{source}")
+    assert enriching(source=f"file://{source}", delimiter=";").run() == told
+    # What was sent is what counts: the same file with commas is the same work.
+    source.write_text('name,company_name\nLead One,"A; B, C"\nLead Two,"1,5"\n')
+    assert enriching(source=f"file://{source}").run()["job_id"] == told["job_id"]
+    assert len(emulator.runs()) == 1
+
+
+def test_a_separator_is_given_to_the_split_of_a_batch_and_not_to_rows(enriching, batches):
+    with pytest.raises(AirflowFailException, match="delimiter is for a file: a batch of a split has commas already"):
+        enriching(source=batches[0], delimiter=";").run()
+    with pytest.raises(AirflowFailException, match="delimiter is for a file of CSV: rows have names"):
+        enriching(rows=[{"name": "x"}], delimiter=";").run()

@@ -240,6 +240,11 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
         ({"rejects": f"file:///{'r' * 256}"}, "rejects has a name of 256 bytes in it; file systems take 255"),
         ({"destination": f"file:///{'d' * 256}"}, "destination has a name of 256 bytes in it; file systems take 255"),
         ({"destination": f"file:///{'d/' * 2_100}"}, "destination is too long by "),
+        ({"delimiter": ";"}, "Separated by commas, not by semicolons: leave delimiter out"),
+        ({"delimiter": "semi"}, "delimiter should be one character that separates the cells"),
+        ({"source": None, "rows": [{"a": 1}], "delimiter": ";"}, "delimiter is for a file of CSV"),
+        ({"source": "file://{folder}/lines.ndjson", "delimiter": ";"}, "delimiter is for CSV: leave it out for "),
+        ({"source": "file://{folder}/leads.tsv"}, "with delimiter='tab', also .tsv"),
         ({"rename_columns": {"nobody": "x"}}, "has no column 'nobody'; it has 'Name', 'email'"),
         ({"rename_columns": "x"}, "rename_columns should give new names by old ones"),
         ({"unique_by": "nobody"}, "has no column 'nobody'"),
@@ -263,7 +268,8 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
 def test_what_cannot_be_right_fails_for_good(leads, folder, arguments, said):
     (leads.parent / "folder.csv").mkdir()
     (leads.parent / "empty.csv").touch()
-    (leads.parent / "leads.xlsx").touch()
+    for name in ("leads.xlsx", "leads.tsv", "lines.ndjson"):
+        (leads.parent / name).touch()
     given = {"source": "file://{folder}/leads.csv", "destination": f"file://{folder}", **arguments}
     if given["source"]:
         given["source"] = given["source"].format(folder=leads.parent)
@@ -345,3 +351,20 @@ split_input(rows=[{{"a": 1}}], destination="file://{tmp_path}/out")
     )
 
     assert used < 64
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("leads.csv", ";"), ("leads.tsv", "\t"), ("leads.txt", "tab")])
+def test_another_separator_becomes_commas(leads, folder, name, delimiter):
+    path = leads.parent / name
+    path.write_text('Name{0}email\nOne, Ltd{0}1@x\n"Two"{0}2@x\n'.format("\t" if delimiter == "tab" else delimiter))
+
+    [made] = split(
+        source=f"file://{path}",
+        destination=f"file://{folder}",
+        delimiter=delimiter,
+        unique_by="email",
+        rename_columns={"Name": "company"},
+    )
+
+    assert made["path"] == f"file://{folder}/leads-00000.csv"
+    assert content(made) == b'company,email\n"One, Ltd",1@x\n"Two",2@x\n'

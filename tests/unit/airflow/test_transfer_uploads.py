@@ -282,3 +282,43 @@ def test_whatever_a_file_is_called_it_goes_up(emulator, tmp_path, stem):
     (tmp_path / f"{stem}.csv").write_text(CONTENT["csv"])
 
     assert upload(f"file://{tmp_path}/{stem}.csv")
+
+
+SEMICOLONS = b'\xef\xbb\xbfname;revenue\r\nLead One;1,5\r\n\r\n"Lead; Two";2\r\n'
+
+
+@pytest.mark.parametrize("name", ["leads.csv", "leads.tsv", "LEADS.TXT"])
+def test_another_separator_goes_up_as_commas(emulator, tmp_path, name, logs):
+    path = tmp_path / name
+    path.write_bytes(SEMICOLONS)
+    workflow = emulator.store_workflow(source="read_csv")
+    converted = b'name,revenue\r\nLead One,"1,5"\r\n"Lead; Two",2\r\n'
+
+    handle = upload(f"file://{path}", delimiter=";", max_rows=2)
+    Task(
+        lambda: SixtyfourRunWorkflowOperator(
+            task_id="run", workflow_id=workflow, resource_handle_id=handle, poll_interval=0.02
+        )
+    ).run()
+
+    [run], [sent] = emulator.runs(), uploads(emulator)
+    assert run["rows"] == 2
+    assert int(sent["headers"]["content-length"]) > len(converted)
+    assert f"(2 rows, {len(converted)} bytes) as {handle}" in " ".join(logs.texts())
+    with pytest.raises(AirflowFailException, match="more than 1 rows"):
+        upload(f"file://{path}", delimiter=";", max_rows=1)
+
+
+def test_another_separator_is_refused_by_name_and_nothing_is_sent(emulator, tmp_path):
+    (tmp_path / "leads.csv").write_bytes(SEMICOLONS)
+    (tmp_path / "leads.json").write_bytes(b"[]")
+
+    with pytest.raises(
+        AirflowFailException, match=r"^Separated by semicolons; this provider reads commas: convert the"
+    ):
+        upload(f"file://{tmp_path}/leads.csv")
+    with pytest.raises(AirflowFailException, match=r"delimiter is for CSV, in files that end in \.csv"):
+        upload(f"file://{tmp_path}/leads.json", delimiter=";")
+    with pytest.raises(AirflowFailException, match="delimiter should be one character"):
+        upload(f"file://{tmp_path}/leads.csv", delimiter="semi")
+    assert emulator.requests() == []

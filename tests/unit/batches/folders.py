@@ -64,6 +64,7 @@ class Split:
         name: str = "leads.csv",
         *,
         limits: Limits | None = None,
+        delimiter: str | None = None,
         rename_columns: dict[str, str] | None = None,
         rejecting: bool = False,
         max_rows: int | None = None,
@@ -72,7 +73,9 @@ class Split:
         self.folder, rejects = MemoryFolder(), BytesIO()
         taken = RejectFile(rejects) if rejecting else NoRejects(name)
         if isinstance(content, bytes):
-            source = open_source(BytesIO(content), name, rejects=taken, rename_columns=rename_columns)
+            source = open_source(
+                BytesIO(content), name, rejects=taken, rename_columns=rename_columns, delimiter=delimiter
+            )
         else:
             source = open_rows(content, rejects=taken, rename_columns=rename_columns)
         self.header = source.header
