@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.batches.pieces import MARK
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
+from airflow_provider_sixtyfour.batches.pieces import MARK, Readable
 
 LOOKED_AT = 64 * 1024  # bytes
 _SAVE = "Save it as text in UTF-8"
@@ -42,7 +38,7 @@ class Looked:
     :param stream: at its beginning.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         parts, size = [], 0
         while size < LOOKED_AT and (part := stream.read(LOOKED_AT - size)):

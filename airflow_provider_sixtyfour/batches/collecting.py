@@ -7,7 +7,6 @@ none is missing.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.metrics import total
+from airflow_provider_sixtyfour.batches.json_text import json_bytes
 
 VERSION = 1
 NAMED = 5  # missing batches that a message names
@@ -30,11 +30,13 @@ class Whole:
     :param results: what the enrich tasks returned, in the order of the batches.
     :param sent: the rows that went in, where the batches are known.
     :param missing: the batches without a result.
+    :param wanted: all batches, where they are known.
     """
 
     results: tuple[Told, ...]
     sent: int | None
     missing: tuple[Told, ...]
+    wanted: tuple[Told, ...] | None = None
 
     @property
     def is_dry(self) -> bool:
@@ -53,26 +55,36 @@ class Whole:
             "metrics": total(result.get("metrics") or {} for result in self.results),
         }
 
-    def text(self, created_at: str, merged: Told | None) -> str:
+    def text(self, created_at: str, merged: Told | None, not_merged: str | None = None) -> bytes:
         """
-        Return the manifest: JSON.
+        Return the manifest: JSON, in UTF-8.
 
         :param created_at: ISO 8601, UTC.
         :param merged: the file that all of it was merged into.
+        :param not_merged: why there is none, where one was asked for.
         """
-        return json.dumps(
+        return json_bytes(
             {
                 "version": VERSION,
                 "created_at": created_at,
                 "complete": not self.missing,
                 **self.totals,
                 "merged": merged,
+                **({"not_merged": not_merged} if not_merged else {}),
                 "results": self.results,
                 "missing": self.missing,
             },
             indent=2,
-            ensure_ascii=False,
         )
+
+    @property
+    def each(self) -> Iterator[tuple[Told | None, Told | None]]:
+        """Give each batch and its result, in the order of the batches; what isn't known of one is ``None``."""
+        if self.wanted is None:
+            yield from ((None, result) for result in self.results)
+            return
+        by_source = {result["source"]: result for result in self.results}
+        yield from ((batch, by_source.get(batch["path"])) for batch in self.wanted)
 
     def lack(self) -> str:
         """Tell which batches are missing, for a message."""
@@ -109,6 +121,7 @@ def collect(batches: Any, results: Any) -> Whole:
         results=tuple(by_source[path] for path in paths if path in by_source),
         sent=sum(batch["rows"] for batch in wanted),
         missing=tuple(batch for batch in wanted if batch["path"] not in by_source),
+        wanted=tuple(wanted),
     )
 
 

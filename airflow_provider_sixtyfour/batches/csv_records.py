@@ -8,8 +8,6 @@ one of them apart. Where a stray quote would make that count wrong, `flaw` finds
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -25,6 +23,8 @@ LONE_RETURN = "a carriage return outside quotes that no line feed follows. Lines
 EMPTY_LINE = "an empty line"
 UNCERTAIN = (STRAY_QUOTE, LONE_RETURN)  # after these, nobody knows where the row ends
 
+QUOTE = '"'
+_NEEDS_QUOTES = re.compile(r'[",\r\n]')
 _ALL_BUT_COMMAS_AND_ENDS = bytes(set(range(256)) - set(b",\n"))
 _STRAY = re.compile(rb'"(?:[^,\n"]|(?<=[^,\n"]"))')  # begins with what is rare: a search skips the rest quickly
 _CELL = re.compile(r'(?:^|,)(?:"([^"]*(?:""[^"]*)*)"|([^,]*))')
@@ -100,7 +100,6 @@ def cells(record: bytes) -> list[str]:
 
 
 def record_of(values: Sequence[str], ending: bytes) -> bytes:
-    """Return a record with these cells."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator=ending.decode()).writerow(values)
-    return text.getvalue().encode()
+    """Return a record with these cells; a half surrogate pair that stands for a byte becomes that byte again."""
+    cells = [f'"{value.replace(QUOTE, QUOTE * 2)}"' if _NEEDS_QUOTES.search(value) else value for value in values]
+    return (",".join(cells) or '""').encode("utf-8", "surrogateescape") + ending

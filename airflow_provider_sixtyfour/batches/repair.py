@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.keys import Keys, is_empty, key_of
 from airflow_provider_sixtyfour.batches.pieces import Piece
+from airflow_provider_sixtyfour.batches.results import Result
 from airflow_provider_sixtyfour.batches.sources import Source
 
 
@@ -41,20 +42,18 @@ class Repair:
         self._enriched = Keys()
         self.without_key = 0
 
-    def note_results(self, results: Source) -> None:
+    def note_results(self, results: Result) -> None:
         """
-        Take in one file of results.
+        Take in one file of results; a row that can't be read says nothing.
 
         :raises SixtyfourInputError: if it lacks a column; a typing error must not pay for every row again.
         """
         results.require((*self._key, *self._result_columns))
-        for piece in results.pieces():
-            for _, record in piece.records():
-                row = results.row(record)
-                if self._result_columns and all(is_empty(row.get(name)) for name in self._result_columns):
-                    continue
-                if (key := key_of(row, self._key)) is not None:
-                    self._enriched.add(key)
+        for row in results.mappings():
+            if self._result_columns and all(is_empty(row.get(name)) for name in self._result_columns):
+                continue
+            if (key := key_of(row, self._key)) is not None:
+                self._enriched.add(key)
 
     def owed(self, source: Source) -> Iterator[Piece]:
         """

@@ -20,6 +20,7 @@ from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.batches.names import batch_stem
 from airflow_provider_sixtyfour.batches.rejects import NoRejects, RejectFile, Rejects
 from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
+from airflow_provider_sixtyfour.batches.results import open_result
 from airflow_provider_sixtyfour.batches.sieve import Sieve
 from airflow_provider_sixtyfour.batches.sources import open_rows, open_source
 from airflow_provider_sixtyfour.batches.splitting import write_batches
@@ -82,7 +83,12 @@ def split(
             records = open_source(stream, name, rejects=taken, rename_columns=rename_columns, delimiter=delimiter)
         sieve = Sieve(records, unique_by=keys, required=needed, row_check=row_check, rejects=taken)
         batches = _write(sieve.pieces(), records, folder, stem=batch_stem(name), limits=limits, **guards)
-    summary = {**_totals(batches), "duplicates": sieve.duplicates, "rejects": None}
+    summary = {
+        **_totals(batches),
+        "duplicates": sieve.duplicates,
+        "rejects": None,
+        "columns": list(records.columns),
+    }
     if isinstance(taken, RejectFile):
         summary["rejects"] = taken.reference(str(rejects))
     log.info(
@@ -130,8 +136,9 @@ def repair(
     owed = Repair(key=keys, result_columns=check_names(result_columns, "result_columns"))
     folder = object_storage_path(destination, "destination")
     inputs, came_back = _paths(source, "source"), _paths(results, "results")
-    for file in _each(came_back):
-        owed.note_results(file)
+    for path in came_back:
+        with opened(path) as stream:
+            owed.note_results(open_result(stream, str(path)))
     sources = _each(inputs, rename_columns, delimiter)
     first = next(sources, None)
     batches: list[Batch] = []
@@ -201,7 +208,7 @@ def _rejecting(value: str | ObjectStoragePath | None, name: str) -> Iterator[Rej
 
 
 def _each(
-    paths: Iterable[ObjectStoragePath], rename_columns: Mapping[str, str] | None = None, delimiter: str | None = None
+    paths: Iterable[ObjectStoragePath], rename_columns: Mapping[str, str] | None, delimiter: str | None
 ) -> Iterator[Source]:
     """Give files as sources, each open until the next is asked for."""
     for path in paths:

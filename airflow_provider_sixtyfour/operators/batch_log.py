@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.transfers.progress import size
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.batches.collecting import Whole
+
+MOST_LINES = 50  # of a table
+DONE = "done"
+UNKNOWN = "?"
 
 
 def split_done(
@@ -51,6 +58,68 @@ def repair_done(name: str | None, folder: object, batches: Sequence[Any], *, wit
         f"{count(rows, 'row')}{of} left to be enriched{also}, in {count(len(batches), 'batch', 'batches')}, found in "
         f"{duration(seconds)}. Batches: {shown(folder)}."
     )
+
+
+def table(whole: Whole) -> Iterator[str]:
+    """Give a line a batch, aligned; of more than `MOST_LINES` those that differ alone, and how many are left out."""
+    lines = [_line(batch, result) for batch, result in whole.each]
+    shown_ = lines if len(lines) <= MOST_LINES else [line for line in lines if line[-1] != DONE][:MOST_LINES]
+    if not shown_:
+        return
+    rows = [("batch", "rows in", "rows out", "credits", "state"), *shown_]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for name, *numbers, state in rows:
+        aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=False)]
+        yield "  ".join([name.ljust(widths[0]), *aligned, state])
+    if left := len(lines) - len(shown_):
+        others = sum(line[-1] != DONE for line in lines) - sum(line[-1] != DONE for line in shown_)
+        yield f"{left:,} more, {others:,} of them not {DONE}."
+
+
+def collected(whole: Whole, merged: Mapping[str, Any] | None, seconds: float) -> str:
+    """
+    Return the sentence that ends a collection.
+
+    :param merged: the file that all of it was merged into.
+    """
+    totals = whole.totals
+    numbers = [
+        f"{UNKNOWN if number is None else f'{number:,}'} rows {way}"
+        for number, way in ((totals["rows_sent"], "in"), (totals["rows"], "out"))
+    ]
+    if (used := credits_of(totals["metrics"])) is not None:
+        numbers.append(f"{_number(used)} credits")
+    numbers += [count(sum(len(result["files"]) for result in whole.results), "file"), size(totals["bytes"])]
+    into = f" Merged into {shown(merged['path'])}." if merged else ""
+    return (
+        f"Collected {count(totals['batches'], 'batch', 'batches')} in {duration(seconds)}: {', '.join(numbers)}.{into}"
+    )
+
+
+def credits_of(metrics: Mapping[str, float]) -> float | None:
+    """Return what a run has cost, by the name that the API gives it; ``None`` if it tells nothing of it."""
+    names = sorted(
+        (name for name in metrics if "credit" in name.lower()), key=lambda name: (name != "credits_used", name)
+    )
+    return metrics[names[0]] if names else None
+
+
+def _line(batch: Mapping[str, Any] | None, result: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return a line of the table, by its cells."""
+    told = batch or result or {}
+    path = told.get("path") or told.get("source") or str(told.get("manifest") or UNKNOWN).rpartition("/")[0]
+    sent, back = (batch or {}).get("rows"), (result or {}).get("rows")
+    state = DONE
+    if result is None:
+        state = "missing"
+    elif sent is not None and back is not None and sent != back:
+        state = f"{count(abs(sent - back), 'row')} {'fewer' if back < sent else 'more'}"
+    numbers = (sent, back, credits_of(result.get("metrics") or {}) if result else None)
+    return (short(path), *(UNKNOWN if number is None else _number(number) for number in numbers), state)
+
+
+def _number(number: float) -> str:
+    return f"{number:,.2f}".rstrip("0").rstrip(".") if isinstance(number, float) else f"{number:,}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -1,53 +1,60 @@
 """
 The batches of an input as a whole, in an object store: one manifest, and one file if that is asked for.
 
-Invariant: the manifest is written last, and only a file that has all rows of all batches appears under the merged
-file's name.
+Invariant: the manifest is written last, in any case, and only a file that has all rows of all batches appears under the
+merged file's name.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
     SixtyfourIncompleteError,
     SixtyfourInputError,
     SixtyfourTransferError,
 )
 from airflow_provider_sixtyfour.batches.collecting import Told, collect
 from airflow_provider_sixtyfour.batches.merging import merge
-from airflow_provider_sixtyfour.batches.rejects import NoRejects
-from airflow_provider_sixtyfour.batches.sources import EXTENSIONS, open_source
+from airflow_provider_sixtyfour.batches.results import open_result
+from airflow_provider_sixtyfour.batches.sources import EXTENSIONS
+from airflow_provider_sixtyfour.operators.batch_log import collected, count, table
 from airflow_provider_sixtyfour.stores.publishing import publish, publishing
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST, extension, object_storage_path
 from airflow_provider_sixtyfour.transfers.input_file import Hashed, opened
 from airflow_provider_sixtyfour.transfers.lengths import check_length
 from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, uri_of
 from airflow_provider_sixtyfour.transfers.manifest import now
+from airflow_provider_sixtyfour.transfers.progress import size
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_sixtyfour.batches.sources import Source
+    from airflow_provider_sixtyfour.batches.results import Result
     from airflow_provider_sixtyfour.batches.written import Reference
 
 log = logging.getLogger(__name__)
 
 
-def collect_whole(*, batches: Any, results: Any, destination: Any, merge_into: Any) -> dict[str, Any]:
+def collect_whole(
+    *, batches: Any, results: Any, destination: Any, merge_into: Any, columns: Callable[[], Sequence[str]] = tuple
+) -> dict[str, Any]:
     """
     Write the manifest of the whole; see `SixtyfourCollectBatchesOperator` for the parameters and the value.
 
-    :raises SixtyfourInputError: if a parameter can't be right.
+    :param columns: gives the names of the input's columns, for a merged file without any row.
+    :raises SixtyfourInputError: if a parameter can't be right; or, after the manifest has been written, if the files of
+        the batches can't be merged.
     :raises SixtyfourIncompleteError: if batches are missing, after the manifest has been written.
-    :raises SixtyfourTransferError: if a file isn't what its batch has landed.
+    :raises SixtyfourTransferError: if a file isn't what its batch has landed, likewise.
     """
+    began = time.monotonic()
     folder = object_storage_path(destination, "destination")
     target = None if merge_into is None else object_storage_path(merge_into, "merge_into")
     check_length(folder, "destination", below=len(MANIFEST))
@@ -55,22 +62,40 @@ def collect_whole(*, batches: Any, results: Any, destination: Any, merge_into: A
         check_length(target, "merge_into")
     whole = collect(batches, results)
     if whole.is_dry:
-        log.info("Dry run: %s. Nothing was sent, and nothing is written.", whole.totals)
+        log.info("Dry run, nothing was sent: %s", collected(whole, None, time.monotonic() - began))
         return {**whole.totals, "merged": None, "manifest": None}
-    # Looked at first: what can't be merged is known before anything is written.
-    parts = [] if target is None else _mergeable(whole.results, target)
     manifest = folder / MANIFEST
     if manifest.fs.exists(manifest.path):
         manifest.fs.rm_file(manifest.path)  # it would go on naming a merged file that is about to change
-    merged = _merged(parts, target) if target is not None and not whole.missing else None
-    publish(manifest.fs, manifest.path, whole.text(now(), merged).encode())
+    merged: Reference | None = None
+    problem: Exception | None = None
+    if target is not None and not whole.missing:
+        try:
+            merged = _merged(_mergeable(whole.results, target), target, columns)
+        except Exception as error:  # whatever it is: what was paid for is on record first
+            problem = error
+    publish(manifest.fs, manifest.path, whole.text(now(), merged, None if problem is None else _reason(problem)))
+    for line in table(whole):
+        log.info("%s", line)
     if whole.missing:
         raise SixtyfourIncompleteError(
             f"{len(whole.missing)} of {whole.totals['batches']} batches have no result: {whole.lack()}. Clear their "
             f"tasks, with downstream: what is done is not paid for again. {manifest} says what is there."
         )
-    log.info("All batches are there: %s. See %s.", whole.totals, manifest)
+    if isinstance(problem, SixtyfourInputError | SixtyfourTransferError):
+        raise type(problem)(
+            f"{problem} Nothing was merged. All {count(len(whole.results), 'batch', 'batches')} have results, see "
+            f"{manifest}."
+        ) from None
+    if problem is not None:
+        raise problem
+    log.info("%s Manifest: %s.", collected(whole, merged, time.monotonic() - began), manifest)
     return {**whole.totals, "merged": merged, "manifest": str(manifest)}
+
+
+def _reason(problem: Exception) -> str:
+    """Return why nothing was merged; of an error of a store its kind alone, for it may name a signed URL."""
+    return str(problem) if isinstance(problem, SixtyfourError) else type(problem).__name__
 
 
 def _mergeable(results: Sequence[Told], target: ObjectStoragePath) -> list[Mapping[str, Any]]:
@@ -100,32 +125,39 @@ def _mergeable(results: Sequence[Told], target: ObjectStoragePath) -> list[Mappi
     return files
 
 
-def _merged(files: Sequence[Mapping[str, Any]], target: ObjectStoragePath) -> Reference:
+def _merged(
+    files: Sequence[Mapping[str, Any]], target: ObjectStoragePath, columns: Callable[[], Sequence[str]]
+) -> Reference:
     """Publish the merged file, and return a reference to it."""
+    is_csv = extension(target) == "csv"
+    names = columns() if is_csv and not any(file["bytes"] for file in files) else ()
     with publishing(target.fs, target.path) as publication:
-        # A file without a byte in it has no header either.
-        merged = merge([partial(_opened, file) for file in files if file["bytes"]], publication)
+        merged = merge([partial(_opened, file) for file in files], publication, names)
         publication.commit()
-    log.info("Merged %d files into %s.", len(files), target)
+    log.info("Merged %s: %s, %s. %s", count(len(files), "file"), count(merged.rows, "row"), size(merged.bytes), target)
     read = [Data(uri_of(object_storage_path(file["path"], "results")), file["rows"], file["bytes"]) for file in files]
     tell_hook_lineage(target, read, [Data(uri_of(target), merged.rows, merged.bytes)])
     return merged.reference(str(target))
 
 
 @contextmanager
-def _opened(file: Mapping[str, Any]) -> Iterator[Source]:
+def _opened(file: Mapping[str, Any]) -> Iterator[Result]:
     """
     Open a file of a batch, to be read to its end.
 
-    :raises SixtyfourTransferError: in the end, if it isn't the one that the batch has landed.
+    :raises SixtyfourTransferError: if there is none, or in the end, if it isn't the one that the batch has landed.
     """
     path = object_storage_path(file["path"], "results")
     name = str(path)
-    with opened(path) as stream:
+    with ExitStack() as ending:
+        try:
+            stream = ending.enter_context(opened(path))
+        except SixtyfourInputError as error:
+            raise SixtyfourTransferError(f"{error} Clear the batch's task, which lands it again.") from None
         hashed = Hashed(stream)
-        yield open_source(cast("BinaryIO", hashed), name, rejects=NoRejects(name))
+        yield open_result(hashed, name)
         if hashed.sha256 != file["sha256"]:
             raise SixtyfourTransferError(
-                f"{name} is not what its batch has landed: it has {hashed.bytes} bytes and another SHA-256. Nothing "
-                "was merged. Remove it and clear the batch's task, which lands it again."
+                f"{name} is not what its batch has landed: it has {hashed.bytes} bytes and another SHA-256. Remove it "
+                "and clear the batch's task, which lands it again."
             )

@@ -132,8 +132,8 @@ class SixtyfourSplitInputOperator(BaseOperator):
     :param max_runs: fail if they make more batches than this, likewise; each is a run. (templated)
 
     :returns: a list with, for each batch, its ``index``, ``path``, ``rows``, ``bytes`` and ``sha256``; empty if the
-        input has no rows. XCom ``summary`` has the counts: ``batches``, ``rows``, ``duplicates``, and the file of
-        ``rejects``.
+        input has no rows. XCom ``summary`` has the counts: ``batches``, ``rows``, ``duplicates``, the file of
+        ``rejects``, and the names of the ``columns`` in the header of CSV.
     :raises AirflowFailException: if a parameter or the input can't be right; the message names the line.
     """
 

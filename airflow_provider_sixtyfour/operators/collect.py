@@ -6,7 +6,8 @@ It is what comes after mapped tasks of ``SixtyfourEnrichOperator``, and what oth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -50,8 +51,10 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
     :param batches: what was to be enriched, as ``SixtyfourSplitInputOperator`` returned it; ``None`` if that isn't
         known, so that nothing can be missing. (templated)
     :param merge_into: a file to write, as a URL, with the rows of all batches in their order: ``.csv``, ``.ndjson`` or
-        ``.jsonl``, as the files of the batches are. Each of these is checked against its SHA-256. CSV files with other
-        columns than the first get a header with all columns. Nothing is merged while a batch is missing. (templated)
+        ``.jsonl``, as the files of the batches are. Each of these is checked against its SHA-256, and copied as it is.
+        CSV files with other columns than the first get a header with all columns. Without any row it has the header of
+        the input, if ``batches`` is the ``output`` of its split. Nothing is merged while a batch is missing.
+        (templated)
 
     The events of its ``outlets`` get the value below as ``extra``, and the destination as ``uri``.
 
@@ -59,8 +62,9 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         have used, added up), ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of the merged file) and
         ``manifest`` (its URL; ``None`` after a dry run).
     :raises AirflowSkipException: if the tasks that make batches and results were skipped.
-    :raises AirflowFailException: if a parameter can't be right, or batches are missing: clear their tasks.
-    :raises SixtyfourTransferError: if a file isn't what its batch has landed.
+    :raises AirflowFailException: if a parameter can't be right; and, when the manifest has been written, if batches are
+        missing (clear their tasks), or their files can't be merged.
+    :raises SixtyfourTransferError: if a file isn't what its batch has landed, when the manifest has been written.
     """
 
     template_fields: Sequence[str] = ("results", "destination", "batches", "merge_into")
@@ -82,6 +86,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         self.batches = batches
         self.merge_into = merge_into
         self._knows_batches = batches is not None  # before they are pulled
+        self._split_id = _task_id_of(batches)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Collect, merge, write."""
@@ -105,7 +110,21 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
                 results=self.results,
                 destination=self.destination,
                 merge_into=self.merge_into,
+                columns=partial(self._columns, context),
             )
             uri = uri_of(object_storage_path(self.destination, "destination"))
         tell_outlets(self.outlets or (), context, {"uri": uri, **summary})
         return summary
+
+    def _columns(self, context: Context) -> Sequence[str]:
+        """Return the names of the input's columns, as the split that made the batches has told them."""
+        if self._split_id is None:
+            return ()
+        summary = context["ti"].xcom_pull(task_ids=self._split_id, key="summary")
+        return summary.get("columns") or () if isinstance(summary, Mapping) else ()
+
+
+def _task_id_of(batches: Any) -> str | None:
+    """Return the task whose value they are, before it is pulled; ``None`` if they are something else."""
+    is_value = getattr(batches, "key", None) == "return_value"
+    return getattr(getattr(batches, "operator", None), "task_id", None) if is_value else None

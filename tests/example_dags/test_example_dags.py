@@ -125,6 +125,7 @@ def test_an_input_without_rows_is_no_error(run_example, store_workflow, destinat
     )
 
     assert (run.state, run.runs, run.result("load")) == ("success", [], 0)
+    assert (destination / "enriched.csv").read_text() == "name\n"
 
 
 def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, store_workflow, destination, tmp_path):

@@ -4,16 +4,23 @@ import csv
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, Asset
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
-from airflow_provider_sixtyfour.operators.batches import SixtyfourRepairInputOperator, split_input
+from airflow_provider_sixtyfour.batches.collecting import collect
+from airflow_provider_sixtyfour.operators.batch_log import table
+from airflow_provider_sixtyfour.operators.batches import (
+    SixtyfourRepairInputOperator,
+    SixtyfourSplitInputOperator,
+    split_input,
+)
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator, collect_batches
 from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
-from tests.unit.airflow.standins import OutletEventAccessors, Task
+from tests.unit.airflow.standins import OutletEventAccessors, Task, TaskInstance
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -161,7 +168,11 @@ def test_a_file_that_is_not_what_was_landed_is_not_merged(enriched, batches, col
     with pytest.raises(SixtyfourTransferError, match="is not what its batch has landed"):
         collecting(batches=batches, results=enriched, merge_into=f"file://{folder}/all.csv")
 
-    assert sorted(path.name for path in folder.iterdir()) == [f"leads-{number:05d}" for number in range(3)]
+    names_there = [f"leads-{number:05d}" for number in range(3)]
+    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, *names_there]
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert (manifest["complete"], manifest["merged"]) == (True, None)
+    assert manifest["not_merged"].startswith(f"file://{file} is not what its batch has landed")
 
 
 def test_what_a_repair_brought_is_part_of_the_whole(enriching, enriched, batches, collecting, folder, tmp_path):
@@ -234,8 +245,6 @@ def test_as_a_function(enriched, folder):
     [
         ({"destination": "/landed"}, "destination should be a URL"),
         ({"merge_into": "all.csv"}, "merge_into should be a URL"),
-        ({"merge_into": "file:///all.parquet"}, "should end as the files of the batches do"),
-        ({"merge_into": "file:///all.ndjson"}, "should end as the files of the batches do"),
         ({"results": ["x"]}, "results should be"),
         ({"batches": []}, "none of the batches"),
     ],
@@ -265,3 +274,148 @@ def test_files_that_can_not_be_merged_are_told(enriched, batches, collecting, fo
         collecting(batches=batches, results=two, merge_into=f"file://{folder}/all.csv")
     with pytest.raises(AirflowFailException, match="is a file of a batch"):
         collecting(batches=batches, results=enriched, merge_into=own)
+    for name in ("all.parquet", "all.ndjson"):
+        with pytest.raises(AirflowFailException, match="should end as the files of the batches do") as caught:
+            collecting(batches=batches, results=enriched, merge_into=f"file://{folder}/{name}")
+        assert str(caught.value).endswith(
+            f"Nothing was merged. All 3 batches have results, see file://{folder}/{MANIFEST}."
+        )
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert (manifest["complete"], manifest["merged"], manifest["rows"]) == (True, None, 5)
+    assert "should end as the files of the batches do" in manifest["not_merged"]
+
+
+def test_a_store_that_fails_while_files_are_merged_leaves_the_manifest(
+    enriched, batches, collecting, folder, monkeypatch
+):
+    def fails(*_):
+        raise OSError("https://bucket/key?X-Amz-Signature=secret")
+
+    monkeypatch.setattr("airflow_provider_sixtyfour.operators.batch_whole.merge", fails)
+
+    with pytest.raises(OSError, match="Signature"):
+        collecting(batches=batches, results=enriched, merge_into=f"file://{folder}/all.csv")
+
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert (manifest["complete"], manifest["merged"], manifest["not_merged"]) == (True, None, "OSError")
+
+
+def relanded(result, content):
+    """Make other content the file that a batch has landed."""
+    [file] = result["files"]
+    local(file["path"]).write_bytes(content)
+    changed = {**file, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return {**result, "files": [changed]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"name,size\nLead 2,1\rLead 3,2\n",
+        b'name,size\nLead 2,5" pipe\n',
+        b"name,size\nLead 2\n",
+        b"name,size\n\xff,\0\n",
+        b"name,size\n",
+        b"",
+    ],
+)
+def test_whatever_is_in_the_results_they_are_merged_and_repaired(
+    enriched, batches, collecting, folder, tmp_path, content
+):
+    before = [relanded(one, b"name,size\nLead %d,1\n" % number) for number, one in enumerate(enriched)]
+    results = [before[0], relanded(enriched[1], content), before[2]]
+
+    collecting(batches=batches, results=results, merge_into=f"file://{folder}/all.csv")
+
+    rows = content.removeprefix(b"name,size\n")
+    assert (folder / "all.csv").read_bytes() == b"name,size\nLead 0,1\n" + rows + b"Lead 2,1\n"
+    assert json.loads((folder / MANIFEST).read_text())["merged"]
+    repair = Task(
+        lambda: SixtyfourRepairInputOperator(
+            task_id="repair", source=batches, results=results, destination=f"file://{tmp_path}/owed", key="name"
+        )
+    )
+    assert repair.run()
+
+
+def test_half_a_surrogate_pair_in_a_name_of_the_api_is_no_matter(enriched, batches, collecting, folder):
+    [file] = enriched[0]["files"]
+    enriched[0]["files"] = [{**file, "filename": "\ud83d.csv"}]
+
+    collecting(batches=batches, results=enriched)
+
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert manifest["results"][0]["files"][0]["filename"] == "\ud83d.csv"
+
+
+class Recalling(TaskInstance):
+    """A task instance that finds the summary of a split."""
+
+    def xcom_pull(self, task_ids, key):
+        return {"columns": ["name", "site"]} if (task_ids, key) == ("split", "summary") else None
+
+
+def test_a_merged_file_without_a_row_has_the_header_of_the_input(folder, enriched, batches):
+    def made(**given):
+        with DAG("enrichment", schedule=None):
+            split = SixtyfourSplitInputOperator(task_id="split", source="file:///x.csv", destination="file:///y")
+            return SixtyfourCollectBatchesOperator(
+                task_id="collect",
+                batches=split.output,
+                destination=f"file://{folder}",
+                merge_into=f"file://{folder}/all.csv",
+                **given,
+            )
+
+    task = Task(lambda: None)
+    task.ti = Recalling()
+    for given, results in ([], []), (batches[:1], [relanded(enriched[0], b"")]):
+        operator = made(results=results)
+        operator.batches = given
+        operator.execute(task.context)
+        assert (folder / "all.csv").read_text() == "name,site\n"
+
+
+def test_it_logs_a_line_a_batch_and_the_whole(enriched, batches, collecting, folder, logs):
+    enriched[1]["rows"] = 1
+    collecting(batches=batches, results=enriched, merge_into=f"file://{folder}/all.csv")
+
+    texts = logs.texts()
+    table = texts.index("batch            rows in  rows out  credits  state")
+    used = [f"{one['metrics']['credits_used']:,}" for one in enriched]
+    assert texts[table + 1 : table + 4] == [
+        f"leads-00000.csv        2         2  {used[0]:>7}  done",
+        f"leads-00001.csv        2         1  {used[1]:>7}  1 row fewer",
+        f"leads-00002.csv        1         1  {used[2]:>7}  done",
+    ]
+    assert re.fullmatch(
+        r"Collected 3 batches in \d\.\d s: 5 rows in, 4 rows out, \d+ credits, 3 files, \d+ bytes\. "
+        rf"Merged into file://{folder}/all\.csv\. Manifest: file://{folder}/{MANIFEST}\.",
+        texts[-1],
+    )
+
+
+def test_of_many_batches_those_that_differ_are_logged():
+    many = [{"path": f"file:///sent/{number}.csv", "rows": 2} for number in range(200)]
+    results = [
+        {
+            "job_id": "j",
+            "source": batch["path"],
+            "rows": 2 - (number in (3, 150)),
+            "bytes": 1,
+            "files": [],
+            "manifest": f"file:///{number}",
+            "metrics": {"credits_used": 1500.5},
+        }
+        for number, batch in enumerate(many[:-1])
+    ]
+
+    lines = list(table(collect(many, results)))
+
+    assert [line.split()[0] for line in lines] == ["batch", "3.csv", "150.csv", "199.csv", "197"]
+    assert lines[1] == "3.csv          2         1  1,500.5  1 row fewer"
+    assert lines[-2:] == ["199.csv        2         ?        ?  missing", "197 more, 0 of them not done."]
+    assert len(list(table(collect(many, [])))) == 52
+    assert list(table(collect(many, [])))[-1] == "150 more, 150 of them not done."
+    assert len(list(table(collect(many[:50], results[:50])))) == 51
+    assert list(table(collect([], []))) == []

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, ObjectStoragePath
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.operators import batches
 from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator, split_input
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
+from airflow_provider_sixtyfour.task_groups.enrichment import sixtyfour_enrichment
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
 from tests.unit.airflow.conftest import until
 from tests.unit.airflow.standins import Task
@@ -119,6 +120,7 @@ def test_everything_at_once_and_templates(leads, folder, logs):
             "bytes": len(written),
             "sha256": hashlib.sha256(written).hexdigest(),
         },
+        "columns": ["company", "email"],
     }
     assert "Split leads.csv into 3 batches: 7 rows (2 duplicates, 1 rejected), 140 bytes, in 0." in logs
     assert f"Batches: file://{folder}/scheduled__2026-11-01. Rejects: file://{folder}/rejects.ndjson." in logs
@@ -368,3 +370,12 @@ def test_another_separator_becomes_commas(leads, folder, name, delimiter):
 
     assert made["path"] == f"file://{folder}/leads-00000.csv"
     assert content(made) == b'company,email\n"One, Ltd",1@x\n"Two",2@x\n'
+
+
+def test_the_task_group_takes_a_separator():
+    with DAG("enrichment", schedule=None) as dag:
+        sixtyfour_enrichment(
+            workflow_id="w", source="file:///leads.csv", destination="file:///out", split={"delimiter": "tab"}
+        )
+
+    assert dag.get_task("sixtyfour_enrichment.split").delimiter == "tab"

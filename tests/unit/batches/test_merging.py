@@ -9,15 +9,15 @@ import json
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches import beginning, results
 from airflow_provider_sixtyfour.batches.merging import merge
-from airflow_provider_sixtyfour.batches.rejects import NoRejects
-from airflow_provider_sixtyfour.batches.sources import open_source
+from airflow_provider_sixtyfour.batches.results import open_result
 
 
 class Target(BytesIO):
@@ -30,14 +30,15 @@ class Target(BytesIO):
 def opened(number, content, extension):
     name = f"{number}.{extension}"
     with BytesIO(content) as stream:
-        yield open_source(stream, name, rejects=NoRejects(name))
+        yield open_result(stream, name)
         assert not stream.read(), "not read to its end"
 
 
-def merged(*contents, extension="csv"):
+def merged(*contents, extension="csv", columns=()):
     """Return the merged file, after a look whether what is told of it is true."""
     target = Target()
-    made = merge([partial(opened, number, content, extension) for number, content in enumerate(contents)], target)
+    parts = [partial(opened, number, content, extension) for number, content in enumerate(contents)]
+    made = merge(parts, target, columns)
     content = target.getvalue()
     reference = made.reference("file:///x")
     assert (reference["path"], reference["bytes"]) == ("file:///x", len(content))
@@ -79,23 +80,61 @@ def test_json_lines_are_put_one_after_the_other():
 
 
 @pytest.mark.parametrize(
-    ("contents", "named"),
+    ("contents", "expected"),
     [
-        ([b"a,a\n1,2\n", b"b\n3\n"], "0.csv"),
-        ([b"a\n1\n", b"b,b\n3,4\n"], "1.csv"),
-        ([b"a\n1\n", b"a\n1,2\n"], "1.csv, line 2"),
-        ([b"a\n1\n", b'a\n"1\n'], "1.csv, line 2"),
-        ([b"a\n1\n", b""], "1.csv"),
+        # What a reader may stumble over is copied all the same.
+        ([b"a,b\n1\r,2\n", b"a,b\n3,4\n"], b"a,b\n1\r,2\n3,4\n"),
+        ([b'a,b\n5" pipe,2\n', b"a,b\n3,4\n"], b'a,b\n5" pipe,2\n3,4\n'),
+        ([b'a,b\n"x"y,2\n', b'a,b\n"3\n,4\n', b"a,b\n5,6\n"], b'a,b\n"x"y,2\n"3\n,4\n5,6\n'),
+        ([b"a,b\n1\n", b"a,b\n1,2,3\n"], b"a,b\n1\n1,2,3\n"),
+        ([b"a,b\n\xff,\0\n", b"\xef\xbb\xbfa,b\r\n3,4"], b"a,b\n\xff,\0\n3,4\r\n"),
+        ([b"a\xff,b\n1,2\n", b"a\xff,b\n3,4\n"], b"a\xff,b\n1,2\n3,4\n"),
+        ([b"a,b\r1,2\r", b"a,b\n3,4\n"], b"a,b\n1,2\n3,4\n"),
+        ([b"a,b\r\n", b"a,b\n"], b"a,b\r\n"),
+        ([b"a,b", b"a,b\n1,2"], b"a,b\n1,2\n"),
+        ([b"", b"a,b\n1,2\n", b"\xef\xbb\xbf", b"\n"], b"a,b\n1,2\n"),
+        # Also where the columns differ: a row is taken apart then.
+        ([b'a,b\n5" pipe,2\n', b"b,a\n1\r,4\n"], b'a,b\n5" pipe,2\n4,"1\r"\n'),
+        ([b"a,b\n1,2\n", b"b,a\n\xff,4\n"], b"a,b\n1,2\n4,\xff\n"),
+        ([b"a,b\n1,2\n", b'b,a\n"x"y,"4,5"z\n'], b'a,b\n1,2\n"4,5z",xy\n'),
+        ([b"a,b\n1,2\n", b"b,a\n3\n4,5,6\n"], b"a,b\n1,2\n,3\n5,4,6\n"),
+        ([b"a,b\n1,2\n", b'b,a\n"3,4\n5,6\n'], b'a,b\n1,2\n4,"""3"\n6,5\n'),
+        ([b"a,b\n1,2\n", b"a,b,c\n3,4,5\n"], b"a,b,c\n1,2,\n3,4,5\n"),
+        ([b"a,b\n1,2\n", b"", b"b,a\n"], b"a,b\n1,2\n"),
+        # Two columns of one name are two.
+        ([b"a,a\n1,2\n", b"b\n3\n"], b"a,a,b\n1,2,\n,,3\n"),
+        ([b"a\n1\n", b"b,b\n3,4\n"], b"a,b,b\n1,,\n,3,4\n"),
     ],
 )
-def test_what_would_be_wrong_is_an_error_that_names_the_file(contents, named):
-    with pytest.raises(SixtyfourInputError, match=named):
-        merged(*contents)
+@pytest.mark.parametrize("block", [1, 3, 128 * 1024])
+def test_rows_are_copied_whatever_is_in_them(contents, expected, block):
+    with patch.object(results, "BLOCK", block), patch.object(beginning, "LOOKED_AT", max(block, 8)):
+        assert content_of(*contents) == expected
 
 
-def test_a_broken_line_of_json_is_named():
-    with pytest.raises(SixtyfourInputError, match=r"1\.ndjson, line 1"):
-        merged(b'{"a": 1}\n', b"[1]\n", extension="ndjson")
+def content_of(*contents, extension="csv"):
+    target = Target()
+    merge([partial(opened, number, content, extension) for number, content in enumerate(contents)], target)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 128 * 1024])
+def test_lines_are_copied_whatever_is_in_them_and_blank_ones_left_out(block):
+    first = b'\xef\xbb\xbf\n{"a": "\\ud83d"}\r\n \t\r\n\n{broken\n[1]\n   {"b": 1}  \n \n'
+    second = b'\n\n \xff\n{"c": NaN}\n\t'
+    third = b'  "last"'
+
+    with patch.object(results, "BLOCK", block), patch.object(beginning, "LOOKED_AT", max(block, 8)):
+        made = content_of(first, b"", second, third, extension="ndjson")
+
+    assert made == (b'{"a": "\\ud83d"}\r\n{broken\n[1]\n   {"b": 1}  \n \xff\n{"c": NaN}\n  "last"\n')
+
+
+def test_without_a_row_there_is_a_header_where_the_columns_are_known():
+    assert merged(columns=("a", "b,c")) == b'a,"b,c"\n'
+    assert merged(b"", columns=("a",)) == b"a\n"
+    assert merged(b"x\n", columns=("a",)) == b"x\n"
+    assert merged() == b""
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=4)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.rejects import NoRejects
 from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
+from airflow_provider_sixtyfour.batches.results import open_result
 from airflow_provider_sixtyfour.batches.sources import open_source
 from tests.unit.api.properties import searched
 from tests.unit.batches.test_splitting_csv import written
@@ -27,7 +28,7 @@ def owed(source, *results, key=("email",), result_columns=(), **more):
     """Return the records that are owed, and the repair."""
     repair = Repair(key=key, result_columns=result_columns)
     for name, content in results:
-        repair.note_results(opened(content, name))
+        repair.note_results(open_result(BytesIO(content), name))
     pieces = list(repair.owed(opened(source, **more)))
     return b"".join(piece.data for piece in pieces), repair
 
@@ -67,7 +68,7 @@ def test_the_input_has_its_columns_renamed_as_it_was_for_the_split():
         (b"mail\n1@x\n", b"email,phone\n", "leads.csv has no column 'email'; it has 'mail'"),
         (INPUT, b"mail,phone\n1@x,1\n", "results.csv has no column 'email'; it has 'mail', 'phone'"),
         (INPUT, b"email,telephone\n1@x,1\n", "results.csv has no column 'phone'; it has 'email', 'telephone'"),
-        (INPUT, b"email,phone\n1@x,1\n2\n", "results.csv, line 3: the header has 2 cells, this row 1"),
+        (INPUT, b"email,phone,email\n1@x,1,2@x\n", "results.csv has two columns of the name 'email'"),
     ],
 )
 def test_a_column_that_is_not_there_pays_for_nothing_again(source, results, said):
@@ -79,6 +80,34 @@ def test_a_column_that_no_json_row_has_pays_for_nothing_again():
     with pytest.raises(SixtyfourInputError, match="has no column 'phone'"):
         owed(INPUT, ("results.ndjson", b'{"email": "1@x", "telephone": 1}\n'), result_columns=("phone",))
     assert owed(INPUT, ("results.ndjson", b""), result_columns=("phone",))[0].count(b"\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "results"),
+    [
+        ("r.csv", b'email,phone\n2@x,5" pipe\n1@x\r,1\n3@x,\rx\n'),
+        ("r.csv", b'email,phone\n2@x,"5" pipe"\n1@x\n3@x,1,2\n'),
+        ("r.csv", b"email,phone\n2@x,\xff\n3@x,\0\n"),
+        ("r.csv", b"email,phone\r2@x,5\r3@x,5\r"),
+        ("r.csv", b'email,phone\n2@x,5\n3@x,5\n1@x,"open\n'),
+        ("r.csv", b'\xef\xbb\xbf\n"email",phone\r\n2@x,"5\r\n,6"\r\n\r\n3@x,5'),
+        ("r.ndjson", b'\n{"email": "2@x", "phone": "\\ud83d"}\n{broken\n[1]\n\xff\n{"email": "3@x", "phone": NaN}'),
+        ("r.ndjson", b'\xef\xbb\xbf{"email": "2@x", "phone": 1}\r\n{"email": "3@x", "phone": "\xff"}' + b"[" * 9999),
+    ],
+)
+def test_results_are_read_whatever_is_in_them(name, results):
+    wanted = b"One,1@x\nFive,5@x\n"
+    if b"[[" in results:
+        wanted = b"One,1@x\nThree,3@x\nFive,5@x\n"
+    if b'1@x,"open' in results:
+        wanted = b"Five,5@x\n"
+
+    assert owed(INPUT, (name, results), result_columns=("phone",))[0] == wanted
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n", b"email,phone\n", b"email,phone"])
+def test_a_file_without_a_row_says_nothing(content):
+    assert owed(INPUT, ("r.csv", content), result_columns=("phone",))[0].count(b"\n") == 4
 
 
 @pytest.mark.parametrize(
