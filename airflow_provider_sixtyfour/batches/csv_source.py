@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches import csv_records
 from airflow_provider_sixtyfour.batches.columns import refuse_missing
-from airflow_provider_sixtyfour.batches.delimiters import COMMA, with_commas
+from airflow_provider_sixtyfour.batches.delimiters import with_commas
+from airflow_provider_sixtyfour.batches.kinds import COMMA
 from airflow_provider_sixtyfour.batches.pieces import Ends, Piece, Readable, bad_line, check_text, whole_records
 from airflow_provider_sixtyfour.batches.rejects import Rejects
 

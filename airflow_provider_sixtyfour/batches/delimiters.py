@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches import csv_records
 from airflow_provider_sixtyfour.batches.beginning import refused
+from airflow_provider_sixtyfour.batches.kinds import COMMA
 from airflow_provider_sixtyfour.batches.pieces import MARK, Piece, bad_line
 
-COMMA = ","
-_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|"}
 _CALLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _LIKELY = (",", ";", "\t", "|", "\x1f", "\x01")
 _MOST_ROWS = 1_000  # that are looked at
@@ -25,23 +23,6 @@ _ENOUGH = 0.9  # of the rows
 _SEP_LINE = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*?"?sep=([^\r\n]?)"?[ \t]*(?:\r?\n|\Z)', re.IGNORECASE)
 _IN_BRACKETS = re.compile(rb"\([^()\n]*\)|\[[^\[\]\n]*\]|\{[^{}\n]*\}")
 _DECIMAL_COMMA = re.compile(rb"(?<=[0-9]),(?=[0-9])")
-
-
-def check_delimiter(value: Any) -> str | None:
-    """
-    Return a separator: one character; ``None`` for none.
-
-    :param value: that, or a name such as ``tab``.
-    :raises SixtyfourInputError: if it is something else, or a character that can't separate cells.
-    """
-    if value is None:
-        return None
-    found = _NAMES.get(value.lower(), value) if isinstance(value, str) else ""
-    if len(found) != 1 or not found.isascii() or found.isalnum() or found in '"\r\n\0':
-        raise SixtyfourInputError(
-            f"delimiter should be one character that separates the cells, such as ';', '|' or 'tab', not {value!r:.60}."
-        )
-    return found
 
 
 def after_sep_line(start: bytes, name: str, delimiter: str | None) -> bytes:

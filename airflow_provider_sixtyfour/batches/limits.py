@@ -35,6 +35,32 @@ class Limits:
         self.bytes = _checked(bytes, "batch_bytes", MOST_BYTES)
 
 
+def limits(rows: Any, size: Any) -> Limits:
+    """
+    Return the limits of batches, from numbers or what a template has rendered.
+
+    :raises SixtyfourInputError: if one isn't a number in its range.
+    """
+    return Limits(rows=_number(rows), bytes=_number(size))
+
+
+def most(value: Any, name: str) -> int | None:
+    """
+    Read ``max_rows`` or ``max_runs``.
+
+    :raises SixtyfourInputError: if it is no number of these.
+    """
+    number = _number(value)
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+        raise SixtyfourInputError(f"{name} should be a number of {name[4:]}, or None for no limit, not {value!r:.60}.")
+    return number
+
+
+def _number(value: Any) -> Any:
+    """Return a number that a template has rendered as text; all else as it is."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
 def _checked(value: Any, name: str, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise SixtyfourInputError(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
@@ -18,8 +17,8 @@ from airflow_provider_sixtyfour.api.row_counts import RowCount, row_count
 from airflow_provider_sixtyfour.batches.beginning import Looked
 from airflow_provider_sixtyfour.batches.columns import Seen, refuse_missing
 from airflow_provider_sixtyfour.batches.csv_records import BLANK
+from airflow_provider_sixtyfour.batches.kinds import check_readable
 from airflow_provider_sixtyfour.batches.pieces import BLOCK, LONGEST_RECORD, MARK, Readable
-from airflow_provider_sixtyfour.batches.sources import EXTENSIONS
 
 _CELL = rb'(?:"[^"]*+(?:""[^"]*+)*+(?:"[^,\n]*+|\Z)|[^,\n]*+)'
 _RECORD = re.compile(_CELL + rb"(?:," + _CELL + rb")*+\n")
@@ -69,11 +68,8 @@ def open_result(stream: Readable, name: str) -> Result:
     :param name: its name, which tells its format.
     :raises SixtyfourInputError: if its rows are not one a line.
     """
-    extension = PurePosixPath(name).suffix.lower().removeprefix(".")
-    if extension not in EXTENSIONS:
-        endings = ", ".join(f".{one}" for one in EXTENSIONS)
-        raise SixtyfourInputError(f"{name[-120:]!r} can't be read row by row: its name should end in {endings}.")
-    return CsvResult(stream, name) if extension == "csv" else JsonResult(stream, name)
+    is_csv = check_readable(name, None) == "csv"
+    return CsvResult(stream, name) if is_csv else JsonResult(stream, name)
 
 
 class CsvResult:

@@ -8,26 +8,17 @@ JSON whose members get other names, are written anew. A row that isn't what its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.beginning import Looked, refuse_other_kinds
 from airflow_provider_sixtyfour.batches.columns import check_renamed
 from airflow_provider_sixtyfour.batches.csv_source import CsvSource
-from airflow_provider_sixtyfour.batches.delimiters import (
-    COMMA,
-    after_sep_line,
-    check_delimiter,
-    refuse_other_delimiters,
-)
+from airflow_provider_sixtyfour.batches.delimiters import after_sep_line, refuse_other_delimiters
 from airflow_provider_sixtyfour.batches.json_source import JsonSource, lines_of
+from airflow_provider_sixtyfour.batches.kinds import COMMA, JSON_LINES, check_delimiter, check_readable
 from airflow_provider_sixtyfour.batches.pieces import Piece, whole_records
 from airflow_provider_sixtyfour.batches.rejects import NoRejects, Rejects
-
-JSON_LINES = ("ndjson", "jsonl")
-EXTENSIONS = ("csv", *JSON_LINES)
-SEPARATED = ("csv", "tsv", "tab", "psv", "txt")  # of CSV whose separator is given
 
 
 class Source(Protocol):
@@ -79,14 +70,8 @@ def open_source(
     :raises SixtyfourInputError: if it is of another format than its name tells, its cells are probably separated by
         something else, or its header can't be right.
     """
-    extension = PurePosixPath(name).suffix.lower().removeprefix(".")
     renamed, separator = check_renamed(rename_columns), check_delimiter(delimiter)
-    if separator is not None and extension in (*JSON_LINES, "json"):
-        raise SixtyfourInputError(f"delimiter is for CSV: leave it out for {name[-120:]!r}.")
-    if extension not in extensions(separator):
-        endings = ", ".join(f".{one}" for one in extensions(separator))
-        also = "; with delimiter='tab', also .tsv" if extension in SEPARATED and separator is None else ""
-        raise SixtyfourInputError(f"{name[-120:]!r} can't be read row by row: its name should end in {endings}{also}.")
+    extension = check_readable(name, separator)
     looked = Looked(stream)
     refuse_other_kinds(looked.start, name, extension)
     if extension in JSON_LINES:
@@ -108,15 +93,6 @@ def comma_separated(stream: BinaryIO, name: str, delimiter: str) -> Iterator[byt
     yield source.header
     for piece in source.pieces():
         yield piece.data
-
-
-def extensions(delimiter: str | None) -> tuple[str, ...]:
-    """
-    Return what the names of files may end in.
-
-    :param delimiter: of CSV, where it was given.
-    """
-    return EXTENSIONS if delimiter is None else SEPARATED
 
 
 def open_rows(rows: Any, *, rejects: Rejects, rename_columns: Mapping[str, str] | None = None) -> Source:

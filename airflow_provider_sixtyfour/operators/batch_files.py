@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.columns import check_names
-from airflow_provider_sixtyfour.batches.limits import Limits
+from airflow_provider_sixtyfour.batches.limits import limits, most
 from airflow_provider_sixtyfour.batches.names import batch_stem
 from airflow_provider_sixtyfour.batches.rejects import NoRejects, RejectFile, Rejects
 from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
@@ -67,8 +67,8 @@ def split(
     if (source is None) == (rows is None):
         raise SixtyfourInputError("Give source or rows, and not both: a split has one input.")
     began = time.monotonic()
-    limits = _limits(batch_rows, batch_bytes)
-    guards = {"max_rows": _most(max_rows, "max_rows"), "max_runs": _most(max_runs, "max_runs")}
+    sizes = limits(batch_rows, batch_bytes)
+    guards = {"max_rows": most(max_rows, "max_rows"), "max_runs": most(max_runs, "max_runs")}
     keys, needed = check_names(unique_by, "unique_by"), check_names(required, "required")
     folder = object_storage_path(destination, "destination")
     path = None if source is None else object_storage_path(source, "source")
@@ -82,7 +82,7 @@ def split(
             stream = ending.enter_context(opened(path))
             records = open_source(stream, name, rejects=taken, rename_columns=rename_columns, delimiter=delimiter)
         sieve = Sieve(records, unique_by=keys, required=needed, row_check=row_check, rejects=taken)
-        batches = _write(sieve.pieces(), records, folder, stem=batch_stem(name), limits=limits, **guards)
+        batches = _write(sieve.pieces(), records, folder, stem=batch_stem(name), limits=sizes, **guards)
     summary = {
         **_totals(batches),
         "duplicates": sieve.duplicates,
@@ -128,8 +128,8 @@ def repair(
     :raises SixtyfourInputError: if a parameter or a file can't be right.
     """
     began = time.monotonic()
-    limits = _limits(batch_rows, batch_bytes)
-    guards = {"max_rows": _most(max_rows, "max_rows"), "max_runs": _most(max_runs, "max_runs")}
+    sizes = limits(batch_rows, batch_bytes)
+    guards = {"max_rows": most(max_rows, "max_rows"), "max_runs": most(max_runs, "max_runs")}
     keys = check_names(key, "key")
     if not keys:
         raise SixtyfourInputError("key should name the columns that tell one row from another.")
@@ -149,7 +149,7 @@ def repair(
             first,
             folder,
             stem=batch_stem(first.name, "-repair"),
-            limits=limits,
+            limits=sizes,
             **guards,
         )
     summary = {**_totals(batches), "without_key": owed.without_key}
@@ -236,24 +236,3 @@ def _paths(value: Any, name: str) -> list[ObjectStoragePath]:
 
 def _totals(batches: Sequence[Batch]) -> dict[str, Any]:
     return {"batches": len(batches), "rows": sum(batch["rows"] for batch in batches)}
-
-
-def _limits(rows: Any, size: Any) -> Limits:
-    return Limits(rows=_number(rows), bytes=_number(size))
-
-
-def _most(value: Any, name: str) -> int | None:
-    """
-    Read ``max_rows`` or ``max_runs``.
-
-    :raises SixtyfourInputError: if it is no number of these.
-    """
-    most = _number(value)
-    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-        raise SixtyfourInputError(f"{name} should be a number of {name[4:]}, or None for no limit, not {value!r:.60}.")
-    return most
-
-
-def _number(value: Any) -> Any:
-    """Return a number that a template has rendered as text; all else as it is."""
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value

@@ -21,9 +21,9 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourTransferError,
 )
 from airflow_provider_sixtyfour.batches.collecting import Told, collect
+from airflow_provider_sixtyfour.batches.kinds import EXTENSIONS
 from airflow_provider_sixtyfour.batches.merging import merge
 from airflow_provider_sixtyfour.batches.results import open_result
-from airflow_provider_sixtyfour.batches.sources import EXTENSIONS
 from airflow_provider_sixtyfour.operators.batch_log import collected, count, table
 from airflow_provider_sixtyfour.stores.publishing import publish, publishing
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST, extension, object_storage_path

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.batches.limits import BATCH_BYTES, BATCH_ROWS
+from airflow_provider_sixtyfour.operators.batch_checks import check_repair, check_split
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import json_files, read_json
+from airflow_provider_sixtyfour.operators.literals import can_check
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -189,6 +191,9 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.max_rows = max_rows
         self.max_runs = max_runs
         self._json_files = json_files(self, rows=rows)
+        if can_check(self, SixtyfourSplitInputOperator):
+            with failing_for_good():
+                check_split(self)
 
     def execute(self, context: Context) -> list[Batch]:
         """Read, cut and write."""
@@ -295,6 +300,9 @@ class SixtyfourRepairInputOperator(BaseOperator):
         self.batch_bytes = batch_bytes
         self.max_rows = max_rows
         self.max_runs = max_runs
+        if can_check(self, SixtyfourRepairInputOperator):
+            with failing_for_good():
+                check_repair(self)
 
     def execute(self, context: Context) -> list[Batch]:
         """Read what came back, then write what didn't."""

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.operators.batch_checks import check_collect
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.literals import can_check
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -87,6 +89,9 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         self.merge_into = merge_into
         self._knows_batches = batches is not None  # before they are pulled
         self._split_id = _task_id_of(batches)
+        if can_check(self, SixtyfourCollectBatchesOperator):
+            with failing_for_good():
+                check_collect(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Collect, merge, write."""

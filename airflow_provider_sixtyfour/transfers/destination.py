@@ -38,12 +38,7 @@ def object_storage_path(value: object, name: str) -> ObjectStoragePath:
     if isinstance(value, ObjectStoragePath):
         _check(str(value), name)
         return value
-    if not isinstance(value, str | os.PathLike) or "://" not in str(value):
-        raise SixtyfourInputError(
-            f"{name} should be a URL with a scheme, such as s3://conn_id@bucket/prefix/ or file:///data/, "
-            f"not {str(value)[:120]!r}."
-        )
-    _check(str(value), name)
+    check_scheme(value, name)
     try:
         path = ObjectStoragePath(str(value))
         _ = path.fs  # that no package serves a scheme is found here only; before anything is sent
@@ -53,6 +48,20 @@ def object_storage_path(value: object, name: str) -> ObjectStoragePath:
             "(s3, gcs, azure)?"
         ) from None
     return path
+
+
+def check_scheme(value: object, name: str) -> None:
+    """
+    Check that a parameter names a path in a store, without a look at the store.
+
+    :raises SixtyfourInputError: if it has no scheme, or one part that a store may misread.
+    """
+    if not isinstance(value, str | os.PathLike) or "://" not in str(value):
+        raise SixtyfourInputError(
+            f"{name} should be a URL with a scheme, such as s3://conn_id@bucket/prefix/ or file:///data/, "
+            f"not {str(value)[:120]!r}."
+        )
+    _check(str(value), name)
 
 
 def _check(url: str, name: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.batches.kinds import SEPARATED, check_delimiter
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -27,9 +28,6 @@ def check_name(name: str, delimiter: str | None = None) -> None:
     """
     suffix = PurePosixPath(name).suffix.lower().removeprefix(".")
     if delimiter is not None:
-        from airflow_provider_sixtyfour.batches.delimiters import check_delimiter
-        from airflow_provider_sixtyfour.batches.sources import SEPARATED
-
         check_delimiter(delimiter)
         if suffix not in SEPARATED:
             raise SixtyfourInputError(

@@ -10,8 +10,11 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.batches.kinds import check_delimiter
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
+from airflow_provider_sixtyfour.operators.batch_checks import check_upload
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.literals import can_check
 from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
 from airflow_provider_sixtyfour.transfers.input_checks import check_size, count_rows
 from airflow_provider_sixtyfour.transfers.input_file import MAX_BYTES, MAX_ROWS, InputFile, checked_size, sendable
@@ -68,10 +71,12 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
         self.max_rows = max_rows
         self.validate = validate
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        if can_check(self, ObjectStorageToSixtyfourOperator):
+            with failing_for_good():
+                check_upload(self)
 
     def execute(self, context: Context) -> str:
         """Check and upload."""
-        from airflow_provider_sixtyfour.batches.delimiters import check_delimiter
         from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, tell_outlets, uri_of
 
         with failing_for_good():

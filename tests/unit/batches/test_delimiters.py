@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches import beginning, pieces
-from airflow_provider_sixtyfour.batches.delimiters import check_delimiter
+from airflow_provider_sixtyfour.batches.kinds import check_delimiter
 from airflow_provider_sixtyfour.batches.limits import Limits
 from tests.unit.api.properties import searched
 from tests.unit.batches.folders import Split
