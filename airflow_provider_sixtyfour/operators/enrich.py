@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
     from airflow_provider_sixtyfour.api.verdicts import Verdict
-    from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
     from airflow_provider_sixtyfour.operators.run_control import RunControl
     from airflow_provider_sixtyfour.transfers.landing_options import Landing
     from airflow_provider_sixtyfour.transfers.lineage import Data
@@ -159,6 +158,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         """Do the work, unless it is done; wait here or in the triggerer."""
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
+        from airflow_provider_sixtyfour.operators.enrich_result import dry_run_result
         from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.operators.records import records_of
         from airflow_provider_sixtyfour.operators.submission import Submission
@@ -181,7 +181,7 @@ class SixtyfourEnrichOperator(BaseOperator):
                 self.log.info("%s is done already, by run %s: its files are at %s.", given, done.job_id, folder)
                 return self._told(context, folder, done)
             if self.is_dry_run:
-                return self._imagined(given, folder, formats)
+                return dry_run_result(given, self.source, self.workflow_id, formats, folder, log=self.log)
             again, asks = has_next_try(context), next_try(context)
             with self._control.running(has_next_try=again, ends_at=ends_at, is_tried_again=asks):
                 client = self._control.client
@@ -305,21 +305,6 @@ class SixtyfourEnrichOperator(BaseOperator):
         if there is None or there.input != digest or not self._landing(digest).is_of(there):
             return None
         return there if are_there(folder, there.files) else None
-
-    def _imagined(self, given: EnrichInput, folder: ObjectStoragePath, formats: Sequence[str]) -> dict[str, Any]:
-        from airflow_provider_sixtyfour.operators.enrich_result import imagined
-
-        given.check_file()
-        self.log.info(
-            "Dry run: workflow %s would be run over %s, with specs_override %s, for results as %s, to be landed at %s. "
-            "Nothing was sent.",
-            self.workflow_id,
-            given,
-            given.body.get("specs_override"),
-            ", ".join(formats),
-            folder,
-        )
-        return imagined(self.source, self.workflow_id)
 
     def _landed(
         self, context: Context, folder: ObjectStoragePath, ended: Verdict, digest: str | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST
@@ -10,6 +10,8 @@ from airflow_provider_sixtyfour.transfers.destination import MANIFEST
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_sixtyfour.monitor.log import Log
+    from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
     from airflow_provider_sixtyfour.transfers.manifest import Manifest
 
 
@@ -27,8 +29,30 @@ def enriched(source: Any, folder: ObjectStoragePath, manifest: Manifest) -> dict
     }
 
 
-def imagined(source: Any, workflow_id: str) -> dict[str, Any]:
-    """Return what it returns of a dry run."""
+def dry_run_result(
+    given: EnrichInput,
+    source: Any,
+    workflow_id: str,
+    formats: Sequence[str],
+    folder: ObjectStoragePath,
+    *,
+    log: Log,
+) -> dict[str, Any]:
+    """
+    Check an input, log what would be sent, and return what the operator returns of a dry run.
+
+    :raises SixtyfourInputError: if the input can't be sent.
+    """
+    given.check_file()
+    log.info(
+        "Dry run: workflow %s would be run over %s, with specs_override %s, for results as %s, to be landed at %s. "
+        "Nothing was sent.",
+        workflow_id,
+        given,
+        given.body.get("specs_override"),
+        ", ".join(formats),
+        folder,
+    )
     return {
         "job_id": None,
         "workflow_id": workflow_id,

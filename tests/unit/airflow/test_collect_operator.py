@@ -381,7 +381,7 @@ def test_it_logs_a_line_a_batch_and_the_whole(enriched, batches, collecting, fol
 
     texts = logs.texts()
     table = texts.index("batch            rows in  rows out  credits  state")
-    used = [f"{one['metrics']['credits_used']:,}" for one in enriched]
+    used = [f"{one['metrics']['credits_used']:,g}" for one in enriched]
     assert texts[table + 1 : table + 4] == [
         f"leads-00000.csv        2         2  {used[0]:>7}  done",
         f"leads-00001.csv        2         1  {used[1]:>7}  1 row fewer",

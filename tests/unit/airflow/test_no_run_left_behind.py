@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.operators import persistence
@@ -365,7 +366,7 @@ def test_a_trigger_that_fails_as_a_whole(emulator, task, identity, error, status
 # A run without a usable id
 
 
-ODD_IDS = ["../../x", "x" * 10_000, "a b", "..", "None", "\u202e", "x\n"]
+ODD_IDS = ["../../x", "x" * 10_000, "a b", "..", "None", "\u202e", "x\ny"]
 
 
 @BOTH_MODES
@@ -380,7 +381,7 @@ def test_a_started_run_without_a_usable_id_is_named_as_the_api_names_it(emulator
     ) as end:
         one.run()
 
-    assert repr(odd[:20])[:10] in str(end.value)
+    assert Cleaner().value(odd)[:10] in str(end.value)
     assert len(str(end.value)) < 400
     assert str(end.value).isprintable()
     keys = {sent["idempotency_key"] for sent in emulator.submissions()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from airflow_provider_sixtyfour.api.calls import Call
+from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourNotFoundError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.monitor.shared import shared_monitor
 from airflow_provider_sixtyfour.monitor.watch import RunWatch
@@ -122,7 +123,7 @@ class FakeApi:
             raise error
         if self.in_a_minute() > self.per_minute:
             raise SixtyfourUnavailableError("Sixtyfour answered 429.", status=429)
-        return call.read(self._answer(call))
+        return call.read(self._answer(call), Cleaner())
 
     def in_a_minute(self) -> int:
         return len(self.asked) - bisect_right(self.asked, now() - 60, key=lambda each: each[0])

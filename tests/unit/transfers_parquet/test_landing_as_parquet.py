@@ -33,7 +33,7 @@ BROKEN = b'{"a": 1}\nnull\n'
 @pytest.fixture
 def workflow(emulator: Emulator) -> str:
     """Two blocks that make files: 2 and 3."""
-    return emulator.store_workflow("company_enrichment", "find_email")
+    return emulator.store_workflow("lead_enrichment", "find_email")
 
 
 class Files:
@@ -192,7 +192,7 @@ def test_with_strict_a_difference_is_still_an_error(
 ) -> None:
     emulator.plan(results=[{**files.add("out.ndjson", BROKEN), "omit": [], "row_count": 99, "file_size": len(BROKEN)}])
     with pytest.raises(Exception, match="2 rows; the API said 99"):
-        land(emulator.completed_run(workflow, result_formats="ndjson"), folder, verify="strict")
+        land(emulator.completed_run(workflow, result_formats="ndjson"), folder, on_mismatch="fail")
 
     assert not folder.exists()
 

@@ -112,16 +112,16 @@ BIG = 12345678901234567890
         ([10**38 - 1, -(10**38) + 1], "decimal128(38, 0)"),
     ],
 )
-def test_integers_have_a_type_that_holds_all_of_them(other: dict[str, Any], values: list[int], expected: str) -> None:
+def test_integers_have_a_type_that_holds_all_of_them(other: list[Any], values: list[int], expected: str) -> None:
     rows = [
         {
             "a": value,
             "in": {"a": value},
             "all": [value],
             "f": 0.5,
-            **({"mixed": m} if (m := other.get("mixed")) else {}),
+            **({"mixed": other[number % len(other)]} if other else {}),
         }
-        for value in values
+        for number, value in enumerate(values)
     ]
     table = convert(lines(rows), "ndjson")
 
