@@ -13,6 +13,7 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.batches.kinds import check_delimiter
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.operators.batch_checks import check_upload
+from airflow_provider_sixtyfour.operators.batch_log import shown
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.literals import can_check
 from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
@@ -95,7 +96,7 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
                 name = InputFile(path, rows, size, "", delimiter).name
                 handle = hook.client.send(calls.upload_file(stream, name))
             counted = "" if rows is None else f"{rows} rows, "
-            self.log.info("Uploaded %s (%s%d bytes) as %s.", path, counted, size, handle)
+            self.log.info("Uploaded %s (%s%d bytes) as %s.", shown(path), counted, size, handle)
         uploaded = Data(f"{hook.settings.base_url}/storage/csv/{quote(handle)}", rows, size)
         self._moved = ((Data(uri_of(path)),), (uploaded,))
         extra = {"uri": uploaded.uri, "handle_id": handle, "source": str(path), "rows": rows, "bytes": size}
