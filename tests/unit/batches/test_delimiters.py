@@ -266,8 +266,8 @@ def test_a_header_that_holds_no_other_separator_is_never_doubted(rows):
 
 
 def test_a_long_cell_is_converted_in_linear_time():
-    row = b"x" * 4_000_000 + b";1,5\n"
+    row = b"x" * 200_000 + b";1,5\n"
     began = time.process_time()
 
     assert Split(b"a;b\n" + row, delimiter=";").rows == [1]
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 1

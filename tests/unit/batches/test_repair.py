@@ -87,6 +87,7 @@ def test_a_column_that_no_json_row_has_pays_for_nothing_again():
     [
         ("r.csv", b'email,phone\n2@x,5" pipe\n1@x\r,1\n3@x,\rx\n'),
         ("r.csv", b'email,phone\n2@x,"5" pipe"\n1@x\n3@x,1,2\n'),
+        ("r.csv", b'phone,note,email\n5" pipe,"a\nb",2@x\n5" pipe,"a\r\n""b""",3@x\n'),
         ("r.csv", b"email,phone\n2@x,\xff\n3@x,\0\n"),
         ("r.csv", b"email,phone\r2@x,5\r3@x,5\r"),
         ("r.csv", b'email,phone\n2@x,5\n3@x,5\n1@x,"open\n'),
