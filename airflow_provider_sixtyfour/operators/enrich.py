@@ -219,14 +219,8 @@ class SixtyfourEnrichOperator(BaseOperator):
                         raise
 
                 job_id = running.started(self, context, self._control, start)
-                ended = running.waited_for(
-                    self,
-                    self._control,
-                    job_id,
-                    poll_interval=poll_interval,
-                    ends_at=ends_at,
-                    carried={"digest": digest},
-                )
+                wait = partial(running.waited_for, self, self._control, job_id, carried={"digest": digest})
+                ended = wait(poll_interval=poll_interval, ends_at=ends_at)
                 return self._landed(context, folder, ended, digest)
 
     def execute_complete(
