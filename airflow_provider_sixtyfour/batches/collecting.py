@@ -131,10 +131,13 @@ def _refuse_shared_folders(found: Sequence[Told]) -> None:
 
     :raises SixtyfourInputError: if they have: what one of them brought is gone.
     """
-    manifests = Counter(result["manifest"] for result in found if result["manifest"] is not None)
-    if shared := [manifest for manifest, times in manifests.items() if times > 1]:
+    runs: dict[str, str] = {}
+    for result in found:
+        manifest = result["manifest"]
+        if manifest is None or runs.setdefault(manifest, result["job_id"]) == result["job_id"]:
+            continue
         raise SixtyfourInputError(
-            f"Several batches have landed in one folder, so the last has replaced the others: {shared[0]}. Give each "
+            f"Several batches have landed in one folder, so the last has replaced the others: {manifest}. Give each "
             "input a destination of its own."
         )
 

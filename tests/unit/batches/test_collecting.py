@@ -75,6 +75,8 @@ def test_a_dry_run_is_known_as_such():
         ([batch(0)], [result(1)], "1.csv, which is none of the batches"),
         ([batch(0)], [result(0), result(0)], "two results of the batch file:///sent/0.csv"),
         ([batch(0), batch(0)], [result(0)], "0.csv twice"),
+        ([batch(0), batch(1)], [result(0), result(1, "other", manifest="file:///0/_manifest.json")], "in one folder"),
+        (None, [result(0), result(1, "other", manifest="file:///0/_manifest.json")], "in one folder"),
         ("file:///sent/0.csv", [], "batches should be what the operators return"),
         ([batch(0)], "[]", "results should be"),
         ([batch(0)], [3], "results should be"),
