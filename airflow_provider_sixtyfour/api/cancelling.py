@@ -121,9 +121,9 @@ async def cancel_async(client: AsyncSender, job_id: str) -> Cancellation:
 
 
 def _meaning(error: SixtyfourRefusedError) -> Answer:
-    """Return what a refusal says of the run; raise it again if it says nothing."""
-    if error.status == 404:
+    """Return what a refusal says of the run; raise it again if it says nothing, as a proxy's page."""
+    if error.from_api and error.status == 404:
         return Answer.UNKNOWN
-    if error.status in _ENDED_ALREADY:
+    if error.from_api and error.status in _ENDED_ALREADY:
         return Answer.ENDED_ALREADY
     raise error

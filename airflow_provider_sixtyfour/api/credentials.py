@@ -7,6 +7,7 @@ be mended by a new token. Every token is handed to ``on_secret`` before it is us
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from collections import deque
@@ -43,6 +44,9 @@ class Credential(Protocol):
     def secrets(self) -> tuple[str, ...]:
         """Return the texts that no message may show."""
 
+    def identity(self) -> str:
+        """Return a digest that is the same for the same credential; no secret can be read from it."""
+
 
 class ApiKey:
     """An API key, sent as ``x-api-key``."""
@@ -73,6 +77,10 @@ class ApiKey:
     def secrets(self) -> tuple[str, ...]:
         """Return the key."""
         return (self._key,)
+
+    def identity(self) -> str:
+        """Return a digest of the key."""
+        return _digest("key", self._key)
 
 
 class OAuthClient:
@@ -159,3 +167,12 @@ class OAuthClient:
     def secrets(self) -> tuple[str, ...]:
         """Return the last tokens and assertions; a token that was replaced may still be good."""
         return tuple(self._minted)
+
+    def identity(self) -> str:
+        """Return a digest of the client's id and its key, not of the tokens."""
+        modulus = self._key.public_key().public_numbers().n
+        return _digest("oauth", self._client_id, self._key_id, str(modulus))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -28,11 +28,17 @@ class SixtyfourRefusedError(SixtyfourError):
 
     :param message: what was being done, what the API said and what helps.
     :param status: the HTTP status, such as 402; ``None`` where it never came to an answer (a certificate).
+    :param from_api: whether the answer was the API's own: JSON in the shape of its errors, not a proxy's page.
+    :param about_credential: whether the credential was refused: with 401, or in any way by the token endpoint.
     """
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, from_api: bool = False, about_credential: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.from_api = from_api
+        self.about_credential = about_credential
 
 
 class SixtyfourNotFoundError(SixtyfourRefusedError):

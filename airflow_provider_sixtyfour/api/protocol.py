@@ -87,9 +87,22 @@ def read(call: Call[T], answer: Answer, *, secrets: tuple[str, ...] = ()) -> T:
             retry_after=retry_after(answer.headers),
             may_have_worked=status not in _NOT_CARRIED_OUT,
         )
-    if status == 404:
-        raise SixtyfourNotFoundError(message, status=status)
-    raise SixtyfourRefusedError(message, status=status)
+    kind = SixtyfourNotFoundError if status == 404 else SixtyfourRefusedError
+    raise kind(
+        message,
+        status=status,
+        from_api=_is_api_error(answer.body),
+        about_credential=status == 401 or not call.authenticated,
+    )
+
+
+def _is_api_error(body: bytes) -> bool:
+    """Return whether a body has the shape of the API's own errors; a proxy's page has not."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and not value.keys().isdisjoint(("error", "message", "detail"))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -29,6 +29,10 @@ DEFAULT_CONNECTION = "sixtyfour_default"
 
 _readings: set[asyncio.Task[Any]] = set()  # strong references: the loop itself keeps weak ones
 
+# What a connection that was read again, while a run is waited for, says by now.
+RENEWED = "Connection %r has another credential, or other settings, by now: polling goes on with them."
+ELSEWHERE = "Connection %r now points to %s, while the run was started at %s: polling goes on at %s."
+
 
 class SixtyfourHook(BaseHook):
     """
@@ -48,6 +52,7 @@ class SixtyfourHook(BaseHook):
         super().__init__(**kwargs)
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._subject = f"Connection {sixtyfour_conn_id!r}"  # as messages name it
+        self._other_host: str | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -83,6 +88,9 @@ class SixtyfourHook(BaseHook):
     @cached_property
     def _connection(self) -> Connection:
         """Read once, for all clients of a task: each time, a worker would ask Airflow's API server."""
+        return self._looked_up()
+
+    def _looked_up(self) -> Connection:
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
         try:
@@ -107,17 +115,45 @@ class SixtyfourHook(BaseHook):
         """Return `client`, under the name that Airflow's hooks give it."""
         return self.client
 
-    async def open_async_client(self) -> AsyncSixtyfourClient:
+    def reconnected(self) -> SixtyfourClient | None:
         """
-        Return a new client for the running event loop, without blocking it; use it with ``async with``.
+        Read the connection again; return the client of what it says now, which is `client` from then on.
+
+        ``None`` if it says the same as before, can't be read, or names another host: a run is polled where it was
+        started, and the credential of one host is not for another.
+        """
+        from airflow.providers.common.compat.sdk import mask_secret
+
+        from airflow_provider_sixtyfour.api.client import SixtyfourClient
+        from airflow_provider_sixtyfour.hooks.resolving import resolved
+
+        before = self.settings
+        try:
+            connection = self._looked_up()
+            now = self._read_settings(connection, connection.extra_dejson, mask_secret)
+        except Exception as error:  # what is in use is then as good as any
+            self.log.warning("Connection %r can't be read again: %s", self.sixtyfour_conn_id, error)
+            return None
+        if now.base_url != before.base_url:
+            if now.base_url != self._other_host:
+                self._other_host = now.base_url
+                self.log.warning(ELSEWHERE, self.sixtyfour_conn_id, now.base_url, before.base_url, before.base_url)
+            return None
+        if resolved(now).key == resolved(before).key:
+            return None
+        self.log.info(RENEWED, self.sixtyfour_conn_id)
+        self._connection, self.settings, self.client = connection, now, SixtyfourClient(now)
+        return self.client
+
+    async def read_async(self) -> Settings:
+        """
+        Return what the connection says, read without blocking the running event loop.
 
         :raises SixtyfourInputError: if there is no such connection, it is of another type, or a field of it is wrong.
         """
         import asyncio
 
-        from airflow.providers.common.compat.sdk import mask_secret
-
-        from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+        from airflow_provider_sixtyfour.hooks.masking import masking_in
 
         # Shielded: before Airflow 3.2, who is cancelled while the supervisor answers leaves its channel unusable.
         reading = asyncio.create_task(self._read_async())
@@ -126,7 +162,8 @@ class SixtyfourHook(BaseHook):
         connection, extra = await asyncio.shield(reading)
         self._warn_of_unknown_fields(extra)
         # In a thread: a key file may have to be read, and a key takes milliseconds to check.
-        return AsyncSixtyfourClient(await asyncio.to_thread(self._read_settings, connection, extra, mask_secret))
+        on_secret = masking_in(asyncio.get_running_loop())
+        return await asyncio.to_thread(self._read_settings, connection, extra, on_secret)
 
     async def _read_async(self) -> tuple[Connection, Any]:
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -143,6 +180,16 @@ class SixtyfourHook(BaseHook):
             # channel to the supervisor can't be used on all versions.
             raise await sync_to_async(not_found)(self.sixtyfour_conn_id) from None
         return connection, await get_async_extra_dejson(connection)
+
+    async def open_async_client(self) -> AsyncSixtyfourClient:
+        """
+        Return a new client for the running event loop, without blocking it; use it with ``async with``.
+
+        :raises SixtyfourInputError: if there is no such connection, it is of another type, or a field of it is wrong.
+        """
+        from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+
+        return AsyncSixtyfourClient(await self.read_async())
 
     def test_connection(self) -> tuple[bool, str]:
         """

@@ -3,20 +3,17 @@ Which runs are waited for, what is known of each, and what to ask next; no clock
 
 A wait ends on a terminal status that the API states for that very run, in its live status or in its own row of a list;
 being absent from a list only makes a run one to be asked for soon. A run that failed is told with the details of its
-live status. Lists spare questions: one of them tells of 500 runs.
+live status. Lists spare questions: one of them tells of 500 runs. What a failure means is for `refusals` to say.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from airflow_provider_sixtyfour.api.errors import (
-    SixtyfourError,
-    SixtyfourRefusedError,
-    SixtyfourUnavailableError,
-)
+from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
 from airflow_provider_sixtyfour.api.verdicts import (
     COMPLETED,
@@ -30,8 +27,9 @@ from airflow_provider_sixtyfour.api.verdicts import (
 from airflow_provider_sixtyfour.monitor.lists import MANY, Lists
 from airflow_provider_sixtyfour.monitor.pace import jittered, until_next_question, until_progress
 from airflow_provider_sixtyfour.monitor.questions import HowIs, Question, WhichAre
+from airflow_provider_sixtyfour.monitor.refusals import REFUSAL_PATIENCE, Repetition, is_outage
 from airflow_provider_sixtyfour.monitor.run import NEVER, Run, Waiter
-from airflow_provider_sixtyfour.monitor.weather import DOUBT, REFUSALS, Weather
+from airflow_provider_sixtyfour.monitor.weather import Weather
 
 # Of the budget, what may go to runs that no list tells of, and to the progress of those of which one does. The rest is
 # kept for the moment when many end at once.
@@ -45,10 +43,12 @@ class Board:
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
         self.weather = Weather()
-        self.needs_new_client = False  # the credential was refused: the connection may have another by now
         self.deliveries: deque[Callable[[], object]] = deque()  # what waiters are to be told
         self._lists = Lists()
         self._asked_at: dict[Question, float] = {}
+        self._late: set[Question] = set()  # of these, what takes so long that it counts no more
+        self._slow: set[Question] = set()  # of these, what took so long the last time
+        self._credential = Repetition(REFUSAL_PATIENCE)  # of its refusal, by whichever run it was met
         self._calm_at = 0.0
         self._all_are_warned = False
 
@@ -84,6 +84,16 @@ class Board:
         if run := self.runs.get(job_id):
             run.is_suspect, run.due = True, now
 
+    def late(self, question: Question) -> None:
+        """Take in that an answer takes long: nobody else waits for it."""
+        self._slow.discard(question)
+        if question in self._asked_at:
+            self._late.add(question)
+        if isinstance(question, WhichAre):
+            self._lists.late()
+        elif question.job_id in self.runs:
+            self.runs[question.job_id].is_slow = True
+
     # What to ask.
 
     def next(self, now: float, spacing: float) -> Question | float:
@@ -94,25 +104,30 @@ class Board:
         """
         if not self.runs:
             return NEVER
-        if self.weather.is_bad and (self._asked_at or now < self.weather.ask_at):
-            return NEVER if self._asked_at else self.weather.ask_at
+        if self.weather.is_bad:
+            if len(self._asked_at) > len(self._late):
+                return NEVER
+            if now < self.weather.ask_at:
+                return self.weather.ask_at
         chosen: Run | None = None
         chosen_rank, chosen_due, soonest = 9, NEVER, NEVER
         # Of few runs no lists are read, so that none can be relied on.
-        told_from = now - self._lists.fresh_for if len(self.runs) >= MANY else NEVER
+        fresh_for = self._lists.fresh_for if len(self.runs) >= MANY else 0.0
         is_calm = now >= self._calm_at  # whether others than suspects may be asked
         for run in self.runs.values():  # thousands, some times a second: no call in here
-            if run.is_asked or (run.verdict is not None and not run.is_suspect):
+            if run.is_asked or (run.verdict is not None and not run.is_suspect) or (run.is_slow and self._slow):
                 continue
             due = run.due
             if run.is_suspect:
                 rank = 0
             elif not is_calm:
                 continue
-            elif run.going_at < told_from:
+            elif (stale_at := run.going_at + fresh_for) <= now:
                 rank = 1
             else:
                 rank, due = 2, run.progress_due
+                if now < due and stale_at < due:  # from then on its own turn counts, not that of its progress
+                    due = run.due if run.due > stale_at else stale_at
             if due > now:
                 if due < soonest:
                     soonest = due
@@ -133,14 +148,17 @@ class Board:
         chosen.is_asked = True
         question = HowIs(chosen.job_id)
         self._asked_at[question] = now
+        if chosen.is_slow:  # one at a time of those: many would keep all others waiting
+            self._slow.add(question)
         return question
 
     # What came of it.
 
     def answered(self, question: Question, answer: Any, now: float) -> None:
         """Take in an answer."""
-        asked_at = self._asked_at.pop(question, now)
+        asked_at = self._forget(question, now)
         self.weather.answered()
+        self._credential.end()
         if self._all_are_warned:
             self._all_are_warned = False
             self.deliveries += [each.cleared for run in self.runs.values() for each in run.waiters]
@@ -149,44 +167,66 @@ class Board:
         elif question.job_id in self.runs:
             self._live(self.runs[question.job_id], answer, now)
 
-    def give_up(self, question: Question, error: BaseException) -> None:
+    def give_up(self, question: Question, error: BaseException, now: float) -> None:
         """Take in that an answer led to a bug."""
-        self._asked_at.pop(question, None)
+        self._forget(question, now)
         if isinstance(question, WhichAre):
-            self._lists.put_off()
+            self._lists.put_off(now)
         elif question.job_id in self.runs:
             self._finish(self.runs[question.job_id], error)
 
     def failed(self, question: Question, error: SixtyfourError, now: float) -> None:
         """Take in that no answer came."""
-        asked_at = self._asked_at.pop(question, now)
-        run = self.runs.get(question.job_id) if isinstance(question, HowIs) else None
-        if run is not None:
-            run.is_asked = False
-        if isinstance(error, SixtyfourRefusedError) and error.status == 401:
+        self._forget(question, now)
+        is_refusal = isinstance(error, SixtyfourRefusedError) and not is_outage(error)
+        if isinstance(question, WhichAre):
             # A list may be more than the credential may see; a run that it has started is not.
-            if isinstance(question, WhichAre):
-                self._lists.failed(question, error, now)
+            if not is_refusal:
+                self.weather.failed(question, now)
+            is_final = self._lists.failed(question, error, now)
+            for run in self.runs.values():
+                if is_final and run.story == question:  # a workflow's own list is replaced by that of all
+                    run.story = self._lists.want_story(run.workflow_id, now)
+            self._tell_without_story(None, now)
+        else:
+            repeated_for = None
+            if is_refusal and isinstance(error, SixtyfourRefusedError) and error.about_credential:
+                self.weather.failed(question, now)
+                repeated_for = self._credential_refused(error, now)
+            elif is_refusal:
+                self.weather.answered()
             else:
-                self.needs_new_client = True
-            if self.weather.refused(asked_at, now):
-                self.end_all(error)
-            return
-        if isinstance(error, SixtyfourUnavailableError):
-            self.weather.failed(error, now)
-            if self.weather.lasts(now) and not self._all_are_warned:
-                self._all_are_warned = True
-                self.deliveries += [_warning(each, error) for one in self.runs.values() for each in one.waiters]
-        if run is not None:
-            self._no_live(run, error, now)
-        elif isinstance(question, WhichAre):
-            self._lists.failed(question, error, now)
-            is_final = not isinstance(error, SixtyfourUnavailableError)
-            self._tell_without_story(question if is_final else None, now)
+                self.weather.failed(question, now)
+                self._credential.add(error, now)
+            if (asked := self.runs.get(question.job_id)) is not None:
+                asked.is_doubted = is_refusal
+                self._no_live(asked, error, repeated_for, now)
+        if self.weather.lasts(now) and not self._all_are_warned:
+            self._all_are_warned = True
+            self.deliveries += [partial(each.warned, error) for one in self.runs.values() for each in one.waiters]
+
+    def _forget(self, question: Question, now: float) -> float:
+        """Take a question off what is under way; return when it was asked."""
+        self._late.discard(question)
+        self._slow.discard(question)
+        if isinstance(question, HowIs) and question.job_id in self.runs:
+            self.runs[question.job_id].is_asked = False
+        return self._asked_at.pop(question, now)
+
+    def _credential_refused(self, error: SixtyfourRefusedError, now: float) -> float:
+        """Let all reread their connections, and end the waits whose patience it has outlasted; return for how long."""
+        seconds = self._credential.add(error, now)
+        for run in list(self.runs.values()):
+            for waiter in list(run.waiters):
+                if (final := waiter.outlasted(error, seconds)) is not None:
+                    self._end(run, waiter, final)
+                else:
+                    self.deliveries.append(waiter.doubted)
+        return seconds
 
     def _live(self, run: Run, live: LiveStatus, now: float) -> None:
-        run.is_asked = run.is_suspect = False
-        run.refusals = 0
+        run.is_suspect = run.is_doubted = run.is_slow = False
+        run.not_before = -NEVER
         run.workflow_id = live.workflow_id or run.workflow_id
         run.trusted_until = now + run.poll_interval * 2 ** min(run.suspicions, 6)
         run.due = now + until_next_question(run.poll_interval, waited=now - run.since, percent=live.percent)
@@ -204,22 +244,18 @@ class Board:
             if now > run.ended_at + STORY_LIMIT:
                 self._finish(run, verdict_of_row(run.row))
 
-    def _no_live(self, run: Run, error: SixtyfourError, now: float) -> None:
+    def _no_live(self, run: Run, error: SixtyfourError, repeated_for: float | None, now: float) -> None:
         if run.row is not None and now > run.ended_at + STORY_LIMIT:
             self._finish(run, verdict_of_row(run.row))
             return
-        if isinstance(error, SixtyfourRefusedError) and error.status == 403:
-            run.refusals += 1
-            if run.refusals < REFUSALS:
-                run.due = now + DOUBT
-                return
-        pause = run.poll_interval
+        pauses = [run.poll_interval]
         for waiter in list(run.waiters):
             try:
-                pause = waiter.failed(error)
+                pauses.append(waiter.failed(error, repeated_for))
             except Exception as final:
                 self._end(run, waiter, final)
-        run.due = now + pause
+        run.due = run.not_before = now + max(pauses[1:] or pauses)
+        run.progress_due = max(run.progress_due, run.due)
 
     def _rows(self, question: WhichAre, rows: Iterable[ListedRun], asked_at: float, now: float) -> None:
         told, is_whole = self._lists.answered(question, rows)
@@ -233,10 +269,14 @@ class Board:
                 self._finish(run, verdict_of_row(row))
             elif status not in FAILED:
                 run.going_at, run.suspicions = now, 0
+                if run.is_doubted:
+                    run.is_doubted = False
+                    for waiter in list(run.waiters):
+                        waiter.seen()
                 run.is_suspect = run.is_suspect and run.row is not None
             elif run.row is None:
                 run.row, run.ended_at = row, now
-                run.is_suspect, run.due = True, now
+                run.is_suspect, run.due = True, max(now, run.not_before)
         if is_whole:
             self._suspect(question, asked_at, now)
         self._tell_stories(told)
@@ -246,7 +286,7 @@ class Board:
         """Ask for runs that a whole list doesn't have: they ended, or the list lags. Ever more rarely, for that."""
         for run in self._lists.untold(self.runs.values(), question):
             if run.since < asked_at and now >= run.trusted_until and not run.is_suspect and run.verdict is None:
-                run.is_suspect, run.due = True, now
+                run.is_suspect, run.due = True, max(now, run.not_before)
                 run.suspicions += 1
 
     # How it ends.
@@ -254,8 +294,8 @@ class Board:
     def _ended(self, run: Run, ended: Verdict, now: float) -> None:
         """End the wait, or ask for the reason first where neither the run's blocks nor its row gave one."""
         is_wanting = not is_told(ended) and run.row is None
-        if is_wanting and self._lists.want_story(WhichAre(workflow_id=run.workflow_id), now):
-            run.verdict, run.ended_at = ended, now
+        if is_wanting and (story := self._lists.want_story(run.workflow_id, now)):
+            run.verdict, run.ended_at, run.story = ended, now, story
             return
         self._finish(run, with_reason(ended, run.row))
 
@@ -265,9 +305,13 @@ class Board:
                 self._finish(run, with_reason(run.verdict, told[run.job_id]))
 
     def _tell_without_story(self, question: WhichAre | None, now: float) -> None:
-        """End the waits for a reason that can't be had; the verdict stands."""
+        """
+        End the waits for a reason that can't be had; the verdict stands.
+
+        :param question: the list that has it not.
+        """
         for run in [run for run in self.runs.values() if run.verdict is not None]:
-            is_answer = question == WhichAre(workflow_id=run.workflow_id)
+            is_answer = run.story in (None, question)
             if run.verdict is not None and (is_answer or now > run.ended_at + STORY_LIMIT):
                 self._finish(run, run.verdict)
 
@@ -282,8 +326,4 @@ class Board:
 
     def _end(self, run: Run, waiter: Waiter, outcome: Verdict | BaseException) -> None:
         self.remove(run.job_id, waiter)
-        self.deliveries.append(lambda: waiter.end(outcome))
-
-
-def _warning(waiter: Waiter, error: SixtyfourError) -> Callable[[], None]:
-    return lambda: waiter.warned(error)
+        self.deliveries.append(partial(waiter.end, outcome))

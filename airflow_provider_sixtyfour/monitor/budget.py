@@ -35,6 +35,11 @@ class Budget:
         self._cut_at = -CUT_ONCE_IN
         self._refusals = 0
 
+    def adopt(self, per_minute: float) -> None:
+        """Take another limit; what a 429 has cut stays cut."""
+        self._pace *= per_minute / self._whole
+        self._whole = per_minute
+
     def spacing(self, now: float) -> float:
         """Return the seconds between two requests."""
         grown = self._pace + (now - self._paced_at) * self._whole / WHOLE_AGAIN_IN

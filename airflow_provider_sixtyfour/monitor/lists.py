@@ -4,6 +4,8 @@ When to read which list of runs, so that a few calls tell of many runs.
 A round begins with the list that tells most, and goes on only as long as many runs are left that no list has told of.
 With few runs there are no rounds: a question each is as cheap, and tells more. Where one list tells of all, it is read
 more often than the poll interval has it, which still costs less than a question for each of many runs.
+
+While lists can't be read, no list's word holds, and each run is asked for itself.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api.calls import MAX_LISTED_RUNS
-from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.models import ListedRun
+from airflow_provider_sixtyfour.api.retry import pause
 from airflow_provider_sixtyfour.api.verdicts import GOING, canonical
 from airflow_provider_sixtyfour.monitor.pace import QUICK, jittered
 from airflow_provider_sixtyfour.monitor.questions import WhichAre
+from airflow_provider_sixtyfour.monitor.refusals import is_outage
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.monitor.run import Run
@@ -28,8 +32,8 @@ LONGEST_ROUND = 60.0  # seconds, however long the poll interval
 SHORTEST_PAUSE = 2.5  # seconds between two rounds for each list of a round
 FRESH = 2.5  # rounds for which a list's word holds that a run goes on
 MOST_WORKFLOWS = 4  # that get lists of their own in one round
-OFF = 600.0  # seconds without lists after one was refused: the credential may not read them
-OFF_AFTER_401 = 60.0  # seconds; it may be the credential itself, which is seen from the next question
+RETRY_REFUSED = 45.0  # seconds until a refused list is read again: the credential may not read it, or it was one answer
+OFF = 600.0  # seconds without a workflow's own list after it was refused: the workflow may have been deleted
 
 
 class Lists:
@@ -46,12 +50,16 @@ class Lists:
         self._told: set[str] = set()  # the ids of the runs that this round has told of
         self._was_whole = False
         self._all_go_on = False
-        self._off_until = 0.0
+        self._refused_until = 0.0
+        self._retry_at = 0.0
+        self._failures = 0
+        self._is_trusted = True  # the last list was an answer
+        self._off_until: dict[str, float] = {}  # the workflows whose own list was refused
 
     @property
     def fresh_for(self) -> float:
         """Seconds for which a list's word holds that a run goes on."""
-        return FRESH * self._interval
+        return FRESH * self._interval if self._is_trusted else 0.0
 
     def keep_up_with(self, poll_interval: float) -> None:
         """Read as often as the most curious wait would ask, if not too often."""
@@ -61,6 +69,8 @@ class Lists:
         """Return the list to read, the time of the next round, or ``None`` if that depends on something else."""
         if self._asking is not None:
             return None
+        if now < self._retry_at and (self._stories or len(runs) >= MANY):
+            return self._retry_at
         found: WhichAre | None = None
         if self._stories:
             found = next(iter(self._stories))
@@ -70,20 +80,19 @@ class Lists:
             self._round = None
             if len(runs) < MANY:
                 return None
-            begin = max(self._round_at, self._off_until)
-            if now < begin:
-                return begin
+            if now < self._round_at:
+                return self._round_at
             self._began_at, self._lists_read = now, 0
             self._round_at = now + jittered(self._interval)
-            self._round = self._steps(runs)
+            self._round = self._steps(runs, now)
             found = next(self._round)
         self._asking = found
         return found
 
-    def _steps(self, runs: Mapping[str, Run]) -> Iterator[WhichAre]:
+    def _steps(self, runs: Mapping[str, Run], now: float) -> Iterator[WhichAre]:
         self._told.clear()
-        workflows = Counter(run.workflow_id for run in runs.values())
-        only = next(iter(workflows)) if len(workflows) == 1 else None
+        workflows = {run.workflow_id for run in runs.values()}
+        only = self._own_list(next(iter(workflows)), now) if len(workflows) == 1 else None
         yield WhichAre(None, only)
         if self._was_whole or not self._many_untold(runs):
             return
@@ -96,7 +105,8 @@ class Lists:
         yield WhichAre("completed", only)
         if only is not None or active_was_whole:
             return
-        untold = Counter(run.workflow_id for run in self.untold(runs.values()) if run.workflow_id)
+        untold = Counter(self._own_list(run.workflow_id, now) for run in self.untold(runs.values()))
+        del untold[None]
         for workflow_id, count in untold.most_common(MOST_WORKFLOWS):
             if count >= MANY:
                 yield WhichAre("active", workflow_id)
@@ -110,34 +120,62 @@ class Lists:
     def _many_untold(self, runs: Mapping[str, Run]) -> bool:
         return len(self.untold(runs.values())) >= MANY
 
-    def want_story(self, question: WhichAre, now: float) -> bool:
-        """Have a list read for the reason in it, soon; say whether lists can be read."""
-        if now < self._off_until:
-            return False
+    def _own_list(self, workflow_id: str | None, now: float) -> str | None:
+        """Return the workflow whose own list may be read; ``None`` for the list of all."""
+        return None if now < self._off_until.get(workflow_id or "", 0.0) else workflow_id
+
+    def want_story(self, workflow_id: str | None, now: float) -> WhichAre | None:
+        """Have a list read, soon, for the reason in it; return which, or ``None`` if lists can't be read."""
+        if now < self._refused_until:
+            return None
+        question = WhichAre(workflow_id=self._own_list(workflow_id, now))
         self._stories[question] = None
-        return True
+        return question
 
     def answered(self, question: WhichAre, rows: Iterable[ListedRun]) -> tuple[dict[str, ListedRun], bool]:
         """Return the rows by run, and whether a run that isn't among them is not going, as far as the list knows."""
         self._asking = None
+        self._is_trusted, self._failures = True, 0
         self._stories.pop(question, None)
         self._lists_read += 1
-        pause = self._lists_read * max(SHORTEST_PAUSE, self._interval * QUICK)
-        self._round_at = self._began_at + jittered(min(self._interval, pause))
+        rest = self._lists_read * max(SHORTEST_PAUSE, self._interval * QUICK)
+        self._round_at = self._began_at + jittered(min(self._interval, rest))
         told = {row.job_id: row for row in rows}
         self._told |= told.keys()
         self._all_go_on = all(canonical(row.status) in GOING for row in told.values())
         self._was_whole = len(told) < MAX_LISTED_RUNS and question.status in (None, "active")
         return told, self._was_whole
 
-    def put_off(self) -> None:
-        """Give up this round."""
+    def put_off(self, now: float) -> None:
+        """Give up this round; no list's word holds until one is read again."""
         self._asking = self._round = None
+        self._is_trusted = False
+        self._retry_at = now + SHORTEST_PAUSE
 
-    def failed(self, question: WhichAre, error: BaseException, now: float) -> None:
-        """Give up this round; a refused list is not asked for again for some time."""
-        self.put_off()
-        if not isinstance(error, SixtyfourUnavailableError):
-            self._stories.pop(question, None)
-            is_401 = isinstance(error, SixtyfourRefusedError) and error.status == 401
-            self._off_until = now + (OFF_AFTER_401 if is_401 else OFF)
+    def late(self) -> None:
+        """Trust no list's word until the one that is being read has arrived."""
+        self._is_trusted = False
+
+    def failed(self, question: WhichAre, error: SixtyfourError, now: float) -> bool:
+        """
+        Give up this round, and fall back to asking for each run.
+
+        A workflow's own list that is refused for this workflow is replaced by the list of all, at once; any other list
+        is tried again within a minute.
+
+        :returns: whether the list was refused.
+        """
+        self.put_off(now)
+        self._failures += 1
+        if not isinstance(error, SixtyfourRefusedError) or is_outage(error):
+            # The rate limit is no reason to send more: what was read last has to do for as long as it is fresh.
+            self._is_trusted = isinstance(error, SixtyfourUnavailableError) and error.status == 429
+            self._retry_at = now + max(SHORTEST_PAUSE, min(pause(error, self._failures), RETRY_REFUSED))
+            return False
+        self._stories.pop(question, None)
+        if question.workflow_id and error.status in (403, 404) and not error.about_credential:
+            self._off_until[question.workflow_id] = now + OFF
+            self._round_at = self._retry_at = now
+        else:
+            self._refused_until = self._retry_at = now + jittered(RETRY_REFUSED)
+        return True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourError
+from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
 from airflow_provider_sixtyfour.api.verdicts import Verdict
+from airflow_provider_sixtyfour.monitor.questions import WhichAre
 
 NEVER = float("inf")
 
@@ -17,8 +18,17 @@ class Waiter(Protocol):
     def answered(self, live: LiveStatus) -> Verdict | None:
         """Take in a live status; return the verdict if the run has ended."""
 
-    def failed(self, error: SixtyfourError) -> float:
+    def failed(self, error: SixtyfourError, repeated_for: float | None) -> float:
         """Take in that there was no answer on this run; return the seconds to wait, or raise what ends the wait."""
+
+    def seen(self) -> None:
+        """Take in that a list has the run, and that it is still running."""
+
+    def outlasted(self, error: SixtyfourRefusedError, repeated_for: float) -> SixtyfourError | None:
+        """Return what ends the wait if the credential has been refused for as long as this waiter is patient."""
+
+    def doubted(self) -> None:
+        """Take in that the connection may have another credential by now."""
 
     def warned(self, error: SixtyfourError) -> None:
         """Take in that the API answers nobody."""
@@ -42,11 +52,14 @@ class Run:
         self.due = now  # to be asked for, unless a list tells that it goes on
         self.progress_due = now  # also if one does
         self.is_asked = False
+        self.is_slow = False  # its last status check was overdue
         self.is_suspect = False
         self.suspicions = 0
         self.trusted_until = -NEVER  # the time up to which no list makes it a suspect
         self.going_at = -NEVER  # when a list said last that it goes on
-        self.refusals = 0
+        self.not_before = -NEVER  # what its last failure asked for: only a deadline asks for it before
+        self.is_doubted = False  # its last status check was refused
         self.row: ListedRun | None = None  # the row of its end
         self.verdict: Verdict | None = None  # its end, as far as it is known
+        self.story: WhichAre | None = None  # the list that is read for its reason
         self.ended_at = 0.0

@@ -1,7 +1,8 @@
 """
-One monitor for all that waits in one event loop with one connection: one client, one token, one budget.
+One monitor for all that waits in one event loop with one client: one token, one rate limit.
 
-It is made on first use, and gone when nobody uses it. What it does for one wait never ends another.
+It is made on first use, and gone when nobody uses it. What it does for one wait never ends another. Its client never
+changes: a wait whose connection has another credential by now leaves for another monitor.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
@@ -24,38 +25,47 @@ from airflow_provider_sixtyfour.monitor.board import Board
 from airflow_provider_sixtyfour.monitor.budget import Budget
 from airflow_provider_sixtyfour.monitor.questions import Question
 from airflow_provider_sixtyfour.monitor.run import NEVER
+from airflow_provider_sixtyfour.monitor.waiter import WatchWaiter
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
     from airflow_provider_sixtyfour.api.calls import Call
-    from airflow_provider_sixtyfour.api.models import LiveStatus
     from airflow_provider_sixtyfour.monitor.watch import RunWatch
 
 T = TypeVar("T")
 OpenClient = Callable[[], Awaitable["AsyncSixtyfourClient"]]
+Reread = Callable[[], Awaitable[bool]]
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 6  # questions under way; the client has a few more connections, for what is urgent
+OVERDUE = 10.0  # seconds after which a question counts among the slow ones, and another may take its place
+SLOW_AT_ONCE = 3  # questions that may take longer than that at the same time; others that do are given up
+LONGEST = 120.0  # seconds after which any question is given up, whatever the client's own limits
 AT_A_TIME = 25  # waits that are told of something before others in the event loop have their turn
 LAST_LOOK = 5.0  # seconds that a wait takes at its deadline to ask once more
 
 _monitors: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Monitor]] = WeakKeyDictionary()
+# The rate limits, by what shares them: also monitors whose clients differ in nothing but a timeout.
+_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, Budget]] = WeakKeyDictionary()
 _closing: set[asyncio.Task[None]] = set()  # strong references: the loop itself keeps weak ones
 
 
 @asynccontextmanager
-async def shared_monitor(key: Hashable, open_client: OpenClient) -> AsyncIterator[Monitor]:
+async def shared_monitor(
+    key: Hashable, open_client: OpenClient, *, account: Hashable | None = None
+) -> AsyncIterator[Monitor]:
     """
-    Use the monitor of this event loop for a connection.
+    Use the monitor of this event loop for a client.
 
-    :param key: tells the connection from others.
-    :param open_client: opens a client for it; called again when its credential is refused, for it may have changed.
+    :param key: tells what the client is made of from all else that it could be made of.
+    :param open_client: opens it.
+    :param account: tells whose rate limit it uses; by default that of ``key`` alone.
     """
     monitors = _monitors.setdefault(asyncio.get_running_loop(), {})
     monitor = monitors.get(key)
     if monitor is None:
-        monitor = monitors[key] = Monitor(open_client)
+        monitor = monitors[key] = Monitor(open_client, account=key if account is None else account)
     monitor.users += 1
     try:
         yield monitor
@@ -74,34 +84,44 @@ async def shared_monitor(key: Hashable, open_client: OpenClient) -> AsyncIterato
 class Monitor:
     """Waits for runs, and sends what is urgent; see `shared_monitor`."""
 
-    def __init__(self, open_client: OpenClient) -> None:
+    def __init__(self, open_client: OpenClient, *, account: Hashable) -> None:
         self.users = 0
+        self._account = account
         self._open_client = open_client
         self._opening = asyncio.Lock()
         self._urgent = asyncio.Lock()
         self._client: AsyncSixtyfourClient | None = None
-        self._retired: list[AsyncSixtyfourClient] = []  # closed in the end: something may still be under way
         self._budget: Budget  # comes with the client
         self._board = Board()
         self._changed = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
         self._asking: set[asyncio.Task[None]] = set()
+        self._slow: set[object] = set()  # one for each of these that is overdue
 
-    async def wait(self, job_id: str, watch: RunWatch) -> Verdict:
+    async def wait(self, job_id: str, watch: RunWatch, *, reread: Reread | None = None) -> Verdict | None:
         """
         Wait until the run has ended.
 
+        :param reread: reads the connection again, after a refused status check; says whether to leave for another
+            monitor.
+        :returns: ``None`` if it said so.
         :raises SixtyfourTimeoutError: at the watch's deadline; the run goes on.
-        :raises SixtyfourRefusedError: if the API refuses to tell of it.
+        :raises SixtyfourWaitError: if the API refuses to tell of it, for as long as `refusals` says.
         """
         await self._open()
-        waiter = _Waiter(watch)
+        waiter = WatchWaiter(watch)
         self._board.add(job_id, waiter, watch.poll_interval, self._now())
         self._ensure_polling()
         try:
             try:
                 async with asyncio.timeout(watch.seconds_left()):
-                    return await asyncio.shield(waiter.outcome)
+                    while not waiter.outcome.done():
+                        await waiter.news.wait()
+                        waiter.news.clear()
+                        if not waiter.outcome.done() and reread is not None and await reread():
+                            watch.reconnected()
+                            return None
+                    return waiter.outcome.result()
             except TimeoutError:
                 waiter.is_over = True
             self._board.hurry(job_id, self._now())
@@ -130,9 +150,8 @@ class Monitor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for client in (*self._retired, self._client):
-            if client is not None:
-                await client.close()
+        if self._client is not None:
+            await self._client.close()
         self._client = None
 
     @staticmethod
@@ -143,19 +162,8 @@ class Monitor:
         async with self._opening:
             if self._client is None:
                 self._client = await self._open_client()
-                self._budget = Budget(self._client.requests_per_minute)
+                self._budget = _shared_budget(self._account, self._client.requests_per_minute)
             return self._client
-
-    async def _reopen(self) -> None:
-        """Take what the connection says now; its credential may have been replaced since."""
-        try:
-            client = await self._open_client()
-        except Exception as error:  # the one that is in use is then as good as any
-            log.warning("The connection can't be read anew: %s", error)
-            return
-        if self._client is not None:
-            self._retired.append(self._client)
-        self._client = client
 
     def _ensure_polling(self) -> None:
         self._changed.set()
@@ -178,11 +186,9 @@ class Monitor:
         while True:
             self._changed.clear()
             await self._deliver()
-            if self._board.needs_new_client:
-                self._board.needs_new_client = False
-                await self._reopen()
             now = self._now()
-            may_ask = len(self._asking) < AT_ONCE and not self._urgent.locked()
+            slow = len(self._slow)
+            may_ask = len(self._asking) - slow < min(AT_ONCE, AT_ONCE + 1 - slow) and not self._urgent.locked()
             pause = self._budget.delay(now) if may_ask else None
             if pause == 0.0:
                 question = self._board.next(now, self._budget.spacing(now))
@@ -208,23 +214,25 @@ class Monitor:
             await asyncio.sleep(0)
 
     def _start(self, question: Question) -> None:
-        self._asking.add(asyncio.create_task(self._ask(question)))
+        asking = asyncio.create_task(self._ask(question))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asked)
+
+    def _asked(self, asking: asyncio.Task[None]) -> None:
+        self._asking.discard(asking)
+        self._changed.set()
 
     async def _ask(self, question: Question) -> None:
         try:
             await self._put(question)
         except Exception as error:  # a bug: it ends what it concerns, and nothing else
             log.exception("An answer can't be taken in")
-            self._board.give_up(question, error)
-        finally:
-            task = asyncio.current_task()
-            self._asking = {each for each in self._asking if each is not task}
-            self._changed.set()
+            self._board.give_up(question, error, self._now())
 
     async def _put(self, question: Question) -> None:
-        client = await self._open()
         try:
-            answer = await client.send(question.call(), attempts=1)
+            client = await self._open()
+            answer = await self._sent(client, question)
         except SixtyfourError as error:
             if isinstance(error, SixtyfourUnavailableError) and error.status == 429:
                 self._budget.refused(error, self._now())
@@ -234,42 +242,36 @@ class Monitor:
             self._budget.accepted()
             self._board.answered(question, answer, self._now())
 
+    async def _sent(self, client: AsyncSixtyfourClient, question: Question) -> Any:
+        """Send a question. It makes room for others when it is overdue, and doesn't take for ever."""
+        call, began, place = question.call(), self._now(), object()
 
-class _Waiter:
-    """One wait: the watch of a trigger, called in the trigger's own context, which is where its log leads."""
+        def overdue() -> None:
+            self._board.late(question)
+            if len(self._slow) < SLOW_AT_ONCE:
+                self._slow.add(place)
+                self._changed.set()
+            else:
+                limit.reschedule(self._now())
 
-    def __init__(self, watch: RunWatch) -> None:
-        self.outcome: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self.is_over = False  # the deadline has passed; the next answer is the last
-        self._watch = watch
-        self._context = contextvars.copy_context()
-
-    def answered(self, live: LiveStatus) -> Verdict | None:
-        ended = self._context.run(self._watch.answered, live)
-        if ended is None and self.is_over:
-            raise self._watch.too_late()
-        return ended
-
-    def failed(self, error: SixtyfourError) -> float:
-        self._context.run(self._watch.failed, error)
-        if self.is_over:
-            raise self._watch.too_late()
-        return self._watch.next_pause
-
-    def warned(self, error: SixtyfourError) -> None:
-        self._context.run(self._watch.warned, error)
-
-    def cleared(self) -> None:
-        self._context.run(self._watch.cleared)
-
-    def end(self, outcome: Verdict | BaseException) -> None:
-        if self.outcome.done():
-            return
-        if isinstance(outcome, BaseException):
-            self.outcome.set_exception(outcome)
-            self.outcome.exception()  # seen: whoever waited may be gone
-            return
+        alarm = asyncio.get_running_loop().call_later(OVERDUE, overdue)
         try:
-            self._context.run(self._watch.ended, outcome)
+            async with asyncio.timeout(LONGEST) as limit:
+                return await client.send(call, attempts=1)
+        except TimeoutError:
+            raise SixtyfourUnavailableError(
+                f"No whole answer within {self._now() - began:.0f} s while {call.purpose}."
+            ) from None
         finally:
-            self.outcome.set_result(outcome)
+            alarm.cancel()
+            self._slow.discard(place)
+
+
+def _shared_budget(account: Hashable, per_minute: float) -> Budget:
+    """Return the rate limit that an account has in this event loop; whoever came last knows what it allows."""
+    budgets = _budgets.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    budget = budgets.get(account)
+    if budget is None:
+        budget = budgets[account] = Budget(per_minute)
+    budget.adopt(per_minute)
+    return budget

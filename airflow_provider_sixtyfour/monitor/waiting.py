@@ -17,24 +17,34 @@ if TYPE_CHECKING:
 
 
 def wait(
-    client: SixtyfourClient, job_id: str, watch: RunWatch, *, sleep: Callable[[float], None] = time.sleep
+    client: SixtyfourClient,
+    job_id: str,
+    watch: RunWatch,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    reconnect: Callable[[], SixtyfourClient | None] | None = None,
 ) -> Verdict:
     """
     Wait until the run has ended.
 
+    :param reconnect: reads the connection again, before the retry of a refused status check; returns another client
+        if the connection has another credential for the same base URL by now, else ``None``.
     :raises SixtyfourTimeoutError: at the watch's deadline; the run goes on.
-    :raises SixtyfourRefusedError: if the API refuses to tell.
+    :raises SixtyfourWaitError: if the API refuses to tell, for as long as `refusals` says.
     """
     question = calls.live_status(job_id)
     while True:
         try:
             ended = watch.answered(client.send(question, attempts=1))
         except SixtyfourError as error:
-            watch.failed(error)
+            watch.failed(error)  # raises if that ends the wait
         else:
             if ended is not None:
                 break
         sleep(watch.pause())
+        if watch.wants_connection and reconnect is not None and (renewed := reconnect()) is not None:
+            client = renewed
+            watch.reconnected()
     if is_told(ended):
         return ended
     try:

@@ -1,9 +1,9 @@
 """
 One wait for one run, without a clock or a socket of its own.
 
-A wait ends on a terminal status that the API states for that run, on a refusal that no patience mends, or at
-its deadline; bad weather (no network, 5xx, 429, nonsense) only makes it ask later. It logs what changed, not
-that it asked: progress when it moves, weather when it turns.
+A wait ends on a terminal status that the API states for that run, on a refusal that was repeated for as long as
+`refusals` says, or at its deadline; an outage (no network, 5xx, 429, nonsense, a proxy's page) only makes it ask later.
+It logs what changed, not that it asked: progress when it moves, weather when it turns.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from collections.abc import Callable
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
     SixtyfourNotFoundError,
+    SixtyfourRefusedError,
     SixtyfourTimeoutError,
-    SixtyfourUnavailableError,
+    SixtyfourWaitError,
 )
 from airflow_provider_sixtyfour.api.models import LiveStatus
 from airflow_provider_sixtyfour.api.retry import pause
 from airflow_provider_sixtyfour.api.verdicts import Verdict, canonical, describe_progress, is_known, verdict
+from airflow_provider_sixtyfour.monitor import refusals
 from airflow_provider_sixtyfour.monitor.log import Log
+from airflow_provider_sixtyfour.monitor.refusals import RETRY_IN_DOUBT, Next, Repetition, judge
 
 # Seconds in which a run that was just started may be unknown to `live_status`: what accepts a run and what
 # tells of it need not be the same machine.
@@ -35,6 +38,8 @@ class RunWatch:
     :param poll_interval: seconds between two questions in good weather.
     :param deadline: when to give up, in seconds of the epoch; ``None`` for never.
     :param may_be_unknown: seconds from now in which a 404 means "not known yet".
+    :param patience: seconds for which a refusal has to be repeated until the wait is given up; by default
+        `refusals.REFUSAL_PATIENCE`.
     :param clock: tells the seconds of the epoch.
     """
 
@@ -46,6 +51,7 @@ class RunWatch:
         deadline: float | None,
         log: Log,
         may_be_unknown: float = 0.0,
+        patience: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._job_id = job_id
@@ -57,13 +63,19 @@ class RunWatch:
         self._progress = "no answer on it yet"
         self._odd_statuses: set[str] = set()
         self._failures = 0
+        self._is_doubt_logged = False
         self._is_end_told = False
+        self._patience = refusals.REFUSAL_PATIENCE if patience is None else patience
+        self._repetition = Repetition(self._patience)
+        self.is_known = False  # the API has answered for this run
+        self.wants_connection = False  # what failed last may have been the connection's fault: read it again
         self.next_pause = poll_interval  # seconds
 
     def answered(self, live: LiveStatus) -> Verdict | None:
         """Take in an answer; return the verdict if the run has ended."""
-        self.cleared()
+        self.seen()
         self._unknown_until = 0.0
+        self.is_known = True
         self.next_pause = self.poll_interval
         progress = describe_progress(live)
         if progress != self._progress:
@@ -83,9 +95,17 @@ class RunWatch:
             self._log.info("Run %s: %s", self._job_id, outcome.status)
 
     def warned(self, error: SixtyfourError) -> None:
-        """Take in bad weather; say so once."""
+        """Take in bad weather; say so once, and once more when it turns into a doubt."""
         self._failures += 1
-        if self._failures == 1:
+        is_doubt = not refusals.is_outage(error) and not self._is_newborn(error)
+        if is_doubt and not self._is_doubt_logged:
+            self._is_doubt_logged = True
+            self._log.warning(
+                "%s Polling goes on for %.0f s, in case this passes; the connection is read again before each retry.",
+                error,
+                self._patience,
+            )
+        elif self._failures == 1:
             self._log.warning("%s Waiting on; the run is not affected.", error)
 
     def cleared(self) -> None:
@@ -93,23 +113,63 @@ class RunWatch:
         if self._failures:
             self._log.info("Sixtyfour answers again.")
         self._failures = 0
+        self._is_doubt_logged = False
 
-    def failed(self, error: SixtyfourError) -> None:
-        """
-        Take in a failure to get an answer; wait on if patience can mend it.
+    def seen(self) -> None:
+        """Take in that the API knows the run, and that the credential may see it."""
+        self.cleared()
+        self._repetition.end()
+        self.wants_connection = False
 
-        :raises SixtyfourError: the error itself, if it can't.
+    def reconnected(self) -> None:
+        """Take in that the next status check uses another credential: what was refused has another chance."""
+        self._repetition.end()
+
+    def failed(self, error: SixtyfourError, *, repeated_for: float | None = None) -> None:
         """
-        newborn = isinstance(error, SixtyfourNotFoundError) and self._clock() < self._unknown_until
-        if not newborn and not isinstance(error, SixtyfourUnavailableError):
-            raise error
+        Take in a failed status check, and set `next_pause`.
+
+        :param repeated_for: seconds for which this refusal has been repeated; by default what this wait has seen.
+        :raises SixtyfourWaitError: if the wait is given up; see `refusals`.
+        :raises SixtyfourError: the error itself, if the status check could never be sent.
+        """
+        seconds = self._repetition.add(error, self._clock()) if repeated_for is None else repeated_for
+        is_newborn = self._is_newborn(error)
+        then = judge(error, repeated_for=seconds, patience=self._patience, is_newborn=is_newborn)
+        if then is Next.GIVE_UP:
+            raise self.given_up(error, seconds) from None
+        # An outage too: another credential or CA bundle may be what ends it.
+        self.wants_connection = isinstance(error, SixtyfourRefusedError) and not is_newborn
         self.warned(error)
+        if then is Next.DOUBT:
+            self.next_pause = min(self.poll_interval, RETRY_IN_DOUBT)
+            return
         # A run that is about to be known is asked for soon, at 1, 2, 4 … seconds.
         self.next_pause = pause(error, self._failures)
-        if newborn:
+        if is_newborn:
             self.next_pause = min(self.next_pause, self._unknown_until - self._clock())
         else:
             self.next_pause = max(self.next_pause, self.poll_interval)
+
+    def outlasted(self, error: SixtyfourRefusedError, repeated_for: float) -> SixtyfourError | None:
+        """Return what ends the wait if a refusal that met another run has been repeated for this one's patience."""
+        is_final = judge(error, repeated_for=repeated_for, patience=self._patience) is Next.GIVE_UP
+        return self.given_up(error, repeated_for) if is_final else None
+
+    def given_up(self, error: SixtyfourError, seconds: float) -> SixtyfourError:
+        """Return the error that ends the wait."""
+        if not isinstance(error, SixtyfourRefusedError):
+            return error
+        return SixtyfourWaitError(
+            f"{error} This was repeated for {seconds:.0f} s, so the wait for run {self._job_id} was given up.",
+            job_id=self._job_id,
+            status=error.status,
+        )
+
+    def _is_newborn(self, error: SixtyfourError) -> bool:
+        """Return whether a failure means no more than that the run isn't known yet."""
+        is_404 = isinstance(error, SixtyfourNotFoundError) and not error.about_credential
+        return is_404 and self._clock() < self._unknown_until
 
     def pause(self) -> float:
         """

@@ -1,56 +1,51 @@
 """
-Whether the API answers at all.
+A circuit breaker: whether the API answers at all.
 
-While it doesn't, one request at a time goes out to see, with growing pauses: a thousand waits make no more noise in an
-outage than one. A refusal of the credential is doubted first: it may have been renewed a moment ago.
+It opens when several different requests fail with no success in between: one run that always fails stops nobody else.
+While it is open, one request at a time goes out to see, so that a thousand waits make no more noise in an outage than
+one. What a failure asks for (``Retry-After``) counts for the run that got it, not here.
 """
 
 from __future__ import annotations
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourError
+from collections.abc import Hashable
+
 from airflow_provider_sixtyfour.api.retry import pause
 
-BAD_FROM = 3  # failures in a row
-TOLD_AFTER = 10.0  # seconds of bad weather after which all waits are told, not only those that met it
-REFUSALS = 3  # answers 401 in a row that are believed
-DOUBT = 3.0  # seconds between them
+BAD_FROM = 3  # different requests that failed in a row
+PROBE_EVERY = 15.0  # seconds at most between two requests while the breaker is open
+TOLD_AFTER = 10.0  # seconds of an outage after which all waits are told, not only those that met it
 
 
 class Weather:
-    """The failures in a row, whichever the question was."""
+    """The requests that have failed since the last success."""
 
     def __init__(self) -> None:
-        self.failures = 0
-        self.refusals = 0
         self.ask_at = 0.0
+        self._failing: set[Hashable] = set()
+        self._probes = 0
         self._since = 0.0
 
     @property
     def is_bad(self) -> bool:
-        """Say whether only one question at a time may be asked."""
-        return self.failures >= BAD_FROM or self.refusals > 0
+        """Say whether only one request at a time may be sent."""
+        return len(self._failing) >= BAD_FROM
 
     def lasts(self, now: float) -> bool:
         """Say whether it is time to tell everybody."""
-        return self.failures >= BAD_FROM and now - self._since >= TOLD_AFTER
+        return self.is_bad and now - self._since >= TOLD_AFTER
 
     def answered(self) -> None:
         """Note an answer."""
-        self.failures = self.refusals = 0
+        self._failing.clear()
+        self._probes = 0
         self.ask_at = 0.0
 
-    def failed(self, error: SixtyfourError, now: float) -> None:
+    def failed(self, request: Hashable, now: float) -> None:
         """Note that none came."""
-        if self.failures == 0:
+        if not self._failing:
             self._since = now
-        self.failures += 1
+        self._failing.add(request)
         if self.is_bad:
-            self.ask_at = now + pause(error, self.failures)
-
-    def refused(self, asked_at: float, now: float) -> bool:
-        """Note that the credential was refused; say whether that is to be believed."""
-        if self.refusals and asked_at < self.ask_at - DOUBT:
-            return False  # was under way with the first one
-        self.refusals += 1
-        self.ask_at = now + DOUBT
-        return self.refusals >= REFUSALS
+            self._probes += 1
+            self.ask_at = now + min(pause(None, self._probes), PROBE_EVERY)

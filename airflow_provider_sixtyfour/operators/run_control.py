@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api.cancelling import Cancellation, cancel
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
-    SixtyfourRefusedError,
     SixtyfourTimeoutError,
     SixtyfourWaitError,
 )
@@ -219,12 +218,19 @@ class RunControl:
 
         watch = RunWatch(job_id, poll_interval=poll_interval, deadline=ends_at, log=self._log, may_be_unknown=NEWBORN)
         try:
-            ended = wait(self.client, job_id, watch, sleep=self.sleep)
+            ended = wait(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
         except SixtyfourTimeoutError as error:
             return self._give_up(job_id, str(error))
-        except (SixtyfourWaitError, SixtyfourRefusedError) as error:
+        except SixtyfourWaitError as error:
             return self._abandon(job_id, str(error))
         return self._end(ended)
+
+    def _reconnected(self) -> SixtyfourClient | None:
+        """Return the client of the connection as it is now, if that is another; the spare follows it."""
+        client = self._hook.reconnected()
+        if client is not None:
+            self._spare = self._hook.spare_client()
+        return client
 
     def conclude(self, event: Mapping[str, Any] | None) -> Verdict:
         """

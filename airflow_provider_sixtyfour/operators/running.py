@@ -141,6 +141,7 @@ def waited_for(
             poll_interval=poll_interval,
             deadline=ends_at,
             cancel_on_kill=operator.cancel_on_kill,
+            host=control.client.base_url,
         )
         operator.defer(trigger=trigger, method_name=operator.execute_complete.__name__, kwargs=carried)
     return control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)

@@ -15,7 +15,12 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, deadline, seconds
-from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRunFailedError, SixtyfourTimeoutError
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
+    SixtyfourRunFailedError,
+    SixtyfourTimeoutError,
+    SixtyfourWaitError,
+)
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 
@@ -37,7 +42,10 @@ class SixtyfourRunSensor(BaseSensorOperator):
     The sensor's own ``timeout`` (seconds, default 7 days), ``mode`` and ``soft_fail`` hold as for every sensor.
 
     :returns: the run's ``job_id``.
-    :raises AirflowFailException: if the API refuses to tell of the run (401, 403, 404).
+    :raises AirflowFailException: if ``job_id``, ``poll_interval`` or the connection is invalid.
+    :raises SixtyfourWaitError: if the API refuses to report the run (401, 403, 404) for `refusals.REFUSAL_PATIENCE`
+        seconds; a retry polls the run again. In ``mode="reschedule"`` each poke is a process of its own, which
+        remembers no refusal: there the sensor's ``timeout`` ends such a wait.
     :raises SixtyfourRunFailedError: if the run failed, was cancelled or timed out.
     :raises AirflowSensorTimeout: after ``timeout``.
     """
@@ -95,8 +103,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
             try:
                 ended = self._watch.answered(client.send(calls.live_status(self.job_id), attempts=1))
             except SixtyfourError as error:
-                self._watch.failed(error)
-                return PokeReturnValue(False)
+                return self._not_yet(self._watch, error)
             if ended is None:
                 return PokeReturnValue(False)
             try:
@@ -107,6 +114,16 @@ class SixtyfourRunSensor(BaseSensorOperator):
                 raise
             return PokeReturnValue(True, xcom_value=self.job_id)
 
+    def _not_yet(self, watch: RunWatch, error: SixtyfourError) -> PokeReturnValue:
+        try:
+            watch.failed(error)
+        except SixtyfourWaitError as final:
+            given_up = _given_up(str(final), self.job_id, final.status)
+            if self.soft_fail:
+                raise AirflowSkipException(str(given_up)) from None
+            raise given_up from None
+        return PokeReturnValue(False)
+
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
         from airflow_provider_sixtyfour.operators.run_control import RunControl
@@ -114,6 +131,9 @@ class SixtyfourRunSensor(BaseSensorOperator):
         control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
         try:
             with failing_for_good():
+                match event:
+                    case {"refused": str(reason)}:
+                        raise _given_up(reason, self.job_id)
                 return control.conclude(event).job_id
         except Exception as error:
             if self.soft_fail or self.never_fail:
@@ -121,3 +141,11 @@ class SixtyfourRunSensor(BaseSensorOperator):
             if isinstance(error, SixtyfourTimeoutError):
                 raise AirflowSensorTimeout(str(error)) from error
             raise
+
+
+def _given_up(reason: str, job_id: str, status: int | None = None) -> SixtyfourWaitError:
+    return SixtyfourWaitError(
+        f"{reason} As far as known the run is still at Sixtyfour: a retry of this sensor polls it again.",
+        job_id=job_id,
+        status=status,
+    )

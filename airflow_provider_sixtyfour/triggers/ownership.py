@@ -3,6 +3,10 @@ What Airflow says of a task instance, and whether it still waits for a run, aske
 
 The one place that knows how Airflow spells a task instance in that answer, and that uses the triggerer's channel to its
 supervisor, which Airflow does not document as public.
+
+On Airflow 3.0 and 3.1, a coroutine that is cancelled while it awaits that channel ends the triggerer, since the late
+answer is read by the next one who asks. So what is reachable there is never cancelled: `warm_up` asks in a task of its
+own. `still_waits_for` has a timeout, which cancels, and is only for `on_kill`, which Airflow calls from 3.3 on.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ async def still_waits_for(task_instance: Any, job_id: str) -> bool:
     Say whether the task is deferred still, on this very run.
 
     Where Airflow can't be asked, the answer is yes: work that somebody may wait for is not stopped on a guess.
+    Only for `on_kill`, on Airflow 3.3 or later: see above for why.
     """
     if task_instance is None:
         return False

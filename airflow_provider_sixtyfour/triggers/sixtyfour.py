@@ -1,9 +1,10 @@
 """
 The trigger that waits for a run.
 
-It carries ids and numbers only, yields one event and returns. All triggers of a triggerer that wait with one connection
-share one monitor. Stopping, restarting or moving the triggerer leaves
-the run alone; only a user's act on the deferred task cancels it.
+It carries ids and numbers only, yields one event and returns. All triggers of a triggerer whose connections resolve to
+the same share one monitor. A trigger keeps to the host that it began with, and moves on to another credential for that
+host. Stopping, restarting or moving the triggerer leaves the run alone; only a user's act on the deferred task cancels
+it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourTimeoutError, SixtyfourUnavailableError
-from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
+from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
+    SixtyfourRefusedError,
+    SixtyfourTimeoutError,
+    SixtyfourUnavailableError,
+    SixtyfourWaitError,
+)
+from airflow_provider_sixtyfour.hooks.sixtyfour import ELSEWHERE, RENEWED
 from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
 from airflow_provider_sixtyfour.triggers.ownership import still_waits_for, warm_up
 
 if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+    from airflow_provider_sixtyfour.api.verdicts import Verdict
+    from airflow_provider_sixtyfour.hooks.resolving import Resolved
     from airflow_provider_sixtyfour.monitor.shared import Monitor
 
 # Seconds from its start in which a trigger fires no event. Airflow's LocalExecutor (3.3.2) loses a task that is
@@ -36,7 +44,8 @@ class SixtyfourRunTrigger(BaseTrigger):
     Wait until a run has ended, its deadline has passed, or the API refuses to tell.
 
     The one event names the ``job_id`` and has one more entry: ``ended`` (a verdict), ``deadline`` (what was going
-    on then), ``refused`` (why no retry can help) or ``broken`` (what broke the wait; a retry resumes it).
+    on then), ``refused`` (what the API repeated until the wait was given up) or ``broken`` (what broke the wait; a
+    retry resumes it).
 
     :param sixtyfour_conn_id: the connection.
     :param job_id: the run.
@@ -45,6 +54,9 @@ class SixtyfourRunTrigger(BaseTrigger):
     :param cancel_on_kill: whether a user's act on the deferred task (mark failed, mark success, clear) cancels the
         run. Airflow calls it from 3.3 on.
     :param may_be_unknown: seconds in which a 404 means that the run is too new to be known.
+    :param refusal_patience: seconds for which a refusal (401, 403, 404) has to be repeated until the wait is given up;
+        by default `refusals.REFUSAL_PATIENCE`.
+    :param host: the base URL where the run was started; ``None`` if it isn't known.
     """
 
     def __init__(
@@ -55,6 +67,8 @@ class SixtyfourRunTrigger(BaseTrigger):
         deadline: float | None,
         cancel_on_kill: bool = True,
         may_be_unknown: float = NEWBORN,
+        refusal_patience: float | None = None,
+        host: str | None = None,
     ) -> None:
         BaseTrigger.__init__(self)
         self.sixtyfour_conn_id = sixtyfour_conn_id
@@ -63,6 +77,11 @@ class SixtyfourRunTrigger(BaseTrigger):
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.may_be_unknown = may_be_unknown
+        self.refusal_patience = refusal_patience
+        self.host = host
+        self._access: Resolved | None = None  # what the connection resolved to when it was taken on
+        self._elsewhere = ""  # a sentence, once the connection points to another host than the run's
+        self._is_known = False  # the API has answered for the run
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, plain JSON types all."""
@@ -75,6 +94,8 @@ class SixtyfourRunTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "cancel_on_kill": self.cancel_on_kill,
                 "may_be_unknown": self.may_be_unknown,
+                "refusal_patience": self.refusal_patience,
+                "host": self.host,
             },
         )
 
@@ -95,28 +116,72 @@ class SixtyfourRunTrigger(BaseTrigger):
             deadline=self.deadline,
             log=self.log,
             may_be_unknown=self.may_be_unknown,
+            patience=self.refusal_patience,
         )
         try:
-            async with self._monitor() as monitor:
-                return {"ended": (await monitor.wait(self.job_id, watch)).as_event()}
+            access = await self._taken_on()
+            while True:
+                ended = await self._wait(access, watch)
+                if ended is not None:
+                    return {"ended": ended.as_event()}
+                access = await self._taken_on()
         except SixtyfourTimeoutError as error:
             return {"deadline": str(error)}
+        except SixtyfourWaitError as error:
+            return {"refused": f"{error}{self._elsewhere}"}
         except SixtyfourUnavailableError as error:
             return {"broken": str(error)}
-        except SixtyfourError as error:
+        except SixtyfourError as error:  # the connection, say, is gone
             return {"refused": str(error)}
-        except Exception as error:  # a connection that is gone, a bug: the worker must hear of it, with the run's id
+        except Exception as error:  # a bug: the worker must hear of it, with the run's id
             self.log.exception("Waiting for run %s broke off", self.job_id)
-            return {"broken": f"{type(error).__name__}: {error}"}
+            from airflow_provider_sixtyfour.api.cleaning import Cleaner
 
-    def _monitor(self) -> AbstractAsyncContextManager[Monitor]:
-        # Here, since a task that defers needs the trigger's class and not what makes it wait.
-        from airflow_provider_sixtyfour.monitor.shared import shared_monitor
+            return {"broken": Cleaner().message(f"{type(error).__name__}: {error}")}
+        finally:
+            self._is_known = watch.is_known
 
-        return shared_monitor(self.sixtyfour_conn_id, self._open_client)
+    async def _wait(self, access: Resolved, watch: RunWatch) -> Verdict | None:
+        async with _monitor(access) as monitor:
+            return await monitor.wait(self.job_id, watch, reread=self._reread)
 
-    async def _open_client(self) -> AsyncSixtyfourClient:
-        return await SixtyfourHook(self.sixtyfour_conn_id).open_async_client()
+    async def _taken_on(self) -> Resolved:
+        """Return what the connection resolved to when this trigger began, or has moved on to since."""
+        if self._access is None:
+            from airflow_provider_sixtyfour.hooks.resolving import resolve
+
+            self._access = await resolve(self.sixtyfour_conn_id)
+            if self.host is not None and self._access.base_url != self.host:
+                # After a restart, the only credential there is may be for another host than the run's.
+                self._note_elsewhere(self.host, self._access.base_url, polled_at=self._access.base_url)
+        return self._access
+
+    async def _reread(self) -> bool:
+        """Read the connection again; move on to what it says if that is for the same host."""
+        from airflow_provider_sixtyfour.hooks.resolving import resolve
+
+        access = await self._taken_on()
+        try:
+            now = await resolve(self.sixtyfour_conn_id)
+        except Exception as error:  # what is in use is then as good as any
+            self.log.warning("Connection %r can't be read again: %s", self.sixtyfour_conn_id, error)
+            return False
+        if now.base_url not in (access.base_url, self.host):
+            self._note_elsewhere(self.host or access.base_url, now.base_url, polled_at=access.base_url)
+            return False
+        if now.key == access.key:
+            return False
+        if now.base_url == self.host:
+            self._elsewhere = ""
+        self.log.info(RENEWED, self.sixtyfour_conn_id)
+        self._access = now
+        return True
+
+    def _note_elsewhere(self, started_at: str, now_at: str, *, polled_at: str) -> None:
+        said = f" The run was started at {started_at}; connection {self.sixtyfour_conn_id!r} now points to {now_at}."
+        if said != self._elsewhere:
+            self._elsewhere = said
+            self.log.warning(ELSEWHERE, self.sixtyfour_conn_id, now_at, started_at, polled_at)
 
     async def on_kill(self) -> None:
         """
@@ -134,14 +199,40 @@ class SixtyfourRunTrigger(BaseTrigger):
         await asyncio.shield(task)
 
     async def _cancel_unless_waited_for(self) -> None:
-        from airflow_provider_sixtyfour.api.cancelling import cancel_async
-
         if await still_waits_for(self.task_instance, self.job_id):
             self.log.info("Run %s goes on: its task still waits for it, in another triggerer.", self.job_id)
             return
         try:
-            async with self._monitor() as monitor:
-                await cancel_async(monitor, self.job_id)
-            self.log.info("Cancelled run %s.", self.job_id)
+            await self._cancel()
         except Exception as error:  # nobody is left to raise it to
-            self.log.error("Run %s could not be cancelled and may go on: %s", self.job_id, error)
+            self.log.error("The run could not be cancelled and may keep running: %s Run %s.", error, self.job_id)
+
+    async def _cancel(self) -> None:
+        """Cancel the run at the host that it was started at, and at no other."""
+        access = await self._taken_on()
+        if self.host not in (None, access.base_url) and not self._is_known:
+            self.log.error(
+                "The run could not be cancelled and may keep running.%s Run %s.", self._elsewhere, self.job_id
+            )
+            return
+        try:
+            await self._send_cancel(access)
+        except SixtyfourRefusedError as error:
+            is_moved = (error.about_credential or error.status == 403) and await self._reread()
+            if not is_moved:
+                raise
+            await self._send_cancel(await self._taken_on())
+
+    async def _send_cancel(self, access: Resolved) -> None:
+        from airflow_provider_sixtyfour.api.cancelling import cancel_async
+
+        async with _monitor(access) as monitor:
+            outcome = await cancel_async(monitor, self.job_id)
+        self.log.info("%s", outcome.describe(access.base_url))
+
+
+def _monitor(access: Resolved) -> AbstractAsyncContextManager[Monitor]:
+    # Here, since a task that defers needs the trigger's class and not what makes it wait.
+    from airflow_provider_sixtyfour.monitor.shared import shared_monitor
+
+    return shared_monitor(access.key, access.open_client, account=access.account)

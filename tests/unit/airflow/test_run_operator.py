@@ -193,6 +193,8 @@ def test_what_a_deferral_leaves_behind_is_ids_and_numbers(emulator, workflow):
         "deadline": one.ti.start_date.timestamp() + 300,
         "cancel_on_kill": True,
         "may_be_unknown": 30.0,
+        "refusal_patience": None,
+        "host": emulator.url,
     }
     assert through_serde(kwargs) == kwargs
     assert (deferral.method_name, deferral.kwargs or {}, deferral.timeout) == ("execute_complete", {}, None)

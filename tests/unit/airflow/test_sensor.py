@@ -111,15 +111,46 @@ def test_execution_timeout_counts_across_a_deferral(emulator, workflow):
     assert emulator.cancels() == []
 
 
+@pytest.fixture
+def short_patience(monkeypatch):
+    """Believe a refusal that was repeated for half a second."""
+    monkeypatch.setattr("airflow_provider_sixtyfour.monitor.refusals.REFUSAL_PATIENCE", 0.5)
+
+
 @BOTH_MODES
-def test_an_unknown_run_fails_for_good_after_one_question(emulator, deferrable):
+def test_an_unknown_run_fails_after_some_time_and_may_be_tried_again(emulator, deferrable, short_patience):
     job_id = "00000000-0000-4000-8000-000000000000"
 
-    expected = SixtyfourWaitError if deferrable else AirflowFailException
-    with pytest.raises(expected, match=f"404 while asking how run {job_id}"):
+    with pytest.raises(SixtyfourWaitError, match=f"404 while asking how run {job_id}") as failure:
         sensor(job_id, deferrable=deferrable).run()
 
-    assert len(emulator.questions()) == 1
+    assert not isinstance(failure.value, AirflowFailException)
+    assert "As far as known the run is still at Sixtyfour: a retry of this sensor polls it again." in str(failure.value)
+    assert failure.value.job_id == job_id
+    assert len(emulator.questions()) > 3
+
+
+@BOTH_MODES
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_that_passes_costs_nothing(emulator, workflow, deferrable, status):
+    job_id = emulator.start_run(workflow)
+    emulator.fault("answer", path=".*/live_status", status=status, body={"detail": "not now"}, times=5)
+
+    assert sensor(job_id, deferrable=deferrable).run() == job_id
+
+
+@BOTH_MODES
+def test_soft_fail_skips_when_the_wait_is_given_up(emulator, workflow, deferrable, short_patience):
+    emulator.plan(seconds=1000)
+    job_id = emulator.start_run(workflow)
+    emulator.fault("answer", path=".*/live_status", status=403, body={"detail": "no"}, times=1000)
+
+    with pytest.raises(AirflowSkipException) as skipped:
+        sensor(job_id, deferrable=deferrable, soft_fail=True).run()
+
+    # Deferred, Airflow 3 puts words of its own before it.
+    assert "the run is still at Sixtyfour" in f"{skipped.value} {skipped.value.__cause__}"
+    assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
 
 
 @BOTH_MODES

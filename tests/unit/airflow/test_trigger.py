@@ -35,6 +35,8 @@ def test_what_is_stored_is_what_it_was_made_of_and_no_secret(emulator, workflow)
         "deadline": 1800000000.25,
         "cancel_on_kill": False,
         "may_be_unknown": 1.5,
+        "refusal_patience": 60.0,
+        "host": "https://api.example.com",
     }
     one = SixtyfourRunTrigger(**made_of)
 
@@ -111,18 +113,28 @@ def test_a_run_that_ended_while_no_triggerer_ran_has_ended_all_the_same(emulator
     assert fire(trigger(job_id, deadline=time.time() - 3600))["ended"]["status"] == "completed"
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_that_stays_is_an_event(emulator, workflow, status, monkeypatch):
-    for module in ("weather", "board"):
-        monkeypatch.setattr(f"airflow_provider_sixtyfour.monitor.{module}.DOUBT", 0.05)
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_that_stays_is_an_event(emulator, workflow, status):
     emulator.plan(seconds=1000)
     job_id = emulator.start_run(workflow)
     emulator.fault("answer", path=".*/live_status", status=status, body={"detail": "no"}, times=100)
 
-    payload = fire(trigger(job_id))
+    payload = fire(trigger(job_id, refusal_patience=0.5, may_be_unknown=0.0))
 
+    assert (payload["job_id"], set(payload)) == (job_id, {"job_id", "refused"})
     assert f"answered {status}" in payload["refused"]
-    assert len(emulator.questions()) == 3
+    assert "so the wait for run" in payload["refused"]
+    assert len(emulator.questions()) > 3
+    assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
+
+
+@pytest.mark.parametrize("status", [302, 304, 400, 401, 403, 404, 405, 407, 409, 410, 413, 418, 422, 499])
+@pytest.mark.parametrize("body", [{"detail": "odd"}, "<html><title>Blocked</title></html>"], ids=["json", "html"])
+def test_one_odd_answer_ends_nothing(emulator, workflow, status, body, no_pauses):
+    job_id = emulator.start_run(workflow)
+    emulator.fault("answer", path=".*/live_status", status=status, body=body)
+
+    assert fire(trigger(job_id))["ended"]["status"] == "completed"
 
 
 def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, workflow, monkeypatch, backends):
@@ -460,7 +472,8 @@ def test_a_cancel_that_fails_is_told_with_the_run(emulator, going, supervisor, l
     killed(of_a_task(trigger(going)))
 
     [told] = logs.texts("error")
-    assert told.startswith(f"Run {going} could not be cancelled and may go on: Sixtyfour answered 403")
+    assert told.startswith("The run could not be cancelled and may keep running: Sixtyfour answered 403")
+    assert told.endswith(f"Run {going}.")
 
 
 @needs_on_kill

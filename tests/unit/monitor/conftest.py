@@ -47,9 +47,9 @@ class World:
         options = {"poll_interval": 10.0, "deadline": None, **options}
         return RunWatch("job", log=self.log, clock=lambda: self.now, **options)
 
-    def wait(self, **options: Any) -> Verdict:
+    def wait(self, *, reconnect: Any = None, **options: Any) -> Verdict:
         watch = self.watch(**options)
-        return wait(self, "job", watch, sleep=self._sleep)  # type: ignore[arg-type]
+        return wait(self, "job", watch, sleep=self._sleep, reconnect=reconnect)  # type: ignore[arg-type]
 
     def send(self, call: Call[Any], *, attempts: int) -> Any:
         if "live_status" not in call.path:

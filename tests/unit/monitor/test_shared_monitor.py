@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.calls import cancel_run
 from airflow_provider_sixtyfour.api.errors import (
-    SixtyfourNotFoundError,
     SixtyfourRefusedError,
     SixtyfourTimeoutError,
     SixtyfourUnavailableError,
+    SixtyfourWaitError,
 )
 from airflow_provider_sixtyfour.api.verdicts import Verdict
 from airflow_provider_sixtyfour.monitor import shared
+from airflow_provider_sixtyfour.monitor.refusals import REFUSAL_PATIENCE
 from airflow_provider_sixtyfour.monitor.shared import LAST_LOOK, shared_monitor
 from tests.unit.api.properties import searched
-from tests.unit.monitor.virtual import EPOCH, NO_END, FakeApi, FakeRun, Wait, now, run, wait_for_all
+from tests.unit.monitor.virtual import EPOCH, NO_END, Connection, FakeApi, FakeRun, Wait, now, run, wait_for_all
 
 LIST = "/workflows/runs"
 
@@ -44,6 +45,11 @@ def delays(api: FakeApi, waits: list[Wait]) -> list[float]:
 
 def of(delays: list[float], share: float) -> float:
     return delays[int(share * len(delays)) - 1]
+
+
+def refused(status: int, said: str = "No.") -> SixtyfourRefusedError:
+    """Return a refusal in the API's own words."""
+    return SixtyfourRefusedError(said, status=status, from_api=True, about_credential=status == 401)
 
 
 def a_run(number: int, ends_at: float, **options: Any) -> FakeRun:
@@ -105,9 +111,7 @@ def test_a_failure_that_no_block_explains_is_looked_up_once(status: str, reason:
     assert lists(api) == [{"limit": "500", "workflow_id": "w"}]
 
 
-@pytest.mark.parametrize(
-    "error", [SixtyfourRefusedError("No lists.", status=403), SixtyfourUnavailableError("Away.", status=502)]
-)
+@pytest.mark.parametrize("error", [refused(403), refused(401), SixtyfourUnavailableError("Away.", status=502)])
 def test_the_verdict_stands_if_its_reason_can_not_be_had(error: Exception):
     api = FakeApi(fails=lambda call, _: error if call.path == LIST else None)
     api.add(FakeRun("a", 15.0, "timeout", block_message=None))
@@ -139,10 +143,8 @@ def test_a_newborn_run_may_be_unknown_and_another_may_not():
     api.add(FakeRun("a", 30.0, known_at=5.0), FakeRun("b", 30.0, known_at=NO_END))
     [known, unknown] = run(wait_for_all(api, may_be_unknown=30.0))
     assert known.status == "completed"
-    assert isinstance(unknown.outcome, SixtyfourNotFoundError)
-    assert unknown.ended_at >= 30.0
-    [at_once] = run(wait_for_all(FakeApi(runs={"b": api.runs["b"]})))
-    assert at_once.ended_at == pytest.approx(0.1)
+    assert isinstance(unknown.outcome, SixtyfourWaitError)
+    assert 0 <= unknown.ended_at - REFUSAL_PATIENCE < 30 + 11
 
 
 def test_the_same_run_may_be_waited_for_twice():
@@ -309,17 +311,17 @@ def test_a_run_that_no_list_ever_shows_is_found_by_its_own_status():
 
 
 def test_lists_that_may_not_be_read_are_left_alone():
-    api = FakeApi(fails=lambda call, _: SixtyfourRefusedError("No.", status=403) if call.path == LIST else None)
-    api.add(*(a_run(n, 60.0) for n in range(50)))
+    api = FakeApi(fails=lambda call, _: refused(403) if call.path == LIST else None)
+    api.add(*(a_run(n, 300.0) for n in range(50)))
     assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
-    assert len(lists(api)) == 1
+    assert 5 <= len(lists(api)) <= 9
 
 
 def test_lists_that_the_credential_is_refused_for_end_nothing():
-    api = FakeApi(fails=lambda call, _: SixtyfourRefusedError("No.", status=401) if call.path == LIST else None)
+    api = FakeApi(fails=lambda call, _: refused(401) if call.path == LIST else None)
     api.add(*(a_run(n, 300.0) for n in range(50)))
     assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
-    assert len(lists(api)) <= 6
+    assert len(lists(api)) <= 9
     assert api.opened == 1
 
 
@@ -400,47 +402,308 @@ def test_a_limit_that_others_use_up_is_kept_to():
 
 
 def refusing(status: int, start: float, end: float) -> Callable[[Any, float], BaseException | None]:
-    return between(start, end, lambda: SixtyfourRefusedError(f"Sixtyfour answered {status}.", status=status))
+    return between(start, end, lambda: refused(status, f"Sixtyfour answered {status}."))
 
 
 @pytest.mark.parametrize("count", [1, 3, 100])
-def test_a_credential_that_stays_refused_ends_all_waits(count: int):
+def test_a_credential_that_stays_refused_ends_all_waits_after_minutes(count: int):
     api = FakeApi(fails=refusing(401, 30.0, NO_END))
     api.add(*(a_run(n, 600.0) for n in range(count)))
     waits = run(wait_for_all(api))
-    assert all(isinstance(wait.outcome, SixtyfourRefusedError) for wait in waits)
-    assert all(wait.ended_at < 60 for wait in waits)
-    assert len([moment for moment, _ in api.asked if moment > 30]) <= 3 + shared.AT_ONCE
-    assert api.opened > 1  # the connection was read anew: it may have another key by now
-    assert api.opened == api.closed
+    assert all(isinstance(wait.outcome, SixtyfourWaitError) and wait.outcome.status == 401 for wait in waits)
+    assert all(REFUSAL_PATIENCE <= wait.ended_at - 30 <= REFUSAL_PATIENCE + 45 for wait in waits)
+    during = [moment for moment, _ in api.asked if moment > 30]
+    assert len(during) <= (REFUSAL_PATIENCE + 45) / 10 * min(count, 3) + shared.AT_ONCE
+    assert all(len(wait.rereads) >= REFUSAL_PATIENCE / 20 for wait in waits)  # of the connection
+    assert api.opened == api.closed == 1
 
 
-@pytest.mark.parametrize(("count", "latency"), [(1, 0.1), (100, 0.1), (100, 2.0)])
-def test_a_credential_that_is_refused_for_a_moment_ends_nothing(count: int, latency: float):
-    api = FakeApi(fails=refusing(401, 30.0, 35.0), latency=latency)
+def test_who_comes_in_the_middle_of_a_refusal_has_patience_of_its_own():
+    api = FakeApi(fails=refusing(401, 0.0, NO_END))
+    api.add(*(a_run(n, 600.0) for n in range(5)))
+
+    async def main() -> list[Wait]:
+        waits = [Wait(api, job_id) for job_id in api.runs]
+
+        async def late(wait: Wait) -> None:
+            await asyncio.sleep(REFUSAL_PATIENCE - 50)
+            await wait()
+
+        await asyncio.gather(*(wait() for wait in waits[:-1]), late(waits[-1]))
+        return waits
+
+    *early, late = run(main())
+    assert all(wait.ended_at < REFUSAL_PATIENCE + 45 for wait in early)
+    assert late.ended_at >= 2 * REFUSAL_PATIENCE - 50
+
+
+@pytest.mark.parametrize("seconds", [5.0, 75.0, 250.0])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
+@pytest.mark.parametrize(("count", "latency"), [(1, 0.1), (20, 0.1), (100, 2.0)])
+def test_a_refusal_that_passes_ends_nothing(count: int, latency: float, status: int, seconds: float):
+    api = FakeApi(fails=refusing(status, 30.0, 30.0 + seconds), latency=latency)
     api.add(*(a_run(n, 60.0) for n in range(count)))
-    assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
+    waits = run(wait_for_all(api))
+    assert {wait.status for wait in waits} == {"completed"}
+    assert max(wait.ended_at for wait in waits) <= max(60, 30 + seconds) + 60
+
+
+@pytest.mark.parametrize("seconds", [75.0, 3600.0])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SixtyfourRefusedError("Sixtyfour answered 404: nginx.", status=404),
+        SixtyfourRefusedError("Sixtyfour answered 403: Blocked.", status=403),
+        SixtyfourRefusedError("Sixtyfour answered 302.", status=302),
+        SixtyfourRefusedError("The certificate is not trusted (it has expired)."),
+    ],
+    ids=str,
+)
+def test_what_the_api_did_not_say_is_an_outage_however_long(error: Exception, seconds: float):
+    api = FakeApi(fails=between(30.0, 30.0 + seconds, lambda: error))
+    api.add(*(a_run(n, 60.0) for n in range(20)))
+    waits = run(wait_for_all(api))
+    assert {wait.status for wait in waits} == {"completed"}
+    assert max(wait.ended_at for wait in waits) <= 30 + seconds + 70
+    during = [moment for moment, _ in api.asked if 45 < moment < 30 + seconds]
+    assert len(during) <= seconds / 10
 
 
 def test_one_run_that_may_not_be_seen_ends_its_wait_only():
     def fails(call: Any, moment: float) -> BaseException | None:
-        return SixtyfourRefusedError("Not yours.", status=403) if "/run-0/" in call.path else None
+        return refused(403, "Not yours.") if "/run-0/" in call.path else None
 
     api = FakeApi(fails=fails, list_lag=NO_END)
-    api.add(*(a_run(n, 60.0) for n in range(4)))
-    refused, *others = run(wait_for_all(api))
-    assert isinstance(refused.outcome, SixtyfourRefusedError)
+    api.add(*(a_run(n, 600.0) for n in range(4)))
+    given_up, *others = run(wait_for_all(api))
+    assert isinstance(given_up.outcome, SixtyfourWaitError)
+    assert given_up.ended_at == pytest.approx(REFUSAL_PATIENCE, abs=15)
+    assert str(given_up.outcome).startswith("Not yours. This was repeated for ")
     assert {wait.status for wait in others} == {"completed"}
-    assert len(api.questions("/run-0/")) == 3
+    assert not any(wait.rereads for wait in others)
+    assert of(delays(api, others), 1.0) <= 22  # a thirtieth of the wait
 
 
-@pytest.mark.parametrize("status", [400, 402, 409, 422])
-def test_a_refusal_ends_its_wait_after_one_request(status: int):
-    api = FakeApi(fails=refusing(status, 0.0, NO_END))
-    api.add(FakeRun("a"))
-    [wait] = run(wait_for_all(api))
-    assert isinstance(wait.outcome, SixtyfourRefusedError)
-    assert len(api.asked) == 1
+def test_a_refused_run_that_a_list_shows_as_running_is_not_given_up():
+    api = FakeApi(fails=lambda call, _: refused(404) if "/run-0/" in call.path else None)
+    api.add(*(a_run(n, 900.0) for n in range(10)))
+    assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
+
+
+def test_one_run_that_meets_401_stops_nobody_else_and_is_not_believed():
+    api = FakeApi(fails=lambda call, _: refused(401) if "/run-0/" in call.path else None)
+    api.add(*(a_run(n, 900.0) for n in range(10)))
+    waits = run(wait_for_all(api))
+    assert {wait.status for wait in waits} == {"completed"}
+    assert of(delays(api, waits), 1.0) <= 15
+
+
+# A connection that changes
+
+
+def test_a_rotated_credential_is_moved_to_and_no_wait_is_lost():
+    rotated_at = {"old": 40.0, "new": 60.0}  # the old key is refused 20 s before the connection has the new one
+    old = FakeApi(fails=refusing(401, rotated_at["old"], NO_END))
+    new = FakeApi()
+    for api in (old, new):
+        api.add(*(a_run(n, 100.0 + n) for n in range(5)))
+    connection = Connection(old, "old")
+
+    async def rotate() -> None:
+        await asyncio.sleep(rotated_at["new"])
+        connection.api, connection.credential = new, "new"
+
+    async def main() -> list[Wait]:
+        waits = [Wait(old, job_id, connection=connection) for job_id in old.runs]
+        await asyncio.gather(rotate(), *(wait() for wait in waits))
+        return waits
+
+    waits = run(main())
+    assert {wait.status for wait in waits} == {"completed"}
+    assert of(delays(new, waits), 1.0) <= 15
+    assert min(new.asked)[0] <= rotated_at["new"] + 16
+    assert (old.opened, old.closed, new.opened, new.closed) == (1, 1, 1, 1)
+
+
+def test_a_connection_that_points_elsewhere_leaves_old_waits_where_their_runs_are():
+    here, there = FakeApi(), FakeApi(host="there")
+    here.add(*(a_run(n, 100.0 + n) for n in range(5)))
+    there.add(*(FakeRun(f"new-{n}", 120.0 + n) for n in range(5)))
+    here.fails = refusing(404, 30.0, 45.0)  # the host that is left behaves oddly for a while
+    connection = Connection(here, "here")
+
+    async def main() -> list[Wait]:
+        old = [Wait(here, job_id, connection=connection) for job_id in here.runs]
+        waiting = [asyncio.create_task(wait()) for wait in old]
+        await asyncio.sleep(20)
+        connection.api, connection.credential = there, "there"
+        new = [Wait(there, job_id, connection=connection) for job_id in there.runs]
+        await asyncio.gather(*waiting, *(wait() for wait in new))
+        return [*old, *new]
+
+    waits = run(main())
+    assert {wait.status for wait in waits} == {"completed"}
+    assert not any("new-" in call.path for _, call in here.asked)
+    assert not any("run-" in call.path for _, call in there.asked)
+    assert all(wait.rereads for wait in waits[:5])
+
+
+def test_a_connection_that_can_not_be_read_again_is_used_as_it_is():
+    api = FakeApi(fails=refusing(401, 30.0, 60.0))
+    api.add(*(a_run(n, 100.0) for n in range(5)))
+
+    async def fails() -> bool:
+        raise LookupError("the secrets backend is away")
+
+    class Unreadable(Wait):
+        _reread = staticmethod(fails)  # type: ignore[assignment]
+
+    async def main() -> list[Wait]:
+        return list(await asyncio.gather(*(Unreadable(api, job_id)() for job_id in api.runs)))
+
+    assert all(isinstance(wait.outcome, LookupError) for wait in run(main()))
+
+
+# One bad run among many
+
+
+def test_three_runs_that_ask_for_minutes_stop_nobody_else():
+    slow = {"/run-0/", "/run-1/", "/run-2/"}
+
+    def fails(call: Any, moment: float) -> BaseException | None:
+        is_slow = any(each in call.path for each in slow)
+        return SixtyfourUnavailableError("Busy.", status=503, retry_after=300.0) if is_slow else None
+
+    api = FakeApi(fails=fails, list_lag=NO_END)  # the lists help nobody
+    api.add(*(a_run(n, 200.0 + n % 50) for n in range(303)))
+    waits = run(wait_for_all(api, over=5.0, deadline=EPOCH + 900))
+    others = [wait for wait in waits if f"/{wait.job_id}/" not in slow]
+    assert {wait.status for wait in others} == {"completed"}
+    assert of(delays(api, others), 0.95) <= 75  # as without them: 4.5 a second for 300
+    assert all(len(api.questions(path)) <= 4 for path in slow)  # each is asked for when it said, and at the deadline
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 50])
+def test_a_run_that_asks_for_minutes_is_left_alone_for_as_long(count: int):
+    api = FakeApi(fails=lambda call, _: SixtyfourUnavailableError("Busy.", status=503, retry_after=300.0))
+    api.add(*(a_run(n, 60.0) for n in range(count)))
+    run(wait_for_all(api, deadline=EPOCH + 280))
+    assert all(len(api.questions(f"/run-{n}/")) <= 2 for n in range(count))
+
+
+def test_an_outage_is_over_when_a_probe_says_so():
+    api = FakeApi(
+        fails=between(60.0, 1800.0, lambda: SixtyfourUnavailableError("Busy.", status=503, retry_after=300.0))
+    )
+    api.add(*(a_run(n, 200.0 + n) for n in range(100)))
+    waits = run(wait_for_all(api))
+    assert {wait.status for wait in waits} == {"completed"}
+    first = min(moment for moment, _ in api.asked if moment >= 1800)
+    assert first <= 1800 + 15.1
+
+
+@pytest.mark.parametrize("stuck", [1, 3, 6, 40])
+def test_requests_that_never_end_hold_up_nobody_else(stuck: int):
+    names = {f"/run-{n}/" for n in range(stuck)}
+
+    def delays_of(call: Any, moment: float) -> float:
+        return 100_000.0 if any(name in call.path for name in names) else 0.0
+
+    api = FakeApi(delays=delays_of, list_lag=NO_END)
+    api.add(*(a_run(n, 300.0 + n % 50) for n in range(100 + stuck)))
+    waits = run(wait_for_all(api, over=5.0, deadline=EPOCH + 1200))
+    others = waits[stuck:]
+    assert {wait.status for wait in others} == {"completed"}
+    assert of(delays(api, others), 0.95) <= 30
+    assert api.most_under_way <= shared.AT_ONCE + 1
+    assert all(isinstance(wait.outcome, SixtyfourTimeoutError) for wait in waits[:stuck])
+    assert all("No whole answer within" in "".join(wait.log.lines) for wait in waits[:stuck])
+
+
+def test_a_stuck_list_hides_no_end():
+    api = FakeApi(delays=lambda call, moment: 100_000.0 if call.path == LIST and moment > 40 else 0.0)
+    api.add(*(a_run(n, 60.0 + n) for n in range(20)))
+    waits = run(wait_for_all(api))
+    assert of(delays(api, waits), 1.0) <= 25
+
+
+def test_an_api_that_takes_longer_than_that_for_all_is_still_heard():
+    api = FakeApi(latency=30.0)
+    api.add(*(a_run(n, 100.0) for n in range(10)))
+    assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
+
+
+# Lists that fail
+
+
+def once_refused(at: float, status: int, *, workflow_id: bool | None = None) -> Callable[[Any, float], Any]:
+    """Refuse the first list from a moment on."""
+    met: list[float] = []
+
+    def fails(call: Any, moment: float) -> BaseException | None:
+        is_meant = workflow_id in (None, "workflow_id" in dict(call.query))
+        if call.path == LIST and moment > at and is_meant and not met:
+            met.append(moment)
+            return refused(status)
+        return None
+
+    return fails
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_list_that_is_refused_once_hides_no_end(status: int):
+    api = FakeApi(fails=once_refused(50.0, status))
+    api.add(*(a_run(n, 55.0 + n / 2, workflow_id=f"w-{n % 2}") for n in range(40)))
+    waits = run(wait_for_all(api))
+    assert of(delays(api, waits), 1.0) <= 13
+
+
+def test_a_refused_list_is_read_again_within_a_minute():
+    api = FakeApi(fails=once_refused(50.0, 403))
+    api.add(*(a_run(n, 600.0, workflow_id=f"w-{n % 2}") for n in range(40)))
+    run(wait_for_all(api))
+    read = [moment for moment, call in api.asked if call.path == LIST]
+    longest = max(later - earlier for earlier, later in pairwise(read))
+    assert 30 < longest < 60
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_workflow_whose_list_is_refused_is_found_in_the_list_of_all(status: int):
+    api = FakeApi(fails=lambda call, _: refused(status) if "workflow_id" in dict(call.query) else None)
+    api.add(*(a_run(n, 300.0 + n, status="timeout" if n % 2 else "completed") for n in range(40)))
+    for each in api.runs.values():
+        each.block_message, each.reason = None, "limit"
+    waits = run(wait_for_all(api))
+    assert [query for query in lists(api) if "workflow_id" in query] == [{"limit": "500", "workflow_id": "w"}]
+    assert of(delays(api, waits), 1.0) <= 15
+    assert {wait.outcome.message for wait in waits if wait.status == "timeout"} == {"limit"}
+
+
+def test_a_refused_workflow_leaves_the_lists_of_others():
+    def fails(call: Any, moment: float) -> BaseException | None:
+        return refused(404) if dict(call.query).get("workflow_id") == "v" else None
+
+    api = FakeApi(fails=fails)
+    api.add(*(a_run(n, 400.0 + n % 50, workflow_id="vw"[n % 2]) for n in range(200)))
+    mine = list(api.runs)
+    api.add(*(FakeRun(f"other-{n}", 3600.0, starts_at=1.0, workflow_id="x") for n in range(1000)))
+
+    async def main() -> list[Wait]:
+        return list(await asyncio.gather(*(Wait(api, job_id)() for job_id in mine)))
+
+    assert {wait.status for wait in run(main())} == {"completed"}
+    of_v = [query for query in lists(api) if query.get("workflow_id") == "v"]
+    of_w = [query for query in lists(api) if query.get("workflow_id") == "w"]
+    assert len(of_v) == 1
+    assert len(of_w) > 10
+
+
+def test_lists_that_are_down_hide_no_end():
+    api = FakeApi(fails=lambda call, _: SixtyfourUnavailableError("Away.", status=503) if call.path == LIST else None)
+    api.add(*(a_run(n, 60.0 + n) for n in range(40)))
+    waits = run(wait_for_all(api))
+    assert of(delays(api, waits), 1.0) <= 13
+    assert len(lists(api)) <= 30
 
 
 # Whoever shares it
@@ -657,8 +920,6 @@ def test_every_wait_ends_with_the_right_verdict_in_time(
             assert deadline is not None
             # The clock of the loop adds up its sleeps, and rounds.
             assert deadline - 1e-6 <= wait.ended_at <= deadline + LAST_LOOK + 5 + latency
-        elif isinstance(wait.outcome, SixtyfourNotFoundError):
-            assert storms  # nobody answered while it might have been unknown
         else:
             assert isinstance(wait.outcome, Verdict)
             assert wait.outcome.status == truth.status

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourRefusedError,
     SixtyfourTimeoutError,
     SixtyfourUnavailableError,
+    SixtyfourWaitError,
 )
 from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
 from airflow_provider_sixtyfour.api.verdicts import Verdict
+from airflow_provider_sixtyfour.monitor.refusals import REFUSAL_PATIENCE, RETRY_IN_DOUBT
 from airflow_provider_sixtyfour.monitor.watch import NEWBORN
 from tests.unit.api.properties import searched
 from tests.unit.monitor.conftest import World
@@ -34,7 +37,13 @@ def bad(text: str = "No answer from the API.", **options: Any) -> SixtyfourUnava
     return SixtyfourUnavailableError(text, **options)
 
 
-NOT_FOUND = SixtyfourNotFoundError("No such run.", status=404)
+def refused(status: int) -> SixtyfourRefusedError:
+    """Return a refusal in the API's own words."""
+    return SixtyfourRefusedError("No.", status=status, from_api=True, about_credential=status == 401)
+
+
+NOT_FOUND = SixtyfourNotFoundError("No such run.", status=404, from_api=True)
+PAGE = SixtyfourNotFoundError("Sixtyfour answered 404: nginx.", status=404)
 QUEUED, RUNNING, DONE = live("queued"), live("running", 50), live("completed", 100)
 BLOCK = {"block_name": "find_email", "sequence_number": 2, "status": "failed", "error_message": "no credits"}
 
@@ -107,42 +116,94 @@ def test_a_newborn_run_may_be_unknown(world: MakeWorld):
     assert here.log.lines[1] == "Sixtyfour answers again."
 
 
-def test_a_run_that_stays_unknown_is_none(world: MakeWorld):
+def test_a_run_that_stays_unknown_is_given_up(world: MakeWorld):
     here = world(NOT_FOUND)
-    with pytest.raises(SixtyfourNotFoundError, match="No such run"):
+    with pytest.raises(SixtyfourWaitError) as caught:
         here.wait(may_be_unknown=NEWBORN)
-    assert here.now == pytest.approx(1000.0 + NEWBORN)
+    assert str(caught.value) == "No such run. This was repeated for 300 s, so the wait for run job was given up."
+    assert (caught.value.job_id, caught.value.status) == ("job", 404)
+    assert REFUSAL_PATIENCE <= here.now - 1000.0 <= REFUSAL_PATIENCE + NEWBORN + 10
 
 
-def test_a_run_that_was_known_and_is_gone_is_told_at_once(world: MakeWorld):
-    here = world(RUNNING, NOT_FOUND)
-    with pytest.raises(SixtyfourNotFoundError):
-        here.wait(may_be_unknown=NEWBORN, poll_interval=1.0)
-    assert len(here.asked_at) == 2
-
-
-def test_a_run_that_is_not_new_is_not_waited_for(world: MakeWorld):
-    here = world(NOT_FOUND)
-    with pytest.raises(SixtyfourNotFoundError):
+@pytest.mark.parametrize("was_known", [True, False])
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 422])
+def test_a_refusal_is_believed_once_it_was_repeated_for_minutes(world: MakeWorld, status: int, was_known: bool):
+    error = NOT_FOUND if status == 404 else refused(status)
+    here = world(*[RUNNING] * was_known, error)
+    with pytest.raises(SixtyfourWaitError) as caught:
         here.wait()
-    assert len(here.asked_at) == 1
+    assert caught.value.status == status
+    assert here.asked_at[-1] - here.asked_at[was_known] == pytest.approx(REFUSAL_PATIENCE)
+    warnings = [line for line in here.log.lines if line.startswith("WARNING")]
+    assert warnings == [
+        f"WARNING {error} Polling goes on for 300 s, in case this passes; the connection is read again before each "
+        "retry."
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 422])
+def test_a_refusal_that_passes_costs_nothing(world: MakeWorld, status: int):
+    error = NOT_FOUND if status == 404 else refused(status)
+    here = world(RUNNING, *[error] * 29, RUNNING, *[error] * 29, DONE)
+    assert here.wait().status == "completed"
+
+
+def test_the_patience_is_a_parameter(world: MakeWorld):
+    here = world(refused(403))
+    with pytest.raises(SixtyfourWaitError):
+        here.wait(patience=50.0)
+    assert here.now == pytest.approx(1050.0)
+
+
+def test_a_slow_poller_is_quicker_in_doubt_and_still_believes_no_two_answers(world: MakeWorld):
+    here = world(refused(403))
+    with pytest.raises(SixtyfourWaitError):
+        here.wait(poll_interval=3600.0)
+    assert here.asked_at[1] - here.asked_at[0] == RETRY_IN_DOUBT
+    assert len(here.asked_at) > 10
 
 
 @pytest.mark.parametrize(
-    "error",
-    [
-        *(SixtyfourRefusedError("No.", status=status) for status in (400, 401, 402, 403, 409, 422)),
-        SixtyfourInputError("No."),
-    ],
-    ids=repr,
+    "error", [PAGE, SixtyfourRefusedError("The certificate is not trusted."), SixtyfourRefusedError("!", status=302)]
 )
-def test_a_refusal_ends_the_wait_after_one_request(world: MakeWorld, error: SixtyfourError):
+def test_what_the_api_did_not_say_is_waited_out_however_long(world: MakeWorld, error: SixtyfourError):
+    here = world(*[error] * 500, DONE)
+    assert here.wait().status == "completed"
+    assert here.now > 1000.0 + 10 * REFUSAL_PATIENCE
+
+
+def test_what_can_never_be_sent_ends_the_wait_after_one_request(world: MakeWorld):
+    error = SixtyfourInputError("No.")
     here = world(error)
-    with pytest.raises(type(error)) as caught:
+    with pytest.raises(SixtyfourInputError) as caught:
         here.wait(may_be_unknown=NEWBORN)
     assert caught.value is error
     assert len(here.asked_at) == 1
     assert here.log.lines == []
+
+
+@pytest.mark.parametrize("error", [refused(401), refused(403), NOT_FOUND, PAGE, SixtyfourRefusedError("TLS.")])
+def test_the_connection_is_read_again_before_each_retry_of_a_refusal(world: MakeWorld, error: SixtyfourError):
+    here = world(RUNNING, bad(), error, error, error)
+    another = world(RUNNING, DONE)
+    read_at: list[int] = []
+
+    def reconnect() -> Any:
+        read_at.append(len(here.asked_at))
+        return another if len(read_at) == 3 else None
+
+    assert here.wait(reconnect=reconnect).status == "completed"
+    assert read_at == [3, 4, 5]
+    assert len(another.asked_at) == 2
+
+
+def test_another_credential_has_patience_of_its_own(world: MakeWorld):
+    here, another = world(refused(401)), world(refused(401))
+    another.now = 0.0
+    clients = iter([*[None] * 20, another])
+    with pytest.raises(SixtyfourWaitError):
+        here.wait(reconnect=lambda: next(clients, None))
+    assert len(another.asked_at) == 31
 
 
 def test_a_bug_is_not_taken_for_weather(world: MakeWorld):
@@ -227,9 +288,10 @@ def test_the_verdict_stands_if_its_reason_can_not_be_had(world: MakeWorld, rows:
 
 
 weather = st.sampled_from([bad(), bad(retry_after=5.0), bad(status=502), bad(may_have_worked=False)])
+refusals = st.sampled_from([NOT_FOUND, NOT_FOUND, PAGE, refused(401), refused(403)])
 going = st.builds(live, st.sampled_from(["queued", "running", "Running", "paused", "new"]), st.floats(0, 100))
 ends = st.sampled_from(["completed", "failed", "cancelled", "canceled", "timeout", "COMPLETED", "Failed"])
-histories = st.lists(weather | going | st.just(NOT_FOUND), max_size=40)
+histories = st.lists(weather | going | refusals, max_size=40)
 MEANT = {"canceled": "cancelled", "COMPLETED": "completed", "Failed": "failed"}
 
 
@@ -242,24 +304,25 @@ def test_any_history_ends_as_it_should(history: list[Any], end: str, newborn: bo
         outcome: Any = here.wait(deadline=deadline, may_be_unknown=NEWBORN if newborn else 0.0).status
     except SixtyfourTimeoutError:
         outcome = "deadline"
-    except SixtyfourNotFoundError:
+    except SixtyfourWaitError:
         outcome = "unknown"
     asked = history[: len(here.asked_at)]
     if outcome == "deadline":
         assert deadline is not None
         assert here.now == pytest.approx(deadline)
     elif outcome == "unknown":
-        assert asked[-1] is NOT_FOUND
-        was_known = any(isinstance(answer, LiveStatus) for answer in asked)
-        assert was_known or not newborn or here.now >= 1000.0 + NEWBORN
+        assert asked[-1] is not PAGE
+        assert asked[-1].status in (401, 403, 404)
+        assert here.now >= 1000.0 + REFUSAL_PATIENCE
     else:
         assert outcome == MEANT.get(end, end)
         assert len(here.asked_at) == len(history) + 1
     assert deadline is None or here.now <= deadline + 1e-6
-    # One warning when the weather turns bad, one line when it has turned good.
+    # One warning when the weather turns bad, one more when it turns into a doubt, one line when it has turned good.
     is_bad = [isinstance(answer, Exception) for answer in asked]
-    if outcome == "unknown":
-        is_bad.pop()  # that one ended the wait
-    turns = sum(now and not before for before, now in zip([False, *is_bad], is_bad, strict=False))
-    assert sum("Waiting on" in line for line in here.log.lines) == turns
+    is_over = outcome not in ("deadline", "unknown")
+    falls = sum(now and not before for before, now in zip([False, *is_bad], is_bad, strict=False))
+    rises = sum(before and not now for before, now in pairwise([*is_bad, not is_over]))
+    assert falls <= sum("aiting on" in line or "Polling goes on" in line for line in here.log.lines) <= 2 * falls
+    assert sum("answers again" in line for line in here.log.lines) == rises
     assert all(one != other for one, other in zip(here.log.lines, here.log.lines[1:], strict=False))

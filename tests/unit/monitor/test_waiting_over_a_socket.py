@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourTimeoutError
+from airflow_provider_sixtyfour.api.errors import SixtyfourTimeoutError, SixtyfourWaitError
 from airflow_provider_sixtyfour.api.settings import Settings
 from airflow_provider_sixtyfour.api.verdicts import Verdict
 from airflow_provider_sixtyfour.monitor.waiting import wait
@@ -104,12 +104,25 @@ def test_an_end_that_no_block_explains_is_looked_up(
     assert [request["path"].rpartition("/")[2] for request in emulator.requests()] == ["live_status", "runs"]
 
 
-def test_a_refusal_ends_the_wait(waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]):
+def test_a_refusal_that_is_repeated_for_minutes_ends_the_wait(
+    waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]
+):
     job_id = start(seconds=600)
-    emulator.fault("answer", status=403, body={"detail": "Not yours"}, times=10)
-    with pytest.raises(SixtyfourRefusedError, match=r"answered 403 while asking how run .* is doing: Not yours"):
+    emulator.fault("answer", status=403, body={"detail": "Not yours"}, times=100)
+    with pytest.raises(SixtyfourWaitError, match=r"answered 403 while asking how run .* is doing: Not yours"):
         waiter(job_id)
-    assert len(emulator.requests()) == 1
+    assert waiter.slept == pytest.approx(300.0)
+    assert len(emulator.requests()) == 31
+
+
+@pytest.mark.parametrize("status", [302, 304, 400, 401, 403, 404, 405, 407, 409, 410, 413, 418, 422, 499])
+@pytest.mark.parametrize("body", [{"detail": "odd"}, "<html><title>Blocked</title></html>", None], ids=str)
+def test_one_odd_answer_ends_nothing(
+    waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str], status: int, body: Any
+):
+    job_id = start(seconds=0.3)
+    emulator.fault("answer", path=r"/workflows/runs/.*/live_status", status=status, body=body)
+    assert waiter(job_id).status == "completed"
 
 
 def test_the_deadline(waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]):

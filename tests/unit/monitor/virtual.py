@@ -85,6 +85,7 @@ class FakeApi:
     :param latency: seconds that an answer takes.
     :param list_lag: seconds by which the lists are late.
     :param fails: is asked before each answer, with the call and the time; returns what to raise, or ``None``.
+    :param delays: is asked at each call; returns the seconds that its answer takes beside the latency.
     :param per_minute: the limit; 429 beyond.
     """
 
@@ -92,8 +93,10 @@ class FakeApi:
     latency: float = 0.1
     list_lag: float = 0.0
     fails: Callable[[Call[Any], float], BaseException | None] = lambda call, moment: None
+    delays: Callable[[Call[Any], float], float] = lambda call, moment: 0.0
     per_minute: int = 500
     requests_per_minute: float = 360.0
+    host: str = "host"
     asked: list[tuple[float, Call[Any]]] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
@@ -116,7 +119,7 @@ class FakeApi:
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
-            await asyncio.sleep(self.latency)
+            await asyncio.sleep(self.latency + self.delays(call, now()))
         finally:
             self.under_way -= 1
         if (error := self.fails(call, now())) is not None:
@@ -139,7 +142,7 @@ class FakeApi:
             return {}
         run = self.runs.get(call.path.split("/")[3])
         if run is None or now() < run.known_at:
-            raise SixtyfourNotFoundError("No such run.", status=404)
+            raise SixtyfourNotFoundError("No such run.", status=404, from_api=True)
         status = run.status_at(now() - run.live_lag)
         has_message = status == "failed" and run.block_message
         block = {"block_name": "b", "sequence_number": 1, "status": status, "error_message": run.block_message}
@@ -164,27 +167,46 @@ class FakeApi:
         return found
 
 
-class Wait:
-    """One wait through the shared monitor, and what came of it."""
+class Connection:
+    """What a connection says, which may change: the API behind it, and the credential that it gives."""
 
-    def __init__(self, api: FakeApi, job_id: str, *, key: str = "conn", **options: Any) -> None:
+    def __init__(self, api: FakeApi, credential: str = "conn") -> None:
+        self.api = api
+        self.credential = credential
+        self.reads = 0
+
+
+class Wait:
+    """One wait through the shared monitor, as a trigger waits, and what came of it."""
+
+    def __init__(self, api: FakeApi, job_id: str, *, key: str = "conn", connection: Any = None, **options: Any) -> None:
         self.log = Lines()
         self.outcome: Any = None
         self.ended_at = 0.0
         self.job_id = job_id
-        self._api = api
-        self._key = key
+        self.rereads: list[float] = []
+        self._connection = connection or Connection(api, key)
+        self._api, self._key = self._connection.api, self._connection.credential
         self._options = {"poll_interval": 10.0, "deadline": None, **options}
 
     async def __call__(self) -> Wait:
         watch = RunWatch(self.job_id, log=self.log, clock=lambda: EPOCH + now(), **self._options)
         try:
-            async with shared_monitor(self._key, self._api.open) as monitor:
-                self.outcome = await monitor.wait(self.job_id, watch)
+            while self.outcome is None:
+                async with shared_monitor(self._key, self._api.open) as monitor:
+                    self.outcome = await monitor.wait(self.job_id, watch, reread=self._reread)
         except Exception as error:
             self.outcome = error
         self.ended_at = now()
         return self
+
+    async def _reread(self) -> bool:
+        self.rereads.append(now())
+        await asyncio.sleep(0.02)
+        if self._connection.api.host != self._api.host or self._connection.credential == self._key:
+            return False
+        self._api, self._key = self._connection.api, self._connection.credential
+        return True
 
     @property
     def status(self) -> Any:
