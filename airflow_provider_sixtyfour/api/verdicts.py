@@ -20,6 +20,7 @@ GOING = frozenset({"queued", "running"})
 FAILED = frozenset({"failed", "cancelled", "timeout"})
 COMPLETED = "completed"
 
+_WITHOUT_FILE = {"outgoing_webhook"}
 _WHAT_HAPPENED = {
     "failed": "failed",
     "cancelled": "was cancelled at Sixtyfour",
@@ -46,6 +47,7 @@ class Verdict(NamedTuple):
     :param block: the block that failed, named as in the workflow.
     :param message: what the API said of it.
     :param metrics: what it has used, where the verdict comes from the list of runs, which alone tells.
+    :param last_block: the number of the last block that may make a file, where the verdict comes from a live status.
     """
 
     job_id: str
@@ -54,6 +56,7 @@ class Verdict(NamedTuple):
     block: str | None = None
     message: str | None = None
     metrics: Mapping[str, float] = MappingProxyType({})
+    last_block: int | None = None
 
     def as_event(self) -> dict[str, Any]:
         """Return the verdict as JSON types."""
@@ -69,6 +72,7 @@ class Verdict(NamedTuple):
             block=event.get("block"),
             message=event.get("message"),
             metrics=event.get("metrics") or {},
+            last_block=event.get("last_block"),
         )
 
     def raise_if_failed(self) -> None:
@@ -102,7 +106,14 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
         workflow_id=live.workflow_id,
         block=describe_block(block) if block else None,
         message=block.error_message if block else None,
+        last_block=_last_block(live),
     )
+
+
+def _last_block(live: LiveStatus) -> int | None:
+    """Return the highest number of a run's blocks, but for those that are known to make no file."""
+    numbers = [block.sequence_number for block in live.blocks if block.block_name not in _WITHOUT_FILE]
+    return max((number for number in numbers if number is not None), default=None)
 
 
 def verdict_of_row(row: ListedRun) -> Verdict:

@@ -12,6 +12,7 @@ import fcntl
 import io
 import os
 import secrets
+import tempfile
 from hashlib import blake2b
 
 WRITE_BACK = 8 * 1024 * 1024  # bytes
@@ -111,16 +112,20 @@ def current_version(path: str) -> object:
 
 def probe(path: str) -> None:
     """
-    Write a file beside a path, bring it to disk, and remove it.
+    Write a file where a path would be, bring it to disk, and remove it; a folder that isn't there yet is not made.
 
     :raises OSError: if that can't be done.
     """
-    file = OnDisk(path)
-    try:
+    folder = os.path.dirname(path)
+    with contextlib.ExitStack() as ending:
+        if not os.path.lexists(folder):
+            while not os.path.lexists(folder):
+                folder = os.path.dirname(folder)
+            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix=".sixtyfour-probe-", dir=folder))
+        file = OnDisk(os.path.join(folder, os.path.basename(path)))
+        ending.callback(file.discard)
         file.write(b"probe")
         file.sync()
-    finally:
-        file.discard()
 
 
 def _version(found: os.stat_result) -> object:

@@ -8,7 +8,7 @@ a file appears under its name only after what was counted has been compared with
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import partial
@@ -70,18 +70,18 @@ def land(
     ):
         log.info("All files of run %s are at %s already, by its manifest.", job_id, folder)
         return there
-    blocks: Collection[int] = ()
-    was_waited_for = ended is not None
+    is_typed = ended is not None  # this task has started the run itself, with the formats that its landing takes
     if ended is None:
-        ended, blocks = _how_it_ended(hook, job_id, log)
+        ended = _how_it_ended(hook, job_id, log)
     wanted = wanted_blocks(landing.files)
     listing = listing_of(
-        partial(_listing, hook, job_id, landing, wanted, is_typed=was_waited_for),
+        partial(_listing, hook, job_id, landing, wanted, is_typed=is_typed),
         wanted,
         job_id,
-        blocks=blocks,
+        last_block=ended.last_block,
         may_come=ended.status == COMPLETED,
         log=log,
+        otherwise=partial(Listing, hook.client, job_id, landing.format),
     )
     if landing.manifest is not None and found.may_be_there and there is None:
         remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
@@ -108,9 +108,9 @@ def land(
     return manifest
 
 
-def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> tuple[Verdict, Collection[int]]:
+def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> Verdict:
     """
-    Ask how the run ended; return that, and the numbers of its blocks.
+    Ask how the run ended.
 
     :raises SixtyfourTransferError: if it has not.
     """
@@ -124,7 +124,7 @@ def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> tuple[Verdict, 
         )
     if ended.status != COMPLETED:
         log.warning("Run %s has ended as %s: landing what it left.", job_id, ended.status)
-    return ended, [block.sequence_number for block in live.blocks if block.sequence_number is not None]
+    return ended
 
 
 def _listing(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.models import ResultFile
 
 LATE_PAUSES = (0.5, 1.0, 2.0, 4.0, 7.5, 15.0)  # seconds before each further look for files that aren't listed yet
-LATE = sum(LATE_PAUSES)
+LATE_LAST = 3.5  # seconds
 LINK_RESERVE = 60.0  # seconds before its end from which a link is not used any more
 
 
@@ -118,43 +118,61 @@ def listing_of(
     wanted: str | frozenset[int],
     job_id: str,
     *,
-    blocks: Collection[int] = (),
+    last_block: int | None,
     may_come: bool,
     log: Any,
+    otherwise: Callable[[], Listing] | None = None,
 ) -> Listing:
     """
     Return the list of a run's files, once it has what is wanted.
 
     What says that a run has completed and what lists its files need not be the same machine, so that the list may be
     late. A completed run always has a CSV file, by the vendor's documentation, and NDJSON and JSON if it was started
-    with them, which nothing tells afterwards. So something that lacks is waited for, some `LATE` seconds; after that
-    the task fails, and its retry looks again. What can't come is not waited for: any file of a run that ended
-    otherwise than as ``completed``, and a file of a block that the run hasn't got.
+    with them, which nothing says afterwards. So what is lacking is waited for, as `LATE_PAUSES` says; after that the
+    task fails, and its retry looks again. What can't come is not waited for: any file of a run that ended otherwise
+    than as ``completed``, and a file of a block that the run hasn't got. The file of the run's last block is waited
+    for only `LATE_LAST` seconds where another one would do for ``final`` or ``all``: a block need not make one.
 
     :param open_listing: asks the API.
-    :param blocks: the numbers of the run's blocks, where they are known.
-    :param may_come: whether the run has completed, so that what lacks is to be expected.
+    :param last_block: the highest number of the run's blocks that may make a file; ``None`` if it isn't known.
+    :param may_come: whether the run has completed, so that what is lacking is to be expected.
+    :param otherwise: asks for a list that will do in the end, such as of another format.
     :raises SixtyfourRefusedError: if there is nothing to wait for.
     :raises SixtyfourTransferError: if it hasn't come; a retry lands the same run.
     """
-    listing = open_listing()
-    for pause in LATE_PAUSES:
+    waited = 0.0
+    for pause in (*LATE_PAUSES, None):
+        listing = open_listing()
         lack = lacking(listing.files, wanted)
+        is_final = not may_come or wanted_is_beyond(wanted, last_block)
         if lack is None:
-            return listing
+            numbers = _numbers(listing.files)
+            if is_final or not isinstance(wanted, str) or last_block is None or max(numbers) >= last_block:
+                return listing
+            if waited >= LATE_LAST or pause is None:
+                log.info("Block %d has made no file: the last one is of block %d.", last_block, max(numbers))
+                return listing
+            lack = f"no result file of the last block, {last_block}"
         hint = _hint(listing.format) if not listing.files else ""
-        if not may_come or (isinstance(wanted, frozenset) and blocks and max(wanted) > max(blocks)):
+        if is_final:
             raise SixtyfourRefusedError(f"There is {lack} as {listing.format}.{hint} Run {job_id}.")
+        if pause is None:
+            break
         log.info("There is %s as %s yet; looking again in %g s. Run %s.", lack, listing.format, pause, job_id)
         time.sleep(pause)
-        listing = open_listing()
-    if (lack := lacking(listing.files, wanted)) is None:
+        waited += pause
+    if otherwise is not None and lacking((listing := otherwise()).files, wanted) is None:
+        log.warning("There is %s; taking the files that the run has as %s.", lack, listing.format)
         return listing
-    hint = _hint(listing.format) if not listing.files else ""
     raise SixtyfourTransferError(
-        f"There is {lack} as {listing.format}, {LATE:g} s after the run was found completed.{hint} A retry of the task "
-        f"looks again and pays for nothing. Run {job_id}."
+        f"There is {lack} as {listing.format}, {waited:g} s after the run was found completed.{hint} A retry of the "
+        f"task looks again and pays for nothing. Run {job_id}."
     )
+
+
+def wanted_is_beyond(wanted: str | frozenset[int], last_block: int | None) -> bool:
+    """Return whether a block is wanted that the run hasn't got."""
+    return isinstance(wanted, frozenset) and last_block is not None and max(wanted) > last_block
 
 
 def _hint(format: str) -> str:

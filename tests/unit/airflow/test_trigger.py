@@ -69,6 +69,7 @@ def test_a_completed_run_is_one_event_of_plain_types(emulator, workflow):
             "block": None,
             "message": None,
             "metrics": {},
+            "last_block": 2,
         },
     }
 
