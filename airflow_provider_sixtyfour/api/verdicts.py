@@ -106,7 +106,7 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
         workflow_id=live.workflow_id,
         block=describe_block(block) if block else None,
         message=block.error_message if block else None,
-        last_block=_last_block(live),
+        last_block=_last_block(live) if status == COMPLETED else None,
     )
 
 

@@ -40,9 +40,10 @@ def test_files_that_do_not_come_fail_the_task_and_the_retry_lands_the_same_run(e
     emulator.plan(seconds=0, links_after_seconds=3.0)
     one = enriching(source=f"file://{leads}")
 
-    with monkeypatch.context() as patch, pytest.raises(SixtyfourTransferError, match="no result file"):
+    with monkeypatch.context() as patch:
         patch.setattr(listing, "LATE_PAUSES", (0.05, 0.05))
-        one.run()
+        with pytest.raises(SixtyfourTransferError, match="no result file"):
+            one.run()
     job_id = one.retry()["job_id"]
 
     assert [run["job_id"] for run in emulator.runs()] == [job_id]

@@ -225,7 +225,7 @@ def test_a_run_is_cancelled_where_it_was_started(emulator, workflow, other_host,
 
     assert emulator.statuses() == ["cancelled"]
     assert other_host.requests() == []
-    assert f"Cancelled run {job_id}." in logs
+    assert f"The run is cancelled, and still shutting down. Run {job_id}." in logs
 
 
 @needs_on_kill
@@ -237,8 +237,8 @@ def test_a_run_of_another_host_is_not_cancelled_at_this_one(emulator, other_host
 
     assert other_host.requests() == emulator.cancels() == []
     [told] = logs.texts("error")
-    assert told.startswith("Run a-run could not be cancelled and may go on. The run was started at")
-    assert not [text for text in logs.texts() if text.startswith("Cancelled")]
+    assert told.startswith("The run could not be cancelled and may keep running. The run was started at")
+    assert not [text for text in logs.texts() if text.startswith("The run is cancelled")]
 
 
 @needs_on_kill
@@ -247,8 +247,8 @@ def test_a_run_that_the_host_does_not_know_is_not_said_to_be_cancelled(emulator,
 
     killed(trigger(job_id))
 
-    assert f"There is no such run at {emulator.url}, so none was cancelled: {job_id}" in logs
-    assert not [text for text in logs.texts() if text.startswith("Cancelled")]
+    assert f"Not cancelled: there is no such run at {emulator.url} for this credential. Run {job_id}." in logs
+    assert not [text for text in logs.texts() if text.startswith("The run is cancelled")]
 
 
 @needs_on_kill
