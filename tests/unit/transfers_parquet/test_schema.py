@@ -143,7 +143,8 @@ def test_types_from_csv(type_name: str, cells: list[str], expected: list[Any], i
     converted = attempt((content + ("9\n" if is_ragged else "")).encode(), "csv", {"x": type_name})
 
     found = [row["x"] for row in converted.rows]
-    assert str(found) == str([*expected, *([None] if is_ragged else [])])
+    # As text: a time zone is of another class with older libraries.
+    assert list(map(str, found)) == list(map(str, [*expected, *([None] if is_ragged else [])]))
 
 
 @pytest.mark.parametrize(
