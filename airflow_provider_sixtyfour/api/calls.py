@@ -234,7 +234,7 @@ def live_status(job_id: str) -> Call[models.LiveStatus]:
 
     job_id = identifier(job_id, "job_id")
     return Call(
-        f"asking how run {job_id} is doing",
+        f"checking the status of run {job_id}",
         "GET",
         f"/workflows/runs/{quote(job_id)}/live_status",
         models.LiveStatus.read,
@@ -261,7 +261,7 @@ def result_files(job_id: str, format: str = "csv") -> Call[tuple[models.ResultFi
 
     job_id = identifier(job_id, "job_id")
     return Call(
-        f"asking for the result files of run {job_id}",
+        f"listing the result files of run {job_id}",
         "GET",
         f"/workflows/runs/{quote(job_id)}/results/download-links",
         models.ResultFile.read_all,

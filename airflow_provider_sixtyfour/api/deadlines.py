@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
@@ -41,6 +41,11 @@ def check_poll_interval(value: Any) -> float:
     if interval is None:
         raise SixtyfourInputError("poll_interval should be a positive number of seconds, not None.")
     return interval
+
+
+def shown_time(moment: float) -> str:
+    """Return a time (seconds of the epoch) as people read it, with its zone."""
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def deadline(start: datetime | None, *limits: float | None) -> float | None:

@@ -1,8 +1,8 @@
 """
-What can go wrong, split by who can mend it.
+What can go wrong, by who can fix it.
 
-Every message is written for the reader of a task log: what was being done, what the API said, what helps. No
-message holds a credential, a token or a signed URL.
+Every message is written for the reader of a task log that does not wrap: the cause first, then what helps, the ids
+last. No message holds a credential, a token or a signed URL.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class SixtyfourError(Exception):
 
 
 class SixtyfourInputError(SixtyfourError, ValueError):
-    """What the Dag or the connection gives can't be sent; nothing was sent. The author of the Dag can mend it."""
+    """Invalid input, parameter or connection; no request was made. Fix the Dag or the connection."""
 
 
 class SixtyfourRefusedError(SixtyfourError):
     """
-    The API understood and said no; asking again can't help.
+    The API refused the request; the same request again can't succeed.
 
-    :param message: what was being done, what the API said and what helps.
+    :param message: what the API said, what helps, and what was being done.
     :param status: the HTTP status, such as 402; ``None`` where it never came to an answer (a certificate).
     :param from_api: whether the answer was the API's own: JSON in the shape of its errors, not a proxy's page.
     :param about_credential: whether the credential was refused: with 401, or in any way by the token endpoint.
@@ -47,9 +47,9 @@ class SixtyfourNotFoundError(SixtyfourRefusedError):
 
 class SixtyfourUnavailableError(SixtyfourError):
     """
-    No usable answer for now: network, 5xx, 429, or an answer that can't be read. Time can mend it.
+    No usable answer for now: network, 5xx, 429, or an answer that can't be read. Transient.
 
-    :param message: what was being done and what came instead of an answer.
+    :param message: what came instead of an answer, and what was being done.
     :param status: the HTTP status, ``None`` when no answer came.
     :param retry_after: seconds that the API asked to wait, if it did.
     :param may_have_worked: whether the request may have been carried out all the same.
@@ -71,9 +71,9 @@ class SixtyfourUnavailableError(SixtyfourError):
 
 class SixtyfourRunFailedError(SixtyfourError):
     """
-    A run ended as ``failed``, ``cancelled`` or ``timeout``. A retry of the task starts a new run.
+    A run ended, and not as ``completed``. A retry of the task starts a new run.
 
-    :param message: names the run, the block and the block's message.
+    :param message: the block, what the API said of it, and the run.
     :param job_id: the run.
     :param status: the run's last status.
     """
@@ -113,6 +113,16 @@ class SixtyfourIncompleteError(SixtyfourError):
 
 class SixtyfourDifferenceError(SixtyfourError):
     """The stored workflow differs from the wanted one, and the task was told to only check."""
+
+
+def during(cause: str, purpose: str) -> str:
+    """
+    Return a message: the cause first, and what was being done, which ends with ids, last.
+
+    :param cause: one or more whole sentences.
+    :param purpose: what was being done, such as "checking the status of run X".
+    """
+    return f"{cause} While {purpose}."
 
 
 def _again(kind: type[SixtyfourError], args: tuple[Any, ...], attributes: dict[str, Any]) -> SixtyfourError:

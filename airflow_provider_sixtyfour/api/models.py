@@ -186,13 +186,14 @@ class BlockProgress(NamedTuple):
 
 
 class LiveStatus(NamedTuple):
-    """A run as its ``live_status`` tells it; ``percent`` is 0 to 100."""
+    """A run as its ``live_status`` tells it; ``percent`` is 0 to 100, ``ended_at`` the text of ``completed_at``."""
 
     workflow_id: str | None
     status: str
     percent: float
     current_block: str | None
     blocks: tuple[BlockProgress, ...]
+    ended_at: str | None = None
 
     @classmethod
     def read(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> LiveStatus:
@@ -205,6 +206,7 @@ class LiveStatus(NamedTuple):
             percent=min(_number(data, "overall_progress_percentage") or 0.0, 100.0),
             current_block=_name(data, "current_block", cleaner),
             blocks=tuple(BlockProgress.read(block, cleaner) for block in blocks) if isinstance(blocks, list) else (),
+            ended_at=_text(data, "completed_at"),
         )
 
 

@@ -106,6 +106,12 @@ def with_handle(body: Mapping[str, Any], handle: str) -> dict[str, Any]:
     return {**body, "specs_override": {**body.get("specs_override", {}), "resource_handle_id": handle}}
 
 
+def count_rows(body: Mapping[str, Any]) -> int | None:
+    """Return how many rows a request holds; ``None`` if they are in a file."""
+    payload = body.get("webhook_payload")
+    return None if payload is None else len(payload) if isinstance(payload, list) else 1
+
+
 def check_fit(body: Mapping[str, Any], source: str | None, workflow_id: str) -> None:
     """
     Check that the input is of the kind that the workflow's source block reads.

@@ -22,6 +22,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourNotFoundError,
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
+    during,
 )
 from airflow_provider_sixtyfour.api.models import MalformedAnswer
 
@@ -75,11 +76,11 @@ def read(call: Call[T], answer: Answer, *, secrets: tuple[str, ...] = ()) -> T:
             # What answers without a credential is the token endpoint: nothing of it is shown.
             taste = _taste(answer, cleaner) if call.authenticated else ""
             raise SixtyfourUnavailableError(
-                f"Answer {status} of the API can't be read while {call.purpose}: {what}.{taste}", status=status
+                during(f"Answer {status} of the API can't be read: {what}.{taste}", call.purpose), status=status
             ) from None
 
     reason = _reason(answer, cleaner)
-    message = f"Sixtyfour answered {status} while {call.purpose}: {reason} {_ADVICE.get(status, '')}".rstrip()
+    message = during(f"Sixtyfour answered {status}: {reason} {_ADVICE.get(status, '')}".rstrip(), call.purpose)
     if status >= 500 or status in _PASSING or status < 200:
         raise SixtyfourUnavailableError(
             message,

@@ -34,7 +34,8 @@ def read_token(renewal: Call[Token], answer: Answer, settings: Settings) -> Toke
         text = str(error)
         if is_error:
             text = text.replace("answered 400", "answered 200 with an error", 1)
-        raise SixtyfourRefusedError(f"{text} {_ADVICE}", status=error.status) from None
+        cause, _, purpose = text.rpartition(" While ")
+        raise SixtyfourRefusedError(f"{cause} {_ADVICE} While {purpose}", status=error.status) from None
 
 
 def _names_an_error(body: bytes) -> bool:

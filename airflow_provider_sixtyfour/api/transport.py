@@ -21,6 +21,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourInputError,
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
+    during,
 )
 from airflow_provider_sixtyfour.api.http_logs import redact_http_logs
 from airflow_provider_sixtyfour.api.protocol import Answer, read, retry_after
@@ -146,7 +147,7 @@ def _unreadable(
     error: UnreadableBodyError, call: Call[Any], status: int, headers: Mapping[str, str]
 ) -> SixtyfourUnavailableError:
     return SixtyfourUnavailableError(
-        f"Answer {status} of the API can't be read while {call.purpose}: {error}.",
+        during(f"Answer {status} of the API can't be read: {error}.", call.purpose),
         status=status,
         retry_after=retry_after(headers),
     )
@@ -185,13 +186,16 @@ def network_error(error: Exception, *, purpose: str, host: str, timeout: float, 
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return SixtyfourRefusedError(
-                f"The certificate of {host} is not trusted ({cause.verify_message or 'verification failed'}) while "
-                f"{purpose}. Set verify in the connection's extra to the path of the right CA bundle."
+                during(
+                    f"The certificate of {host} is not trusted ({cause.verify_message or 'verification failed'}). Set "
+                    "verify in the connection's extra to the path of the right CA bundle.",
+                    purpose,
+                )
             )
     reason = _reason(causes, timeout)
     by_proxy = proxy_failure(causes, reason, purpose=purpose, host=host, never_sent=never_sent)
     return by_proxy or SixtyfourUnavailableError(
-        f"No answer from {host} while {purpose}: {reason}.", may_have_worked=not never_sent
+        during(f"No answer from {host}: {reason}.", purpose), may_have_worked=not never_sent
     )
 
 

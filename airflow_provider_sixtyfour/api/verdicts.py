@@ -1,13 +1,19 @@
 """
-What a run's status means: still going, done, or failed and why.
+What a run's status means: still running, completed, or failed and why.
 
 The one place that knows the statuses. Operator, sensor and trigger share it, on the worker and in the
 triggerer, so that the same run ends the same way everywhere.
+
+A status that no page of the API names counts as still running ("finalizing" may exist), until the API has given the
+run a ``completed_at`` for `UNKNOWN_FOR` seconds: then it is an end, and not a success.
 """
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,25 +23,28 @@ from airflow_provider_sixtyfour.api.metrics import numbers
 from airflow_provider_sixtyfour.api.models import BlockProgress, ListedRun, LiveStatus
 
 GOING = frozenset({"queued", "running"})
-FAILED = frozenset({"failed", "cancelled", "timeout"})
+FAILED = frozenset({"failed", "cancelled", "timeout", "terminated"})
 COMPLETED = "completed"
+UNKNOWN_FOR = 60.0  # seconds
 
 _WITHOUT_FILE = {"outgoing_webhook"}
 _WHAT_HAPPENED = {
-    "failed": "failed",
-    "cancelled": "was cancelled at Sixtyfour",
-    "timeout": "ran into Sixtyfour's own time limit",
+    "failed": "Failed",
+    "cancelled": "Cancelled at Sixtyfour",
+    "timeout": "Stopped by Sixtyfour's own time limit",
+    "terminated": "Terminated at Sixtyfour",
 }
+_SPELLINGS = {"canceled": "cancelled", "timed_out": "timeout"}
 
 
 def canonical(status: str) -> str:
     """Return a status in one spelling; the cancel call says ``canceled``, the others ``cancelled``."""
-    status = status.strip().lower()
-    return "cancelled" if status == "canceled" else status
+    status = re.sub(r"[\s-]+", "_", status.strip().lower())
+    return _SPELLINGS.get(status, status)
 
 
 def is_known(status: str) -> bool:
-    """Say whether any page of the API names this status; one that none names counts as still going."""
+    """Return whether any page of the API names this status."""
     return canonical(status) in GOING | FAILED | {COMPLETED}
 
 
@@ -43,7 +52,7 @@ class Verdict(NamedTuple):
     """
     How a run ended: plain texts and numbers only, so that it can travel in a trigger's event.
 
-    :param status: ``completed``, ``failed``, ``cancelled`` or ``timeout``.
+    :param status: ``completed``, ``failed``, ``cancelled``, ``timeout``, ``terminated``, or an unknown one.
     :param block: the block that failed, named as in the workflow.
     :param message: what the API said of it.
     :param metrics: what it has used, where the verdict comes from the list of runs, which alone tells.
@@ -83,23 +92,32 @@ class Verdict(NamedTuple):
         """
         if self.status == COMPLETED:
             return
-        of = f" of workflow {self.workflow_id}" if self.workflow_id else ""
-        where = f" in block {self.block}" if self.block else ""
-        said = f": {self.message}" if self.message else "; the API gives no reason"
         raise SixtyfourRunFailedError(
-            f"Run {self.job_id}{of} {_WHAT_HAPPENED.get(self.status, self.status)}{where}{said.rstrip('.')}. "
-            "A retry or a clear of this task starts a new run.",
+            f"{self.cause()} A retry or a clear of this task starts a new run. {self.ids()}",
             job_id=self.job_id,
             status=self.status,
         )
 
+    def cause(self) -> str:
+        """Return how the run ended, and why, without ids."""
+        if self.status == COMPLETED:
+            return "Completed."
+        what = _WHAT_HAPPENED.get(self.status, f"Ended with the unknown status {self.status!r}, so not as completed")
+        where = f" in block {self.block}" if self.block else ""
+        said = f": {self.message}" if self.message else "; the API gives no reason"
+        return f"{what}{where}{said.rstrip('.')}."
+
+    def ids(self) -> str:
+        """Return the ids that a message about the run ends with."""
+        return f"Run {self.job_id}{f', workflow {self.workflow_id}' if self.workflow_id else ''}."
+
 
 def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
-    """Return how the run ended, or ``None`` while it is going or its status is one that nobody knows."""
+    """Return how the run ended; ``None`` while it is running, as far as its status tells."""
     status = canonical(live.status)
-    if status != COMPLETED and status not in FAILED:
+    if status in GOING or (not is_known(status) and _seconds_since(live.ended_at) < UNKNOWN_FOR):
         return None
-    block = culprit(live) if status in FAILED else None
+    block = culprit(live) if status != COMPLETED else None
     return Verdict(
         job_id=job_id,
         status=status,
@@ -108,6 +126,15 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
         message=block.error_message if block else None,
         last_block=_last_block(live) if status == COMPLETED else None,
     )
+
+
+def _seconds_since(moment: str | None) -> float:
+    """Return how long ago a moment of the API was, which has no zone or that of UTC; no time for none."""
+    try:
+        then = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return 0.0
+    return time.time() - (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()
 
 
 def _last_block(live: LiveStatus) -> int | None:
@@ -124,7 +151,7 @@ def verdict_of_row(row: ListedRun) -> Verdict:
 
 
 def is_told(ended: Verdict) -> bool:
-    """Say whether a verdict needs no further reason."""
+    """Return whether a verdict needs no further reason."""
     return ended.status == COMPLETED or ended.message is not None
 
 
@@ -155,12 +182,12 @@ def describe_block(block: BlockProgress) -> str:
 
 
 def describe_progress(live: LiveStatus) -> str:
-    """Tell in one line how far a run is: status, percent, block, rows."""
+    """Return in one line how far a run is: status, percent, block, rows."""
     parts = [f"{live.status} {live.percent:.0f} %"]
     running = [block for block in live.blocks if block.status and canonical(block.status) == "running"]
     block = running[0] if running else None
     if block is not None:
-        rows = f", {block.processed or 0} of {block.total} rows" if block.total else ""
+        rows = f", {block.processed or 0:,} of {block.total:,} rows" if block.total else ""
         parts.append(f"block {describe_block(block)}{rows}")
     elif live.current_block:
         parts.append(f"block '{live.current_block}'")

@@ -227,6 +227,7 @@ class Board:
     def _live(self, run: Run, live: LiveStatus, now: float) -> None:
         run.is_suspect = run.is_doubted = run.is_slow = False
         run.not_before = -NEVER
+        run.has_status = True
         run.workflow_id = live.workflow_id or run.workflow_id
         run.trusted_until = now + run.poll_interval * 2 ** min(run.suspicions, 6)
         run.due = now + until_next_question(run.poll_interval, waited=now - run.since, percent=live.percent)
@@ -269,6 +270,9 @@ class Board:
                 self._finish(run, verdict_of_row(row))
             elif status not in FAILED:
                 run.going_at, run.suspicions = now, 0
+                if not run.has_status:
+                    run.has_status = True
+                    self.deliveries += [partial(each.listed, row.status) for each in run.waiters]
                 if run.is_doubted:
                     run.is_doubted = False
                     for waiter in list(run.waiters):

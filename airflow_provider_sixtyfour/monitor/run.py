@@ -24,6 +24,9 @@ class Waiter(Protocol):
     def seen(self) -> None:
         """Take in that a list has the run, and that it is still running."""
 
+    def listed(self, status: str) -> None:
+        """Take in the status of a run that a list has, and no live status yet."""
+
     def outlasted(self, error: SixtyfourRefusedError, repeated_for: float) -> SixtyfourError | None:
         """Return what ends the wait if the credential has been refused for as long as this waiter is patient."""
 
@@ -59,6 +62,7 @@ class Run:
         self.going_at = -NEVER  # when a list said last that it goes on
         self.not_before = -NEVER  # what its last failure asked for: only a deadline asks for it before
         self.is_doubted = False  # its last status check was refused
+        self.has_status = False  # who waits knows of a status
         self.row: ListedRun | None = None  # the row of its end
         self.verdict: Verdict | None = None  # its end, as far as it is known
         self.story: WhichAre | None = None  # the list that is read for its reason

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
     SixtyfourUnavailableError,
+    during,
 )
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS
 from airflow_provider_sixtyfour.api.verdicts import Verdict
@@ -175,7 +176,7 @@ class Monitor:
     def _stop_waiting(self, poller: asyncio.Task[None]) -> None:
         """End all waits if the poller has a bug; else they would never end."""
         if not poller.cancelled() and (error := poller.exception()) is not None:
-            log.error("Waiting for runs broke off", exc_info=error)
+            log.error("The poller of runs crashed", exc_info=error)
             self._poller = None
             self._board.end_all(error)
             while self._board.deliveries:
@@ -210,7 +211,7 @@ class Monitor:
                 try:
                     deliveries.popleft()()
                 except Exception:  # of one wait's log
-                    log.exception("A wait can't be told what is new")
+                    log.exception("A waiting trigger could not be notified")
             await asyncio.sleep(0)
 
     def _start(self, question: Question) -> None:
@@ -226,7 +227,7 @@ class Monitor:
         try:
             await self._put(question)
         except Exception as error:  # a bug: it ends what it concerns, and nothing else
-            log.exception("An answer can't be taken in")
+            log.exception("An answer of the API could not be processed")
             self._board.give_up(question, error, self._now())
 
     async def _put(self, question: Question) -> None:
@@ -260,7 +261,7 @@ class Monitor:
                 return await client.send(call, attempts=1)
         except TimeoutError:
             raise SixtyfourUnavailableError(
-                f"No whole answer within {self._now() - began:.0f} s while {call.purpose}."
+                during(f"No whole answer within {self._now() - began:.0f} s.", call.purpose)
             ) from None
         finally:
             alarm.cancel()

@@ -56,6 +56,10 @@ class WatchWaiter:
         """Take in that a list has the run."""
         self._context.run(self._watch.seen)
 
+    def listed(self, status: str) -> None:
+        """Take in the run's status in a list."""
+        self._context.run(self._watch.listed, status)
+
     def warned(self, error: SixtyfourError) -> None:
         """Take in that the API answers nobody."""
         self._context.run(self._watch.warned, error)
@@ -74,7 +78,7 @@ class WatchWaiter:
             self.news.set()
             return
         try:
-            self._context.run(self._watch.ended, outcome)
+            self._context.run(self._watch.cleared)
         finally:
             self.outcome.set_result(outcome)
             self.news.set()

@@ -2,8 +2,8 @@
 One wait for one run, without a clock or a socket of its own.
 
 A wait ends on a terminal status that the API states for that run, on a refusal that was repeated for as long as
-`refusals` says, or at its deadline; an outage (no network, 5xx, 429, nonsense, a proxy's page) only makes it ask later.
-It logs what changed, not that it asked: progress when it moves, weather when it turns.
+`refusals` says, or at its deadline; an outage (no network, 5xx, 429, a proxy's page) only makes it poll later.
+It logs what changed, not that it polled: progress when it moves, an outage when it begins and ends.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from airflow_provider_sixtyfour.api.deadlines import shown_time
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
     SixtyfourNotFoundError,
@@ -35,7 +36,7 @@ class RunWatch:
     The state of a wait.
 
     :param job_id: the run.
-    :param poll_interval: seconds between two questions in good weather.
+    :param poll_interval: seconds between two status checks, while the API answers.
     :param deadline: when to give up, in seconds of the epoch; ``None`` for never.
     :param may_be_unknown: seconds from now in which a 404 means "not known yet".
     :param patience: seconds for which a refusal has to be repeated until the wait is given up; by default
@@ -60,11 +61,10 @@ class RunWatch:
         self._log = log
         self._clock = clock
         self._unknown_until = clock() + may_be_unknown
-        self._progress = "no answer on it yet"
+        self._progress: str | None = None
         self._odd_statuses: set[str] = set()
         self._failures = 0
         self._is_doubt_logged = False
-        self._is_end_told = False
         self._patience = refusals.REFUSAL_PATIENCE if patience is None else patience
         self._repetition = Repetition(self._patience)
         self.is_known = False  # the API has answered for this run
@@ -79,34 +79,37 @@ class RunWatch:
         self.next_pause = self.poll_interval
         progress = describe_progress(live)
         if progress != self._progress:
-            self._log.info("Run %s: %s", self._job_id, progress)
             self._progress = progress
+            self._log_progress()
         if not is_known(live.status) and canonical(live.status) not in self._odd_statuses:
-            self._log.warning("Run %s has the status %r, unknown here: taken as going.", self._job_id, live.status)
+            self._log.warning("Unrecognised status %r, treated as still running. Run %s.", live.status, self._job_id)
             self._odd_statuses.add(canonical(live.status))
-        ended = verdict(self._job_id, live)
-        self._is_end_told = ended is not None
-        return ended
+        return verdict(self._job_id, live)
 
-    def ended(self, outcome: Verdict) -> None:
-        """Take in the end, which something else than an answer on this run may have told."""
-        self.cleared()
-        if not self._is_end_told:
-            self._log.info("Run %s: %s", self._job_id, outcome.status)
+    def listed(self, status: str) -> None:
+        """Take in the status in the list of runs, logged until a live status tells more."""
+        if self._progress is None:
+            self._progress = status
+            self._log_progress()
+
+    def _log_progress(self) -> None:
+        progress = self._progress or ""
+        self._log.info("%s. Run %s.", progress[:1].upper() + progress[1:], self._job_id)
 
     def warned(self, error: SixtyfourError) -> None:
-        """Take in bad weather; say so once, and once more when it turns into a doubt."""
+        """Take in an outage; log it once, and once more when it turns into a doubt."""
         self._failures += 1
         is_doubt = not refusals.is_outage(error) and not self._is_newborn(error)
         if is_doubt and not self._is_doubt_logged:
             self._is_doubt_logged = True
             self._log.warning(
-                "%s Polling goes on for %.0f s, in case this passes; the connection is read again before each retry.",
+                "%s Polling continues for %.0f s, in case this is temporary; the connection is read again before each "
+                "retry.",
                 error,
                 self._patience,
             )
         elif self._failures == 1:
-            self._log.warning("%s Waiting on; the run is not affected.", error)
+            self._log.warning("%s Polling continues; the run is not affected.", error)
 
     def cleared(self) -> None:
         """Take in that it is over."""
@@ -161,7 +164,7 @@ class RunWatch:
         if not isinstance(error, SixtyfourRefusedError):
             return error
         return SixtyfourWaitError(
-            f"{error} This was repeated for {seconds:.0f} s, so the wait for run {self._job_id} was given up.",
+            f"{error} Repeated for {seconds:.0f} s, so the run is no longer waited for.",
             job_id=self._job_id,
             status=error.status,
         )
@@ -173,9 +176,9 @@ class RunWatch:
 
     def pause(self) -> float:
         """
-        Return the seconds until the next question.
+        Return the seconds until the next status check.
 
-        :raises SixtyfourTimeoutError: if the deadline has passed, telling what was going on.
+        :raises SixtyfourTimeoutError: if the deadline has passed, with the last progress.
         """
         left = self.seconds_left()
         if left is None:
@@ -189,5 +192,7 @@ class RunWatch:
         return None if self._deadline is None else max(0.0, self._deadline - self._clock())
 
     def too_late(self) -> SixtyfourTimeoutError:
-        """Return the error that the deadline has passed, telling what was going on."""
-        return SixtyfourTimeoutError(f"Run {self._job_id} had not ended by the task's deadline: {self._progress}.")
+        """Return the error that the deadline has passed, with the last progress."""
+        by = "" if self._deadline is None else f" ({shown_time(self._deadline)})"
+        progress = self._progress or "no status was received"
+        return SixtyfourTimeoutError(f"Not completed by the task's deadline{by}: {progress}.")

@@ -88,7 +88,7 @@ def collected(whole: Whole, merged: Mapping[str, Any] | None, seconds: float) ->
         for number, way in ((totals["rows_sent"], "in"), (totals["rows"], "out"))
     ]
     if (used := credits_of(totals["metrics"])) is not None:
-        numbers.append(f"{_number(used)} credits")
+        numbers.append(f"{number(used)} credits")
     numbers += [count(sum(len(result["files"]) for result in whole.results), "file"), size(totals["bytes"])]
     into = f" Merged into {shown(merged['path'])}." if merged else ""
     return (
@@ -114,12 +114,13 @@ def _line(batch: Mapping[str, Any] | None, result: Mapping[str, Any] | None) -> 
         state = "missing"
     elif sent is not None and back is not None and sent != back:
         state = f"{count(abs(sent - back), 'row')} {'fewer' if back < sent else 'more'}"
-    numbers = (sent, back, credits_of(result.get("metrics") or {}) if result else None)
-    return (short(path), *(UNKNOWN if number is None else _number(number) for number in numbers), state)
+    values = (sent, back, credits_of(result.get("metrics") or {}) if result else None)
+    return (short(path), *(UNKNOWN if value is None else number(value) for value in values), state)
 
 
-def _number(number: float) -> str:
-    return f"{number:,.2f}".rstrip("0").rstrip(".") if isinstance(number, float) else f"{number:,}"
+def number(value: float) -> str:
+    """Return a number with separators, and two decimals at most."""
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -202,7 +202,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         destination = self.destination
         if self.subfolder is not None and destination is not None:
             destination = f"{str(destination).rstrip('/')}/{self.subfolder}"
-        with failing_for_good():
+        with failing_for_good(self.log):
             batches, summary = split(
                 source=self.source,
                 rows=read_json(self, "rows", context, self._json_files),
@@ -308,7 +308,7 @@ class SixtyfourRepairInputOperator(BaseOperator):
         """Read what came back, then write what didn't."""
         from airflow_provider_sixtyfour.operators.batch_files import repair
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             batches, summary = repair(
                 source=self.source,
                 results=self.results,

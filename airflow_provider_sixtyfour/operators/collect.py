@@ -102,7 +102,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         from airflow_provider_sixtyfour.transfers.destination import object_storage_path
         from airflow_provider_sixtyfour.transfers.lineage import tell_outlets, uri_of
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             if self._knows_batches and self.batches is None:
                 if were_skipped(context, self.upstream_task_ids):
                     raise AirflowSkipException("The tasks that make the batches were skipped.")

@@ -15,7 +15,7 @@ from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import json_files, read_json
+from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class SixtyfourEnrichOperator(BaseOperator):
         ``fail``. A file that falls short of its announced size, or is an error page, fails in any case.
     :param output_format: ``parquet`` to write the files as Parquet; the run makes NDJSON for it. (templated)
     :param parquet_schema: for Parquet, types of columns by their names.
-    :param poll_interval: seconds between two questions how the run is doing. Deferred waits share their questions; for
-        one run they come more rarely the longer it takes, and up to four times as often when it is nearly done.
+    :param poll_interval: target seconds between status checks. Deferred tasks share one poller, which checks long runs
+        less often, and runs above 90 % up to four times as often.
     :param timeout: seconds (or a ``timedelta``) after the task's start at which the run is cancelled and the task
         fails; ``None`` for no limit but ``execution_timeout``. (templated)
     :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting
@@ -153,20 +153,22 @@ class SixtyfourEnrichOperator(BaseOperator):
         self.is_dry_run = dry_run  # `dry_run` is a method of every operator
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_files(self, rows=rows, specs_override=specs_override)
+        self._given = tuple(name for name, value in (("source", source), ("rows", rows)) if value is not None)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
-        from airflow_provider_sixtyfour.operators.enrich_result import dry_run_result
+        from airflow_provider_sixtyfour.operators.enrich_result import done_before, dry_run_result
         from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.operators.records import records_of
         from airflow_provider_sixtyfour.operators.submission import Submission
         from airflow_provider_sixtyfour.transfers.input_file import send
         from airflow_provider_sixtyfour.transfers.storing import probe_writable
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             calls.identifier(self.workflow_id, "workflow_id")
+            check_given(self, self._given)
             poll_interval, ends_at = check_poll_interval(self.poll_interval), running.ends_at(self, context)
             folder, formats = self._folder(context), self._landing(None).run_formats
             given = enrich_input(
@@ -177,11 +179,11 @@ class SixtyfourEnrichOperator(BaseOperator):
                 delimiter=self.delimiter,
             )
             digest = given.digest(self.workflow_id, formats)
-            if (done := self._done(folder, digest)) is not None:
-                self.log.info("%s is done already, by run %s: its files are at %s.", given, done.job_id, folder)
-                return self._told(context, folder, done)
+            if (done := done_before(folder, self._landing(digest), digest)) is not None:
+                return self._told(context, folder, done, given.rows, did="Done before, nothing was sent; checked")
             if self.is_dry_run:
                 return dry_run_result(given, self.source, self.workflow_id, formats, folder, log=self.log)
+            self.log.info("Input: %s. Destination: %s.", given, folder)
             again, asks = has_next_try(context), next_try(context)
             with self._control.running(has_next_try=again, ends_at=ends_at, is_tried_again=asks):
                 client = self._control.client
@@ -219,17 +221,23 @@ class SixtyfourEnrichOperator(BaseOperator):
                         raise
 
                 job_id = running.started(self, context, self._control, start)
-                wait = partial(running.waited_for, self, self._control, job_id, carried={"digest": digest})
+                carried = {"digest": digest, "rows": given.rows}
+                wait = partial(running.waited_for, self, self._control, job_id, carried=carried)
                 ended = wait(poll_interval=poll_interval, ends_at=ends_at)
-                return self._landed(context, folder, ended, digest)
+                return self._landed(context, folder, ended, digest, given.rows)
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any] | None = None, digest: str | None = None
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        digest: str | None = None,
+        rows: int | None = None,
     ) -> dict[str, Any]:
         """
         Conclude what the trigger found, and land the files.
 
         :param digest: of the input that the run was started for, which by now may have changed.
+        :param rows: how many that input has; ``None`` if it isn't known.
         """
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.next_try import has_next_try
@@ -237,12 +245,12 @@ class SixtyfourEnrichOperator(BaseOperator):
         from airflow_provider_sixtyfour.operators.submission import recorded_digest
 
         running.resumed(self)
-        with failing_for_good(), self._control.running(has_next_try=has_next_try(context)):
+        with failing_for_good(self.log), self._control.running(has_next_try=has_next_try(context)):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries
                 digest = recorded_digest(records_of(context, folder), ended.job_id)
-            return self._landed(context, folder, ended, digest)
+            return self._landed(context, folder, ended, digest, rows)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; see `running.without_event`."""
@@ -291,29 +299,25 @@ class SixtyfourEnrichOperator(BaseOperator):
             input=digest,
         )
 
-    def _done(self, folder: ObjectStoragePath, digest: str) -> Manifest | None:
-        """Return the manifest of this very work, if all that it names is there."""
-        from airflow_provider_sixtyfour.transfers.manifest import are_there, read_manifest
-
-        there = None if self.overwrite else read_manifest(folder)
-        if there is None or there.input != digest or not self._landing(digest).is_of(there):
-            return None
-        return there if are_there(folder, there.files) else None
-
     def _landed(
-        self, context: Context, folder: ObjectStoragePath, ended: Verdict, digest: str | None
+        self, context: Context, folder: ObjectStoragePath, ended: Verdict, digest: str | None, rows: int | None
     ) -> dict[str, Any]:
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.transfers.landing import land
 
         if digest is None:
-            self.log.warning("What run %s was started for is not on record: its manifest won't say it.", ended.job_id)
+            self.log.warning(
+                "No record of the input: the manifest gets no digest, and a rerun cannot skip it. Run %s.", ended.job_id
+            )
         ended = running.measured(self._hook.client, ended._replace(workflow_id=self.workflow_id), self.log)
         manifest = land(self._hook, ended.job_id, folder, self._landing(digest), log=self.log, ended=ended)
-        return self._told(context, folder, manifest)
+        return self._told(context, folder, manifest, rows, did="Completed")
 
-    def _told(self, context: Context, folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:
-        """Tell of what is at the destination, and return it."""
+    def _told(
+        self, context: Context, folder: ObjectStoragePath, manifest: Manifest, rows: int | None, *, did: str
+    ) -> dict[str, Any]:
+        """Report what is at the destination, and return it."""
+        from airflow_provider_sixtyfour.operators import closing
         from airflow_provider_sixtyfour.operators.enrich_result import enriched
         from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
         from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
@@ -322,4 +326,5 @@ class SixtyfourEnrichOperator(BaseOperator):
         self._moved = moved(self._hook.settings.base_url, folder, manifest, source=told["source"])
         tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
         tell_hook_lineage(self._hook, *self._moved)
+        self.log.info("%s", closing.landed(manifest, context, did=did, rows_in=rows, folder=folder))
         return told

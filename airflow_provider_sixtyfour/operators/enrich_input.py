@@ -15,9 +15,11 @@ from airflow_provider_sixtyfour.api import payloads
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.kinds import check_delimiter
 from airflow_provider_sixtyfour.batches.names import folder_name
+from airflow_provider_sixtyfour.operators.batch_log import count, short
 from airflow_provider_sixtyfour.transfers.destination import object_storage_path
 from airflow_provider_sixtyfour.transfers.input_file import InputFile, checked_size, measure
 from airflow_provider_sixtyfour.transfers.lengths import LONGEST_COMPONENT, check_length
+from airflow_provider_sixtyfour.transfers.progress import size
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -66,8 +68,10 @@ class EnrichInput(NamedTuple):
             checked_size(self.file.path, delimiter=self.file.delimiter)
 
     def __str__(self) -> str:
-        rows = "unknown rows" if self.rows is None else f"{self.rows} rows"
-        return f"{rows} of this task" if self.file is None else f"{self.file.path} ({rows}, {self.file.bytes} bytes)"
+        rows = "an unknown number of rows" if self.rows is None else count(self.rows, "row")
+        if self.file is None:
+            return f"{rows} of this task"
+        return f"{short(self.file.path)} ({rows}, {size(self.file.bytes)})"
 
 
 def enrich_input(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sixtyfour.monitor.log import Log
     from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
+    from airflow_provider_sixtyfour.transfers.landing_options import Landing
     from airflow_provider_sixtyfour.transfers.manifest import Manifest
 
 
@@ -27,6 +29,16 @@ def enriched(source: Any, folder: ObjectStoragePath, manifest: Manifest) -> dict
         "manifest": str(folder / MANIFEST),
         "metrics": dict(manifest.metrics),
     }
+
+
+def done_before(folder: ObjectStoragePath, landing: Landing, digest: str) -> Manifest | None:
+    """Return the manifest of this very work, if all that it names is there."""
+    from airflow_provider_sixtyfour.transfers.manifest import are_there, read_manifest
+
+    there = None if landing.overwrite else read_manifest(folder)
+    if there is None or there.input != digest or not landing.is_of(there):
+        return None
+    return there if are_there(folder, there.files) else None
 
 
 def dry_run_result(
@@ -45,13 +57,12 @@ def dry_run_result(
     """
     given.check_file()
     log.info(
-        "Dry run: workflow %s would be run over %s, with specs_override %s, for results as %s, to be landed at %s. "
-        "Nothing was sent.",
-        workflow_id,
+        "Nothing was sent: a dry run. Input: %s. Specs: %s. Result formats: %s. Destination: %s. Workflow %s.",
         given,
-        given.body.get("specs_override"),
+        json.dumps(given.body.get("specs_override") or {}, ensure_ascii=False),
         ", ".join(formats),
         folder,
+        workflow_id,
     )
     return {
         "job_id": None,

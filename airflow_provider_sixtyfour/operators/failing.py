@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
     SixtyfourIncompleteError,
     SixtyfourInputError,
     SixtyfourRefusedError,
 )
 
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.monitor.log import Log
+
 _FINAL = (SixtyfourInputError, SixtyfourRefusedError, SixtyfourIncompleteError)
 
 
 def is_final(error: BaseException) -> bool:
-    """Say whether Airflow makes no further try after this error, however many retries the task has."""
+    """Return whether Airflow makes no further try after this error, however many retries the task has."""
     from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
     return isinstance(error, (*_FINAL, AirflowFailException, AirflowSkipException))
 
 
 @contextmanager
-def failing_for_good() -> Iterator[None]:
+def failing_for_good(log: Log | None = None) -> Iterator[None]:
     """
-    Turn what no retry can mend into ``AirflowFailException``; let all else pass to Airflow's own retries.
+    Turn what no retry can fix into ``AirflowFailException``; let all else pass to Airflow's own retries.
 
+    The cause is logged once at ERROR, as a line of its own: Airflow shows it at the end of a stack trace only.
+
+    :param log: the task's log; ``None`` where there is none yet.
     :raises AirflowFailException: for input that can't be sent, for what the API refuses, and for a whole that lacks
         batches.
     """
@@ -34,4 +42,10 @@ def failing_for_good() -> Iterator[None]:
     except _FINAL as error:
         from airflow.providers.common.compat.sdk import AirflowFailException
 
-        raise AirflowFailException(str(error)) from error
+        if log is not None:
+            log.error("%s", error)
+        raise AirflowFailException(str(error)) from None
+    except SixtyfourError as error:
+        if log is not None:
+            log.error("%s", error)
+        raise

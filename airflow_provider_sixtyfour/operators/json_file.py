@@ -11,7 +11,7 @@ XCom, can put any text into a template: it must not make a worker send a file of
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,29 @@ def read_json(operator: BaseOperator, name: str, context: Context, files: frozen
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
+        if _is_python(text):
+            hint = (
+                " It is the text of a Python value: pass the upstream task's output itself (task.output), or render it "
+                "with the filter tojson ({{ … | tojson }})."
+            )
         raise SixtyfourInputError(f"{origin} is not valid JSON: {error}.{hint}") from None
+
+
+def _is_python(text: str) -> bool:
+    """Return whether a text looks like Python's of a dict or a list of dicts, as a template renders one."""
+    return text.lstrip("[( \n\t").startswith("{'") or text.strip() == "None"
+
+
+def check_given(operator: BaseOperator, names: Iterable[str]) -> None:
+    """
+    Check that parameters that the Dag gives have a value at run time.
+
+    :param names: the parameters that the Dag gives.
+    :raises SixtyfourInputError: if one is None: an upstream task has returned nothing.
+    """
+    for name in names:
+        if getattr(operator, name) is None:
+            raise SixtyfourInputError(f"{name} is None: did the upstream task return it?")
 
 
 def _rendered(operator: BaseOperator, path: str, context: Context) -> str:

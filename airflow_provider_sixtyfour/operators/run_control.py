@@ -247,12 +247,11 @@ class RunControl:
                 return self._give_up(job_id, reason)
             case {"refused": str(reason), "job_id": str(job_id)} | {"broken": str(reason), "job_id": str(job_id)}:
                 return self._abandon(job_id, reason)
-        return self._abandon(self._job_id or "unknown", f"The trigger's event can't be read: {event!r:.200}")
+        return self._abandon(self._job_id or "unknown", f"Unreadable event of the trigger: {event!r:.200}")
 
     def _end(self, ended: Verdict) -> Verdict:
         self._job_id = None  # nothing is left to cancel
         ended.raise_if_failed()
-        self._log.info("Run %s has completed.", ended.job_id)
         return ended
 
     def _abandon(self, job_id: str, reason: str) -> Verdict:

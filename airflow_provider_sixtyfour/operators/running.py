@@ -143,6 +143,9 @@ def waited_for(
             cancel_on_kill=operator.cancel_on_kill,
             host=control.client.base_url,
         )
+        operator.log.info(
+            "Waiting in the triggerer now, which checks the status about every %g s. Run %s.", poll_interval, job_id
+        )
         operator.defer(trigger=trigger, method_name=operator.execute_complete.__name__, kwargs=carried)
     return control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
 
@@ -160,7 +163,7 @@ def measured(client: SixtyfourClient, ended: Verdict, log: Log) -> Verdict:
     try:
         rows = client.send(calls.list_runs(status=COMPLETED, workflow_id=ended.workflow_id), attempts=2)
     except SixtyfourError as error:
-        log.warning("What run %s has used is not known: %s", ended.job_id, error)
+        log.warning("Could not read what the run has used: %s Run %s.", error, ended.job_id)
         return ended
     return next((with_metrics(ended, row) for row in rows if row.job_id == ended.job_id), ended)
 

@@ -19,12 +19,13 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import json_files, read_json
+from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_sixtyfour.api.models import BlockType
+    from airflow_provider_sixtyfour.api.verdicts import Verdict
     from airflow_provider_sixtyfour.operators.run_control import RunControl
 
 
@@ -46,8 +47,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
     :param wait_for_completion: whether to wait for the run's end; without, the task succeeds once it is started.
     :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting
         ``[operators] default_deferrable``.
-    :param poll_interval: seconds between two questions how the run is doing. Deferred waits share their questions; for
-        one run they come more rarely the longer it takes, and up to four times as often when it is nearly done.
+    :param poll_interval: target seconds between status checks. Deferred tasks share one poller, which checks long runs
+        less often, and runs above 90 % up to four times as often.
     :param timeout: seconds (or a ``timedelta``) after the task's start at which the run is cancelled and the
         task fails; ``None`` for no limit but ``execution_timeout``, which is kept in the same way. (templated)
     :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.
@@ -106,6 +107,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
         self.durable = durable
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_files(self, webhook_payload=webhook_payload, specs_override=specs_override)
+        inputs = {"webhook_payload": webhook_payload, "resource_handle_id": resource_handle_id}
+        self._given = tuple(name for name, value in inputs.items() if value is not None)
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
@@ -114,8 +117,9 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
         from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.operators.submission import Submission
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             body, formats, poll_interval = self._checked_input(context)
+            rows = payloads.count_rows(body)
             ends_at = running.ends_at(self, context)
             # A next try reattaches to the run only where tries share it.
             with self._control.running(
@@ -143,18 +147,30 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 start = partial(submission.start_or_adopt, context, store) if self.durable else submission.start
                 job_id = running.started(self, context, self._control, start)
                 if self.wait_for_completion:
-                    running.waited_for(self, self._control, job_id, poll_interval=poll_interval, ends_at=ends_at)
+                    wait = partial(running.waited_for, self, self._control, job_id, carried={"rows": rows})
+                    return self._completed(context, wait(poll_interval=poll_interval, ends_at=ends_at), rows)
                 self._control.over()
                 return job_id
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
-        """Conclude what the trigger found."""
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None, rows: int | None = None) -> str:
+        """
+        Conclude what the trigger found.
+
+        :param rows: how many rows were sent; ``None`` if they are in a file.
+        """
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.next_try import has_next_try
 
         running.resumed(self)
-        with failing_for_good(), self._control.running(has_next_try=self.durable and has_next_try(context)):
-            return self._control.conclude(event).job_id
+        with failing_for_good(self.log), self._control.running(has_next_try=self.durable and has_next_try(context)):
+            return self._completed(context, self._control.conclude(event), rows)
+
+    def _completed(self, context: Context, ended: Verdict, rows: int | None) -> str:
+        from airflow_provider_sixtyfour.operators import closing, running
+
+        ended = running.measured(self._control.client, ended._replace(workflow_id=self.workflow_id), self.log)
+        self.log.info("%s", closing.completed(ended, context, rows_in=rows))
+        return ended.job_id
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; see `running.without_event`."""
@@ -177,6 +193,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def _checked_input(self, context: Context) -> tuple[dict[str, Any], tuple[str, ...], float]:
         calls.identifier(self.workflow_id, "workflow_id")
+        check_given(self, self._given)
         payload = read_json(self, "webhook_payload", context, self._json_files)
         override = read_json(self, "specs_override", context, self._json_files)
         body = payloads.run_body(payload, self.resource_handle_id, override)
@@ -226,7 +243,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         """Compare, and save if something differs."""
         from airflow_provider_sixtyfour.api import definitions
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             calls.identifier(self.workflow_id, "workflow_id")
             wanted = definitions.parse(read_json(self, "workflow", context, self._json_files), self.workflow_id)
             client = SixtyfourHook(self.sixtyfour_conn_id).client
@@ -240,13 +257,13 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
                     raise SixtyfourInputError("A workflow that isn't stored yet needs a workflow_name.") from None
             changes = definitions.changes(wanted, existing, kinds, client.cleaner)
             if not changes:
-                self.log.info("Workflow %s is as it should be; nothing saved.", self.workflow_id)
+                self.log.info("The stored workflow is up to date; nothing was saved. Workflow %s.", self.workflow_id)
                 return self.workflow_id
             diff = "\n".join(changes)
             if self.check:
-                raise SixtyfourDifferenceError(f"Workflow {self.workflow_id} is not as it should be:\n{diff}")
+                raise SixtyfourDifferenceError(f"The stored workflow differs:\n{diff}\nWorkflow {self.workflow_id}.")
             client.send(calls.update_workflow(self.workflow_id, wanted.as_body()))
-            self.log.info("Saved workflow %s:\n%s", self.workflow_id, diff)
+            self.log.info("Saved the workflow. What changed:\n%s\nWorkflow %s.", diff, self.workflow_id)
             return self.workflow_id
 
 
@@ -272,7 +289,7 @@ class SixtyfourCancelRunOperator(BaseOperator):
         """Cancel, and log how the run ended."""
         from airflow_provider_sixtyfour.api.cancelling import cancel
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             client = SixtyfourHook(self.sixtyfour_conn_id).client
             outcome = cancel(client, self.job_id)
             self.log.info("%s", outcome.describe(client.base_url))
@@ -307,12 +324,12 @@ class SixtyfourDeleteWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Delete it."""
-        with failing_for_good():
+        with failing_for_good(self.log):
             try:
                 SixtyfourHook(self.sixtyfour_conn_id).client.send(calls.delete_workflow(self.workflow_id))
             except SixtyfourNotFoundError:
                 if not self.ignore_missing:
                     raise
-                self.log.info("There is no workflow %s; nothing to delete.", self.workflow_id)
+                self.log.info("There is no such workflow; nothing was deleted. Workflow %s.", self.workflow_id)
                 return
-            self.log.info("Deleted workflow %s.", self.workflow_id)
+            self.log.info("Deleted the workflow. Workflow %s.", self.workflow_id)

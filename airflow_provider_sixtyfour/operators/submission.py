@@ -26,7 +26,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.api.submissions import Action, Record, Request, decide, derived_key
-from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
+from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical, is_known, verdict
 from airflow_provider_sixtyfour.operators.persistence import persistently
 from airflow_provider_sixtyfour.operators.records import identity_of
 
@@ -232,7 +232,7 @@ class Submission:
                 continue
             self._supervision.started(job_id)
             was = "Sixtyfour had already started a run for this request" if answer.already_started else "Started a run"
-            self._log.info("%s of workflow %s. Run %s.", was, request.workflow_id, job_id)
+            self._log.info("%s. Run %s, workflow %s.", was, job_id, request.workflow_id)
             return job_id, answer.already_started
         raise SixtyfourUnavailableError(
             f"A run was started, but it can't be tracked or cancelled: the API calls it {odd}, which is no id. A retry "
@@ -250,9 +250,12 @@ class Submission:
         for pause in NEWBORN_PAUSES:
             time.sleep(pause)
             try:
-                return canonical(self._client.send(calls.live_status(job_id)).status)
+                live = self._client.send(calls.live_status(job_id))
             except SixtyfourNotFoundError:
                 continue
+            ended = verdict(job_id, live)
+            # A status that nobody knows is an end, and no success, once `verdict` says so.
+            return canonical(live.status) if ended is None or is_known(ended.status) else "failed"
         return None
 
     def _stop_outdated(self, job_id: str, status: str | None, reason: str) -> None:

@@ -36,7 +36,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     :param job_id: the run. (templated)
     :param deferrable: whether to wait in the triggerer. Default: the setting ``[operators] default_deferrable``.
-    :param poll_interval: seconds between two questions; the sensor's ``poke_interval``.
+    :param poll_interval: seconds between two status checks; the sensor's ``poke_interval``.
     :param sixtyfour_conn_id: the connection. (templated)
 
     The sensor's own ``timeout`` (seconds, default 7 days), ``mode`` and ``soft_fail`` hold as for every sensor.
@@ -79,7 +79,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
     def _wait_in_the_triggerer(self, context: Context) -> NoReturn:
         from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             trigger = SixtyfourRunTrigger(
                 sixtyfour_conn_id=self.sixtyfour_conn_id,
                 job_id=calls.identifier(self.job_id, "job_id"),
@@ -90,13 +90,18 @@ class SixtyfourRunSensor(BaseSensorOperator):
                 cancel_on_kill=False,
                 may_be_unknown=0.0,  # it isn't new: its id came from elsewhere, as for `poke`
             )
+        self.log.info(
+            "Waiting in the triggerer now, which checks the status about every %g s. Run %s.",
+            self.poll_interval,
+            self.job_id,
+        )
         self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Ask once; a failure that patience mends counts as "not yet"."""
+        """Check the status once; a temporary failure counts as "not yet"."""
         from airflow_provider_sixtyfour.monitor.watch import RunWatch
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             if self._watch is None:
                 self._watch = RunWatch(self.job_id, poll_interval=self.poll_interval, deadline=None, log=self.log)
             client = SixtyfourHook(self.sixtyfour_conn_id).client
@@ -110,8 +115,9 @@ class SixtyfourRunSensor(BaseSensorOperator):
                 ended.raise_if_failed()
             except SixtyfourRunFailedError as error:
                 if self.soft_fail:  # Airflow itself would skip on timeouts only; deferred, a failed run skips
-                    raise AirflowSkipException(str(error)) from error
+                    raise AirflowSkipException(str(error)) from None
                 raise
+            self.log.info("Completed. %s", ended.ids())
             return PokeReturnValue(True, xcom_value=self.job_id)
 
     def _not_yet(self, watch: RunWatch, error: SixtyfourError) -> PokeReturnValue:
@@ -130,16 +136,18 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
         control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
         try:
-            with failing_for_good():
+            with failing_for_good(self.log):
                 match event:
                     case {"refused": str(reason)}:
                         raise _given_up(reason, self.job_id)
-                return control.conclude(event).job_id
+                ended = control.conclude(event)
+                self.log.info("Completed. %s", ended.ids())
+                return ended.job_id
         except Exception as error:
             if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(str(error)) from error
+                raise AirflowSkipException(str(error)) from None
             if isinstance(error, SixtyfourTimeoutError):
-                raise AirflowSensorTimeout(str(error)) from error
+                raise AirflowSensorTimeout(str(error)) from None
             raise
 
 

@@ -68,7 +68,7 @@ def land(
         and there.selection == landing.selection
         and seem_there(folder, there.files, log)
     ):
-        log.info("All files of run %s are at %s already, by its manifest.", job_id, folder)
+        log.info("Nothing to land: all files are there already, by the manifest. Files: %s. Run %s.", folder, job_id)
         return there
     is_typed = ended is not None  # this task has started the run itself, with the formats that its landing takes
     if ended is None:
@@ -119,11 +119,11 @@ def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> Verdict:
     if ended is None:
         # Its files would be those of the blocks that have finished, as if they were all.
         raise SixtyfourTransferError(
-            f"Run {job_id} has not ended: {describe_progress(live)}. Wait for it first, with "
-            "SixtyfourRunSensor or wait_for_completion=True."
+            f"The run is still in progress: {describe_progress(live)}. Wait for it first, with SixtyfourRunSensor or "
+            f"wait_for_completion=True. Run {job_id}."
         )
     if ended.status != COMPLETED:
-        log.warning("Run %s has ended as %s: landing what it left.", job_id, ended.status)
+        log.warning("%s Landing the files that it has. Run %s.", ended.cause(), job_id)
     return ended
 
 
@@ -233,12 +233,12 @@ class _Files:
         url = str(path) if target == path.path else self._as_it_came(str(path))
         seconds = progress.seconds()
         self._log.info(
-            "Landed %s: %s rows, %d bytes in %.1f s (%s/s).",
-            url,
-            made.rows,
-            made.bytes,
+            "Landed %s rows, %s in %.1f s (%s/s): %s",
+            "an unknown number of" if made.rows is None else f"{made.rows:,}",
+            size(made.bytes),
             seconds,
             size(tally.bytes / max(seconds, 1e-3)),
+            url,
         )
         return LandedFile(url, made.rows, made.bytes, made.sha256, file.block_number, file.filename)
 

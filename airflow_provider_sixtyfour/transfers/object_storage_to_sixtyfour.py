@@ -13,7 +13,7 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.batches.kinds import check_delimiter
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.operators.batch_checks import check_upload
-from airflow_provider_sixtyfour.operators.batch_log import shown
+from airflow_provider_sixtyfour.operators.batch_log import count, shown
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.literals import can_check
 from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
@@ -78,9 +78,11 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Check and upload."""
+        from airflow_provider_sixtyfour.operators.closing import since_start
         from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, tell_outlets, uri_of
+        from airflow_provider_sixtyfour.transfers.progress import size as shown_size
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             path = object_storage_path(self.source, "source")
             delimiter = check_delimiter(self.delimiter)
             size = checked_size(path, self.max_bytes, delimiter)
@@ -95,8 +97,15 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
                 hook = SixtyfourHook(self.sixtyfour_conn_id)
                 name = InputFile(path, rows, size, "", delimiter).name
                 handle = hook.client.send(calls.upload_file(stream, name))
-            counted = "" if rows is None else f"{rows} rows, "
-            self.log.info("Uploaded %s (%s%d bytes) as %s.", shown(path), counted, size, handle)
+            counted = "" if rows is None else f"{count(rows, 'row')}, "
+            self.log.info(
+                "Uploaded %s%s%s: %s. Handle %s.",
+                counted,
+                shown_size(size),
+                since_start(context),
+                shown(path),
+                handle,
+            )
         uploaded = Data(f"{hook.settings.base_url}/storage/csv/{quote(handle)}", rows, size)
         self._moved = ((Data(uri_of(path)),), (uploaded,))
         extra = {"uri": uploaded.uri, "handle_id": handle, "source": str(path), "rows": rows, "bytes": size}

@@ -98,12 +98,13 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Land the files."""
+        from airflow_provider_sixtyfour.operators import closing
         from airflow_provider_sixtyfour.transfers.landing import land
         from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
         from airflow_provider_sixtyfour.transfers.landing_options import Landing
         from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
 
-        with failing_for_good():
+        with failing_for_good(self.log):
             calls.identifier(self.job_id, "job_id")
             landing = Landing(
                 format=self.format,
@@ -121,6 +122,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         self._moved = moved(hook.settings.base_url, folder, manifest)
         tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
         tell_hook_lineage(hook, *self._moved)
+        self.log.info("%s", closing.landed(manifest, context, did="Landed", folder=folder))
         return manifest.as_dicts()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:

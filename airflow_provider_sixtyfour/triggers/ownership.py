@@ -39,7 +39,7 @@ async def _ask_for_nothing(task_instance: Any) -> None:
     try:
         await _state(task_instance)
     except Exception as error:
-        log.info("Airflow can't be asked about task %s yet: %r", task_instance.task_id, error)
+        log.info("Could not read the task instance's state yet: %r. Task %s.", error, task_instance.task_id)
 
 
 async def still_waits_for(task_instance: Any, job_id: str) -> bool:
@@ -56,10 +56,10 @@ async def still_waits_for(task_instance: Any, job_id: str) -> bool:
             async with asyncio.timeout(SECONDS_A_TRY):
                 return await _state(task_instance) == "deferred" and await _job_id(task_instance) == job_id
         except Exception as error:
-            log.warning("Can't ask Airflow about task %s: %r", task_instance.task_id, error)
+            log.warning("Could not read the task instance's state: %r. Task %s.", error, task_instance.task_id)
             if number < TRIES - 1:
                 await asyncio.sleep(1.0)
-    log.error("Run %s is left as it is: Airflow can't be asked whether its task still waits for it.", job_id)
+    log.error("The run is not cancelled: whether its task still waits for it could not be read. Run %s.", job_id)
     return True
 
 

@@ -43,13 +43,14 @@ class SixtyfourRunTrigger(BaseTrigger):
     """
     Wait until a run has ended, its deadline has passed, or the API refuses to tell.
 
-    The one event names the ``job_id`` and has one more entry: ``ended`` (a verdict), ``deadline`` (what was going
-    on then), ``refused`` (what the API repeated until the wait was given up) or ``broken`` (what broke the wait; a
+    The one event names the ``job_id`` and has one more entry: ``ended`` (a verdict), ``deadline`` (the progress
+    then), ``refused`` (what the API repeated until the wait was given up) or ``broken`` (what broke the wait; a
     retry resumes it).
 
     :param sixtyfour_conn_id: the connection.
     :param job_id: the run.
-    :param poll_interval: seconds between two questions, as a rule: all waits share theirs, see `monitor.pace`.
+    :param poll_interval: target seconds between status checks; all waiting triggers share one poller, see
+        `monitor.pace`.
     :param deadline: when to give up, in seconds of the epoch; ``None`` for never.
     :param cancel_on_kill: whether a user's act on the deferred task (mark failed, mark success, clear) cancels the
         run. Airflow calls it from 3.3 on.
@@ -106,8 +107,21 @@ class SixtyfourRunTrigger(BaseTrigger):
         loop = asyncio.get_running_loop()
         settled_at = loop.time() + SETTLING
         event = await self._outcome()
+        self._log_outcome(event)
         await asyncio.sleep(max(0.0, settled_at - loop.time()))
         yield TriggerEvent({"job_id": self.job_id, **event})
+
+    def _log_outcome(self, event: dict[str, Any]) -> None:
+        """Log how the wait ended, cause first: the last line that the task's log has until a worker resumes it."""
+        match event:
+            case {"ended": {} as ended}:
+                from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict
+
+                outcome = Verdict.from_event(ended)
+                say = self.log.info if outcome.status == COMPLETED else self.log.error
+                say("%s %s", outcome.cause(), outcome.ids())
+            case {"deadline": reason} | {"refused": reason} | {"broken": reason}:
+                self.log.error("%s Run %s.", reason, self.job_id)
 
     async def _outcome(self) -> dict[str, Any]:
         watch = RunWatch(
@@ -134,7 +148,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         except SixtyfourError as error:  # the connection, say, is gone
             return {"refused": str(error)}
         except Exception as error:  # a bug: the worker must hear of it, with the run's id
-            self.log.exception("Waiting for run %s broke off", self.job_id)
+            self.log.exception("The wait has failed by an unexpected error. Run %s.", self.job_id)
             from airflow_provider_sixtyfour.api.cleaning import Cleaner
 
             return {"broken": Cleaner().message(f"{type(error).__name__}: {error}")}
@@ -200,7 +214,7 @@ class SixtyfourRunTrigger(BaseTrigger):
 
     async def _cancel_unless_waited_for(self) -> None:
         if await still_waits_for(self.task_instance, self.job_id):
-            self.log.info("Run %s goes on: its task still waits for it, in another triggerer.", self.job_id)
+            self.log.info("The run is kept: its task still waits for it, in another triggerer. Run %s.", self.job_id)
             return
         try:
             await self._cancel()

@@ -61,7 +61,7 @@ def test_a_new_workflow_is_stored(emulator, workflow_id, logs):
     names = [one["block_name"] for one in stored["workflow_definition"]["blocks"]]
     assert names == ["webhook", "lead_enrichment", "find_email"]
     assert len(stored["workflow_definition"]["edges"]) == 2
-    [told] = [text for text in logs.texts() if text.startswith(f"Saved workflow {workflow_id}")]
+    [told] = [text for text in logs.texts() if text.startswith("Saved the workflow.") and workflow_id in text]
     assert '~ workflow_name: null -> "Leads"' in told
     assert told.count("+ block") == 3
     assert told.count("+ edge") == 2
@@ -81,7 +81,7 @@ def test_deploying_twice_saves_once(emulator, workflow_id, logs, ids):
         deploy(workflow_id, workflow)
 
     assert len(saves(emulator)) == 1
-    assert logs.texts().count(f"Workflow {workflow_id} is as it should be; nothing saved.") == 2
+    assert logs.texts().count(f"The stored workflow is up to date; nothing was saved. Workflow {workflow_id}.") == 2
 
 
 def test_what_the_server_writes_out_as_defaults_is_no_difference(emulator, workflow_id):
@@ -109,11 +109,11 @@ def test_a_difference_is_told_value_by_value_and_saved(emulator, workflow_id, lo
 
     deploy(workflow_id, workflow)
 
-    [told] = [text for text in logs.texts() if text.startswith("Saved workflow")][1:]
+    [told] = [text for text in logs.texts() if text.startswith("Saved the workflow.")][1:]
     lines = told.splitlines()
     assert lines[1] == '~ workflow_description: "From tests" -> "Changed"'
     assert re.fullmatch(r"~ block 'find_email' \(\w{8}\) specs\.mode: \"PROFESSIONAL\" -> \"PERSONAL\"", lines[2])
-    assert len(lines) == 3
+    assert lines[3:] == [f"Workflow {workflow_id}."]
     assert len(saves(emulator)) == 2
 
 
@@ -125,7 +125,7 @@ def test_check_tells_the_difference_and_saves_nothing(emulator, workflow_id):
     with pytest.raises(SixtyfourDifferenceError) as difference:
         deploy(workflow_id, workflow, check=True)
 
-    assert str(difference.value).startswith(f"Workflow {workflow_id} is not as it should be:\n- block 'find_email'")
+    assert str(difference.value).startswith("The stored workflow differs:\n- block 'find_email'")
     assert "- edge 'lead_enrichment'" in str(difference.value)
     assert saves(emulator) == []
     assert deploy(workflow_id, wanted(), check=True) == workflow_id
@@ -257,7 +257,7 @@ def test_a_file_or_text_that_is_none_fails_for_good_and_asks_nothing(emulator, w
 def test_a_refused_save_fails_for_good_after_one_request(emulator, workflow_id, status):
     emulator.fault("answer", path="/workflows/update_workflow", status=status, body={"detail": "will not"}, times=9)
 
-    with pytest.raises(AirflowFailException, match=f"answered {status} while saving workflow .*: will not"):
+    with pytest.raises(AirflowFailException, match=f"answered {status}: will not.* While saving workflow"):
         deploy(workflow_id, wanted())
 
     assert len(saves(emulator)) == 1
@@ -299,12 +299,12 @@ def test_deleting_a_workflow_keeps_its_runs(emulator, workflow, logs):
 
     assert workflow not in [one["id"] for one in emulator.api("GET", "/workflows")]
     assert job_id in [run["job_id"] for run in emulator.runs()]
-    assert f"Deleted workflow {workflow}." in logs
+    assert f"Deleted the workflow. Workflow {workflow}." in logs
 
 
 def test_deleting_what_is_not_there(emulator, workflow_id, logs):
     delete(workflow_id)
 
-    assert f"There is no workflow {workflow_id}; nothing to delete." in logs
-    with pytest.raises(AirflowFailException, match=f"answered 404 while deleting workflow {workflow_id}"):
+    assert f"There is no such workflow; nothing was deleted. Workflow {workflow_id}." in logs
+    with pytest.raises(AirflowFailException, match=f"answered 404: .* While deleting workflow {workflow_id}"):
         delete(workflow_id, ignore_missing=False)

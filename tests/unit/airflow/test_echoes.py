@@ -219,8 +219,8 @@ def test_differences_and_faults_of_a_workflow_are_cleaned(echo, logs):
 
     kept.check()
     shown = "\n".join(kept.texts())
-    assert "Saved workflow" in "\n".join(logs.texts())
-    assert "is not as it should be" in shown
+    assert "Saved the workflow." in "\n".join(logs.texts())
+    assert "The stored workflow differs" in shown
     assert "The workflow can't be deployed" in shown
 
 

@@ -132,7 +132,7 @@ def test_everything_that_can_be_templated(emulator, reading_workflow, enriching,
 def test_a_run_makes_the_results_that_are_landed(enriching, batches, logs, arguments, formats):
     enriching(source=batches[0], dry_run=True, **arguments).run()
 
-    assert f"for results as {formats}, to be landed" in logs
+    assert f"Result formats: {formats}. Destination: " in logs
 
 
 def test_five_requests_a_batch_are_enough(emulator, enriching, batches):
@@ -237,7 +237,10 @@ def test_a_batch_that_is_done_asks_for_nothing(emulator, enriching, batches, has
     assert again.run() == first
     assert again.retry() == again.clear() == first
     assert (len(emulator.runs()), emulator.requests(), emulator.storage_requests()) == (1, [], [])
-    assert f"is done already, by run {first['job_id']}" in logs
+    assert any(
+        text.startswith("Done before, nothing was sent; checked in ") and f"Run {first['job_id']}" in text
+        for text in logs.texts()
+    )
 
 
 def test_the_same_rows_are_done_too(emulator, enriching):
@@ -323,15 +326,16 @@ def test_a_dry_run_tells_and_sends_nothing(emulator, enriching, batches, leads, 
     path, rows, size = (
         (source["path"], 2, source["bytes"]) if kind == "reference" else (source, 5, leads.stat().st_size)
     )
-    assert "Dry run: workflow" in logs
-    assert f"over {path} ({rows} rows, {size} bytes), with specs_override {{'note': 'n'}}" in logs
+    name = path.rpartition("/")[2]
+    assert f"Nothing was sent: a dry run. Input: {name} ({rows} rows, {size} bytes). " in logs
+    assert 'Specs: {"note": "n"}.' in logs
 
 
 def test_a_dry_run_of_what_is_done_says_that_it_is(emulator, enriching, batches, logs):
     first = enriching(source=batches[0]).run()
 
     assert enriching(source=batches[0], dry_run=True).run() == first
-    assert "is done already" in logs
+    assert any(text.startswith("Done before, nothing was sent") for text in logs.texts())
 
 
 def test_a_dry_run_finds_what_is_wrong(enriching, batches):

@@ -606,7 +606,7 @@ def test_a_port_where_nobody_listens(connect):
 
         assert connect(host=url, password=KEY).test_connection() == (
             False,
-            f"No answer from {url} while listing the runs: connection refused.",
+            f"No answer from {url}: connection refused. While listing the runs.",
         )
 
 
@@ -626,7 +626,7 @@ def test_a_host_that_does_not_answer(connect, page_server):
 
     passed, told = connect(host=url, password=KEY, extra={"timeout": 0.3}).test_connection()
 
-    assert (passed, told) == (False, f"No answer from {url} while listing the runs: timed out after 0.3 s.")
+    assert (passed, told) == (False, f"No answer from {url}: timed out after 0.3 s. While listing the runs.")
 
 
 def test_a_certificate_bundle_that_is_not_there(connect):

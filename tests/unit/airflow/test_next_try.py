@@ -138,7 +138,7 @@ def test_a_kill_in_the_middle_of_a_line_of_the_log(emulator, workflow, monkeypat
     def write(event, *values):
         assert lock.acquire(timeout=10), f"nobody can log {event % values!r} any more"
         try:
-            if "running 0 %" in event % values:
+            if "Running 0 %" in event % values:
                 signal.raise_signal(signal.SIGUSR1)
         finally:
             lock.release()

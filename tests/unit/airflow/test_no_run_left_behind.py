@@ -112,7 +112,7 @@ def test_a_try_that_dies_while_it_stops_an_earlier_run_leaves_that_to_the_next(e
     cut_off(one)
     emulator.fault("reset", path="/workflows/cancel", times=4)
     one.ti.max_tries += one.ti.try_number
-    with pytest.raises(SixtyfourUnavailableError, match="while cancelling run"):
+    with pytest.raises(SixtyfourUnavailableError, match="While cancelling run"):
         one.retry()
     assert len(emulator.runs()) == 1
 

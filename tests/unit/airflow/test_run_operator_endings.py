@@ -1,5 +1,6 @@
 """Nothing is left running, nothing is stopped by mistake: deadlines and kills, on the worker and deferred."""
 
+import re
 import threading
 import time
 from datetime import timedelta
@@ -53,8 +54,10 @@ def test_a_deadline_counts_from_the_start_of_the_task_and_cancels(emulator, work
 
     assert time.monotonic() - began < 5
     job_id = emulator.runs()[0]["job_id"]
-    assert str(failure.value) == (
-        f"Run {job_id} had not ended by the task's deadline: queued 0 %. The run is cancelled. Run {job_id}."
+    assert re.fullmatch(
+        r"Not completed by the task's deadline \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\): queued 0 %\. "
+        rf"The run is cancelled\. Run {job_id}\.",
+        str(failure.value),
     )
     assert emulator.statuses() == ["cancelled"]
     assert len(emulator.cancels()) == 1
@@ -122,7 +125,7 @@ def test_a_cancel_that_fails_does_not_hide_the_deadline(emulator, workflow, defe
     emulator.plan(seconds=20)
     emulator.fault("answer", path="/workflows/cancel", times=100, **trouble)
 
-    with pytest.raises(SixtyfourTimeoutError, match="had not ended by the task's deadline"):
+    with pytest.raises(SixtyfourTimeoutError, match=r"^Not completed by the task's deadline"):
         task(workflow, deferrable=deferrable, timeout=0.3).run()
 
     job_id = emulator.runs()[0]["job_id"]
@@ -138,7 +141,7 @@ def test_a_deadline_in_bad_weather_still_comes(emulator, workflow, deferrable):
     emulator.plan(seconds=20)
     emulator.fault("answer", path=".*/live_status", times=2, status=503)
 
-    with pytest.raises(SixtyfourTimeoutError, match=r"no answer on it yet|running"):
+    with pytest.raises(SixtyfourTimeoutError, match=r"no status was received|running"):
         task(workflow, deferrable=deferrable, timeout=0.5).run()
 
     assert emulator.statuses() == ["cancelled"]

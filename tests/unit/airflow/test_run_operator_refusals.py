@@ -168,7 +168,8 @@ def test_a_refused_submission_is_sent_once_and_fails_for_good_with_the_reason(em
         one.run()
 
     assert said in str(failure.value)
-    assert str(failure.value).startswith(f"Sixtyfour answered {status} while starting workflow {workflow}: ")
+    assert str(failure.value).startswith(f"Sixtyfour answered {status}: ")
+    assert str(failure.value).endswith(f" While starting workflow {workflow}.")
     assert len(emulator.submissions()) == 1
 
 
@@ -176,7 +177,7 @@ def test_a_refused_submission_is_sent_once_and_fails_for_good_with_the_reason(em
 def test_a_refused_look_at_the_workflow_starts_nothing(emulator, workflow, status):
     emulator.fault("answer", method="GET", path=f"/workflows/{workflow}", status=status, body=REFUSALS[status][0])
 
-    with pytest.raises(AirflowFailException, match=f"Sixtyfour answered {status} while reading workflow"):
+    with pytest.raises(AirflowFailException, match=f"Sixtyfour answered {status}: .* While reading workflow"):
         task(workflow).run()
 
     assert (len(emulator.asked("GET", f"/workflows/{workflow}")), emulator.submissions()) == (1, [])
@@ -185,7 +186,9 @@ def test_a_refused_look_at_the_workflow_starts_nothing(emulator, workflow, statu
 def test_a_real_lack_of_credits_and_a_workflow_that_is_not_there(emulator):
     missing = "00000000-0000-4000-8000-000000000000"
 
-    with pytest.raises(AirflowFailException, match=f"404 while reading workflow {missing}: .*There is none of that id"):
+    with pytest.raises(
+        AirflowFailException, match=f"404: .*There is none of that id.* While reading workflow {missing}"
+    ):
         task(missing).run()
 
     assert emulator.submissions() == []
@@ -200,7 +203,9 @@ def test_a_refusal_that_is_repeated_during_the_wait_fails_but_not_for_good(
     emulator.plan(seconds=1000)
     emulator.fault("answer", path=".*/live_status", status=status, body={"detail": "no longer"}, skip=2, times=500)
 
-    with pytest.raises(SixtyfourWaitError, match=f"answered {status} while asking how run .*: no longer") as failure:
+    with pytest.raises(
+        SixtyfourWaitError, match=f"answered {status}: no longer.* While checking the status"
+    ) as failure:
         task(workflow, deferrable=deferrable).run()
 
     assert "the next try of this task reattaches to it" in str(failure.value)

@@ -39,7 +39,7 @@ def test_bad_weather_during_the_wait_is_waited_out(emulator, workflow, weather, 
 
     assert (value, emulator.statuses()) == (emulator.runs()[0]["job_id"], ["completed"])
     assert emulator.cancels() == []
-    assert len([text for text in logs.texts("warning") if "Waiting on; the run is not affected" in text]) == 1
+    assert len([text for text in logs.texts("warning") if "Polling continues; the run is not affected" in text]) == 1
     assert "Sixtyfour answers again." in logs
 
 
@@ -101,7 +101,7 @@ def test_an_api_that_stays_away_at_the_submission_leaves_the_rest_to_airflow(emu
     one.store = StateStore()
 
     with pytest.raises(
-        SixtyfourUnavailableError, match=f"No answer from .* while starting workflow {workflow}"
+        SixtyfourUnavailableError, match=f"No answer from .* While starting workflow {workflow}"
     ) as lost:
         one.run()
 
@@ -131,7 +131,7 @@ def test_the_weather_is_told_in_words_and_without_a_page_of_html(emulator, workf
     [told] = [text for text in logs.texts("warning") if "502" in text]
     job_id = emulator.runs()[0]["job_id"]
     assert told == (
-        f"Sixtyfour answered 502 while asking how run {job_id} is doing: 502 Bad Gateway. "
-        "Waiting on; the run is not affected."
+        f"Sixtyfour answered 502: 502 Bad Gateway. While checking the status of run {job_id}. "
+        "Polling continues; the run is not affected."
     )
     assert not any(re.search(r"</?html", text) for text in logs.texts())

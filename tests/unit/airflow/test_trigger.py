@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.triggers.base import BaseTrigger
 
+from airflow_provider_sixtyfour.api.deadlines import shown_time
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourWaitError
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
@@ -87,12 +88,14 @@ def test_the_deadline_is_an_event_that_tells_what_was_going_on(emulator, workflo
     emulator.plan(seconds=1000)
     job_id = emulator.start_run(workflow)
 
-    payload = fire(trigger(job_id, deadline=time.time() + 0.2))
+    ends_at = time.time() + 0.2
+    payload = fire(trigger(job_id, deadline=ends_at))
 
     assert payload == {
         "job_id": job_id,
         "deadline": (
-            f"Run {job_id} had not ended by the task's deadline: running 0 %, block 'webhook' (1), 0 of 2 rows."
+            f"Not completed by the task's deadline ({shown_time(ends_at)}): running 0 %, block 'webhook' (1), "
+            "0 of 2 rows."
         ),
     }
     assert emulator.cancels() == []  # that is for the worker, which may also find it completed
@@ -124,7 +127,7 @@ def test_a_refusal_that_stays_is_an_event(emulator, workflow, status):
 
     assert (payload["job_id"], set(payload)) == (job_id, {"job_id", "refused"})
     assert f"answered {status}" in payload["refused"]
-    assert "so the wait for run" in payload["refused"]
+    assert "so the run is no longer waited for" in payload["refused"]
     assert len(emulator.questions()) > 3
     assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
 
@@ -156,10 +159,10 @@ def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, wor
     [
         ({"refused": "no access", "job_id": "j"}, SixtyfourWaitError, "no access. The run may still be in progress"),
         ({"broken": "no memory", "job_id": "j"}, SixtyfourWaitError, "no memory. The run may still be in progress"),
-        ({"job_id": "j"}, SixtyfourWaitError, "The trigger's event can't be read"),
-        (None, SixtyfourWaitError, "The trigger's event can't be read"),
-        ({"ended": {"job_id": 1}}, SixtyfourWaitError, "can't be read"),
-        ("text", SixtyfourWaitError, "can't be read"),
+        ({"job_id": "j"}, SixtyfourWaitError, "Unreadable event of the trigger"),
+        (None, SixtyfourWaitError, "Unreadable event of the trigger"),
+        ({"ended": {"job_id": 1}}, SixtyfourWaitError, "Unreadable event of the trigger"),
+        ("text", SixtyfourWaitError, "Unreadable event of the trigger"),
     ],
     ids=str,
 )
@@ -408,7 +411,7 @@ def test_a_channel_that_stays_broken_leaves_the_run_alone(emulator, going, super
     killed(of_a_task(trigger(going)))
 
     assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
-    assert f"Run {going} is left as it is: Airflow can't be asked" in logs
+    assert "The run is not cancelled: whether its task still waits for it could not be read" in logs
 
 
 @needs_on_kill

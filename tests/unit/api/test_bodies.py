@@ -106,7 +106,7 @@ def test_a_long_answer_is_unreadable(open_sender: OpenSender, encoding: str, sta
             with pytest.raises(SixtyfourUnavailableError) as caught:
                 sender.send(call, attempts=1)
             assert str(caught.value) == (
-                f"Answer {status} of the API can't be read while {call.purpose}: it is longer than {bound} MiB."
+                f"Answer {status} of the API can't be read: it is longer than {bound} MiB. While {call.purpose}."
             )
             assert (caught.value.status, caught.value.retry_after) == (status, 7.0)
             assert caught.value.may_have_worked

@@ -132,7 +132,7 @@ def test_a_refusal_to_cancel_is_told(
 ):
     job_id = run(seconds=600)
     emulator.fault("answer", path=CANCEL, status=code, body={"detail": "No"}, times=10)
-    with pytest.raises(SixtyfourRefusedError, match=f"answered {code} while cancelling run {job_id}: No"):
+    with pytest.raises(SixtyfourRefusedError, match=f"answered {code}: No.* While cancelling run {job_id}"):
         canceller(job_id)
     assert asked(emulator) == ["cancel"]
 
@@ -151,7 +151,7 @@ def test_bad_weather_is_waited_out(canceller: Canceller, emulator: EmulatorProce
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_an_api_that_can_not_be_reached(kind: str):
     canceller = Canceller(kind, plain_settings(f"http://127.0.0.1:{closed_port()}", ApiKey("k")))
-    with pytest.raises(SixtyfourUnavailableError, match=r"while cancelling run j: connection refused"):
+    with pytest.raises(SixtyfourUnavailableError, match=r"connection refused\. While cancelling run j"):
         canceller("j")
 
 

@@ -332,8 +332,8 @@ def test_a_file_that_is_always_cut_is_given_up_on_telling_how_far_it_came(fetchi
         fetching.fetch(f"{server.url}/f?sig=SIGNATURE")
     got = CHUNK if has_ranges else 0
     assert str(caught.value) == (
-        "Result file 'leads.csv' could not be fetched: No answer from 127.0.0.1 while fetching result file "
-        "'leads.csv': the connection broke (IncompleteRead). "
+        "Result file 'leads.csv' could not be fetched: No answer from 127.0.0.1: "
+        "the connection broke (IncompleteRead). While fetching result file 'leads.csv'. "
         f"Got {got} of {len(CONTENT)} bytes, then nothing more in {FRUITLESS_TRIES} tries. "
         "Nothing was left at the destination; a retry starts over."
     )
@@ -360,7 +360,7 @@ def test_progress_is_patience(fetching: Fetching):
 
 def test_nobody_listens_at_the_storage(fetching: Fetching):
     with pytest.raises(
-        SixtyfourTransferError, match=r"No answer from 127\.0\.0\.1 while .*: connection refused\. Got 0 b"
+        SixtyfourTransferError, match=r"No answer from 127\.0\.0\.1: connection refused\. While .*\. Got 0 b"
     ):
         fetching.fetch(f"http://127.0.0.1:{closed_port()}/f?sig=SIGNATURE")
     assert len(fetching.slept) == FRUITLESS_TRIES - 1

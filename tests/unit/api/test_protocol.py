@@ -20,7 +20,7 @@ from airflow_provider_sixtyfour.api.protocol import Answer, read, retry_after
 from tests.unit.api.properties import searched
 
 CALL = calls.live_status("job-1")
-DOING = "while asking how run job-1 is doing"
+DOING = "While checking the status of run job-1."
 CALLS: list[calls.Call[Any]] = [
     CALL,
     calls.list_workflows(),
@@ -83,7 +83,7 @@ def error_of(status: int, body: Any = b"", headers: dict[str, str] | None = None
 def test_every_shape_of_error_becomes_one_readable_line(body: Any, reason: str):
     error = error_of(422, body)
     assert isinstance(error, SixtyfourRefusedError)
-    assert str(error) == f"Sixtyfour answered 422 {DOING}: {reason}"
+    assert str(error) == f"Sixtyfour answered 422: {reason} {DOING}"
     assert error.status == 422
 
 
@@ -117,7 +117,7 @@ def test_the_status_says_who_can_mend_it(status: int, kind: type[SixtyfourError]
     error = error_of(status, {"detail": "Why"})
     assert type(error) is kind
     assert error.status == status  # type: ignore[attr-defined]
-    assert str(error) == f"Sixtyfour answered {status} {DOING}: Why.{advice}"
+    assert str(error) == f"Sixtyfour answered {status}: Why.{advice} {DOING}"
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
@@ -129,7 +129,7 @@ def test_only_a_refusal_before_any_work_is_known_to_have_done_nothing(status: in
 
 def test_a_huge_reason_is_cut():
     error = error_of(400, {"detail": "x" * 2_000_000})
-    assert str(error) == f"Sixtyfour answered 400 {DOING}: {'x' * 496} […]"
+    assert str(error) == f"Sixtyfour answered 400: {'x' * 496} […] {DOING}"
     assert len(str(error_of(400, b"<p>" * 500_000))) < 200
     assert len(str(error_of(400, b"y" * 2_000_000))) < 800
     assert len(str(error_of(400, {"detail": [{"loc": ["a" * 5000], "msg": "b"}] * 100}))) < 800
@@ -156,7 +156,7 @@ def test_deeply_nested_json_is_no_crash():
 def test_a_200_without_meaning_counts_as_unavailable(body: bytes, what: str):
     error = error_of(200, body)
     assert isinstance(error, SixtyfourUnavailableError)
-    assert str(error) == f"Answer 200 of the API can't be read {DOING}: {what}"
+    assert str(error) == f"Answer 200 of the API can't be read: {what} {DOING}"
     assert error.may_have_worked
 
 
@@ -164,8 +164,8 @@ def test_a_redirect_is_told_with_its_host_and_nothing_more_of_it():
     error = error_of(307, b"", {"location": "https://user:pw@elsewhere.example:8443/path?signature=sesame"})
     assert isinstance(error, SixtyfourRefusedError)
     assert str(error) == (
-        f"Sixtyfour answered 307 {DOING}: a redirect to elsewhere.example:8443, which is not followed. "
-        "The host of the connection is probably not the API's own address."
+        "Sixtyfour answered 307: a redirect to elsewhere.example:8443, which is not followed. "
+        f"The host of the connection is probably not the API's own address. {DOING}"
     )
 
 

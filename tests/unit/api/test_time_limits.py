@@ -71,7 +71,7 @@ def test_an_answer_that_trickles_ends_at_the_limit(open_sender: OpenSender, way:
             sender.send(calls.live_status("r"), attempts=1)
         took = time.monotonic() - began
     assert str(caught.value) == (
-        f"No answer from {server.url} while asking how run r is doing: timed out after {LIMIT:g} s."
+        f"No answer from {server.url}: timed out after {LIMIT:g} s. While checking the status of run r."
     )
     assert caught.value.may_have_worked
     assert LIMIT - 0.1 <= took < LIMIT + 5  # a busy machine; the answers would take eight

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -58,11 +60,51 @@ def test_a_status_ends_a_run_or_it_goes_on(status: str, ended: str | None):
 @searched
 @given(st.text())
 def test_only_the_statuses_that_a_page_names_are_known(status: str):
-    known = {"queued", "running", "completed", "failed", "cancelled", "canceled", "timeout"}
-    assert is_known(status) == (status.strip().lower() in known)
+    known = {"queued", "running", "completed", "failed", "cancelled", "canceled", "timeout", "timed_out", "terminated"}
+    assert is_known(status) == (re.sub(r"[\s-]+", "_", status.strip().lower()) in known)
     if not is_known(status) and status.strip():
         assert verdict("j", live(status)) is None
     assert canonical(canonical(status)) == canonical(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "canonically"),
+    [
+        *(("timed_out", "timeout"), ("TIMED OUT", "timeout"), ("Timed-Out", "timeout"), ("Timeout", "timeout")),
+        *(("terminated", "terminated"), ("TERMINATED ", "terminated"), ("Canceled", "cancelled")),
+    ],
+)
+def test_every_spelling_of_a_terminal_status_is_recognised(status: str, canonically: str):
+    found = verdict("j", live(status, block("a", 1, status=status, error_message="why")))
+    assert found is not None
+    assert (found.status, found.block, found.message) == (canonically, "'a' (1)", "why")
+    with pytest.raises(SixtyfourRunFailedError):
+        found.raise_if_failed()
+
+
+@pytest.mark.parametrize(
+    ("ended_ago", "is_end"),
+    [(None, False), (0.0, False), (30.0, False), (61.0, True), (86_400.0, True), ("nonsense", False), (-60.0, False)],
+)
+@pytest.mark.parametrize("zone", ["Z", "+00:00", ""])
+def test_an_unknown_status_is_an_end_once_the_run_has_been_over_for_a_minute(
+    ended_ago: float | str | None, is_end: bool, zone: str
+):
+    ended_at = ended_ago
+    if isinstance(ended_ago, float):
+        ended_at = f"{datetime.now(UTC) - timedelta(seconds=ended_ago):%Y-%m-%dT%H:%M:%S.%f}{zone}"
+    found = verdict("j", live("archived", completed_at=ended_at))
+    assert (found is not None) == is_end
+    if found is not None:
+        with pytest.raises(
+            SixtyfourRunFailedError, match=r"^Ended with the unknown status 'archived', so not as compl"
+        ):
+            found.raise_if_failed()
+
+
+@pytest.mark.parametrize("status", ["running", "queued"])
+def test_a_run_that_is_running_has_not_ended_whatever_its_times_say(status: str):
+    assert verdict("j", live(status, completed_at="2020-01-01T00:00:00Z")) is None
 
 
 @pytest.mark.parametrize(
@@ -94,22 +136,22 @@ def test_the_block_that_failed_is_named(status: str, blocks: list[Any], named: s
     [
         (
             Verdict("j", "failed", "w", "'find_email' (2)", "no mailbox."),
-            "Run j of workflow w failed in block 'find_email' (2): no mailbox. "
-            "A retry or a clear of this task starts a new run.",
+            "Failed in block 'find_email' (2): no mailbox. A retry or a clear of this task starts a new run. "
+            "Run j, workflow w.",
         ),
         (
             Verdict("j", "failed"),
-            "Run j failed; the API gives no reason. A retry or a clear of this task starts a new run.",
+            "Failed; the API gives no reason. A retry or a clear of this task starts a new run. Run j.",
         ),
         (
             Verdict("j", "cancelled", "w"),
-            "Run j of workflow w was cancelled at Sixtyfour; the API gives no reason. "
-            "A retry or a clear of this task starts a new run.",
+            "Cancelled at Sixtyfour; the API gives no reason. A retry or a clear of this task starts a new run. "
+            "Run j, workflow w.",
         ),
         (
             Verdict("j", "timeout", None, "'a'", "slow"),
-            "Run j ran into Sixtyfour's own time limit in block 'a': slow. "
-            "A retry or a clear of this task starts a new run.",
+            "Stopped by Sixtyfour's own time limit in block 'a': slow. "
+            "A retry or a clear of this task starts a new run. Run j.",
         ),
     ],
 )

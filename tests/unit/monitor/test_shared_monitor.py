@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 from bisect import bisect_left
 from collections.abc import Callable
 from itertools import pairwise
@@ -67,8 +68,8 @@ def test_a_run_is_asked_for_at_once_then_at_the_poll_interval_and_tells_its_prog
     asked = api.questions("/live_status")
     assert asked[0] == 0.0
     assert all(8.9 < b - a < 11.2 for a, b in pairwise(asked) if a < 90.0)
-    assert wait.log.lines[0] == "Run a: running 0 %"
-    assert wait.log.lines[-1] == "Run a: completed 100 %"
+    assert wait.log.lines[0] == "Running 0 %. Run a."
+    assert wait.log.lines[-1] == "Completed 100 %. Run a."
     assert lists(api) == []
 
 
@@ -125,7 +126,7 @@ def test_the_deadline_is_kept_and_the_last_look_counts():
     api.add(FakeRun("a"), FakeRun("b", 24.9))
     [late, done] = run(wait_for_all(api, deadline=EPOCH + 25))
     assert isinstance(late.outcome, SixtyfourTimeoutError)
-    assert str(late.outcome) == "Run a had not ended by the task's deadline: running 0 %."
+    assert re.fullmatch(r"Not completed by the task's deadline \(.* UTC\): running 0 %\.", str(late.outcome))
     assert late.ended_at == pytest.approx(25.1)
     assert done.status == "completed"
 

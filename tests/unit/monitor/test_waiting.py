@@ -57,7 +57,7 @@ def test_it_asks_at_the_poll_interval_and_logs_what_changed(world: MakeWorld):
         "Run job: queued 0 %",
         "Run job: running 30 %, block 'b' (1), 3 of 9 rows",
         "Run job: running 60 %",
-        "Run job: completed 100 %",
+        "Completed 100 %. Run job.",
     ]
     assert here.story_calls == []
 
@@ -72,12 +72,12 @@ def test_bad_weather_gets_one_warning_and_one_all_clear(world: MakeWorld):
     here = world(RUNNING, bad("Sixtyfour answered 502."), bad("Reset."), bad(), RUNNING, bad("Again."), DONE)
     here.wait()
     assert here.log.lines == [
-        "Run job: running 50 %",
-        "WARNING Sixtyfour answered 502. Waiting on; the run is not affected.",
+        "Running 50 %. Run job.",
+        "WARNING Sixtyfour answered 502. Polling continues; the run is not affected.",
         "Sixtyfour answers again.",
-        "WARNING Again. Waiting on; the run is not affected.",
+        "WARNING Again. Polling continues; the run is not affected.",
         "Sixtyfour answers again.",
-        "Run job: completed 100 %",
+        "Completed 100 %. Run job.",
     ]
 
 
@@ -112,7 +112,7 @@ def test_a_newborn_run_may_be_unknown(world: MakeWorld):
     here.wait(may_be_unknown=NEWBORN)
     # It is asked for soon, not at the poll interval.
     assert here.asked_at[3] - 1000.0 <= 1.5 + 2.5 + 4.5
-    assert here.log.lines[0] == "WARNING No such run. Waiting on; the run is not affected."
+    assert here.log.lines[0] == "WARNING No such run. Polling continues; the run is not affected."
     assert here.log.lines[1] == "Sixtyfour answers again."
 
 
@@ -136,8 +136,8 @@ def test_a_refusal_is_believed_once_it_was_repeated_for_minutes(world: MakeWorld
     assert here.asked_at[-1] - here.asked_at[was_known] == pytest.approx(REFUSAL_PATIENCE)
     warnings = [line for line in here.log.lines if line.startswith("WARNING")]
     assert warnings == [
-        f"WARNING {error} Polling goes on for 300 s, in case this passes; the connection is read again before each "
-        "retry."
+        f"WARNING {error} Polling continues for 300 s, in case this is temporary; the connection is read again before "
+        "each retry."
     ]
 
 
@@ -219,7 +219,7 @@ def test_the_deadline_is_kept_to_the_instant(world: MakeWorld):
         here.wait(deadline=1025.0)
     assert here.now == 1025.0
     assert here.asked_at == [1000.0, 1010.0, 1020.0, 1025.0]  # the last question is put at the deadline itself
-    assert str(caught.value) == "Run job had not ended by the task's deadline: running 50 %."
+    assert str(caught.value) == "Not completed by the task's deadline (1970-01-01 00:17:05 UTC): running 50 %."
 
 
 def test_a_run_that_ends_at_the_deadline_has_ended(world: MakeWorld):
@@ -237,7 +237,9 @@ def test_a_deadline_that_has_passed_asks_once(world: MakeWorld):
 
 def test_no_weather_outlasts_the_deadline(world: MakeWorld):
     here = world(bad(retry_after=300.0))
-    with pytest.raises(SixtyfourTimeoutError, match=r"had not ended by the task's deadline: no answer on it yet\."):
+    with pytest.raises(
+        SixtyfourTimeoutError, match=r"Not completed by the task's deadline .*: no status was received\."
+    ):
         here.wait(deadline=1060.0)
     assert here.now == 1060.0
 
@@ -247,7 +249,7 @@ def test_an_unknown_status_is_going_and_told_once(world: MakeWorld, status: str)
     here = world(RUNNING, live(status), live(status, 10), RUNNING, live(status.upper(), 20), DONE)
     assert here.wait().status == "completed"
     warnings = [line for line in here.log.lines if line.startswith("WARNING")]
-    assert warnings == [f"WARNING Run job has the status {status!r}, unknown here: taken as going."]
+    assert warnings == [f"WARNING Unrecognised status {status!r}, treated as still running. Run job."]
 
 
 def test_two_unknown_statuses_in_turn_are_told_once_each(world: MakeWorld):
@@ -323,6 +325,6 @@ def test_any_history_ends_as_it_should(history: list[Any], end: str, newborn: bo
     is_over = outcome not in ("deadline", "unknown")
     falls = sum(now and not before for before, now in zip([False, *is_bad], is_bad, strict=False))
     rises = sum(before and not now for before, now in pairwise([*is_bad, not is_over]))
-    assert falls <= sum("aiting on" in line or "Polling goes on" in line for line in here.log.lines) <= 2 * falls
+    assert falls <= sum("Polling continues" in line for line in here.log.lines) <= 2 * falls
     assert sum("answers again" in line for line in here.log.lines) == rises
     assert all(one != other for one, other in zip(here.log.lines, here.log.lines[1:], strict=False))
