@@ -42,6 +42,10 @@ BATCHES :=
 # Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
 NEWER_ANYWAY := apache-airflow-providers-common-compat
 
+# uv trusts certificates of its own unless told otherwise, pip the system's too: behind a proxy whose CA is in the
+# system's store alone, uv would fail where pip works.
+export UV_SYSTEM_CERTS := true
+
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MYPY_CACHE_DIR := $(CURDIR)/.cache/mypy
