@@ -8,12 +8,12 @@ read back is then what was sent, and "nothing changed" can be told.
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_sixtyfour.api.block_specs import defaults_of, faults_of
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.models import BlockType, Workflow
@@ -96,17 +96,18 @@ def parse(workflow: Any, workflow_id: str) -> Definition:
 def stored(workflow: Workflow) -> Definition:
     """Read a workflow as the API gives it back; one that has no readable graph compares as empty."""
     try:
-        blocks, edges = _graph(plain_object(workflow.definition or {}, "the stored workflow"), workflow.id)
+        graph = plain_object(workflow.definition or {}, "the stored workflow")
+        blocks, edges = _graph(graph, workflow.id, is_stored=True)
     except SixtyfourInputError:
         blocks, edges = {}, ()
     return Definition(workflow.name, workflow.description, blocks, edges)
 
 
-def source_block(workflow: Workflow) -> str | None:
-    """Return the ``block_name`` of the stored workflow's first block; ``None`` if it has not exactly one."""
+def first_block(workflow: Workflow) -> Mapping[str, Any] | None:
+    """Return the stored workflow's first block; ``None`` if it has not exactly one."""
     definition = stored(workflow)
     sources = _sources(definition)
-    return definition.blocks[sources[0]]["block_name"] if len(sources) == 1 else None
+    return definition.blocks[sources[0]] if len(sources) == 1 else None
 
 
 def check(wanted: Definition, kinds: Iterable[BlockType], cleaner: Cleaner = _NO_SECRETS) -> None:
@@ -117,7 +118,8 @@ def check(wanted: Definition, kinds: Iterable[BlockType], cleaner: Cleaner = _NO
     :param cleaner: the client's; a fault quotes the API's schemas.
     :raises SixtyfourInputError: naming every fault that was found.
     """
-    faults = [*_faults_of_shape(wanted), *_faults_of_specs(wanted, {kind.block_name: kind for kind in kinds})]
+    faults = _faults_of_shape(wanted)
+    faults += [f"block {_title(key, wanted.blocks[key])}: {fault}" for key, fault in faults_of(wanted.blocks, kinds)]
     if faults:
         lines = "\n".join(f"- {cleaner.message(fault)}" for fault in faults)
         raise SixtyfourInputError(f"The workflow can't be deployed:\n{lines}")
@@ -135,7 +137,7 @@ def changes(
     :param kinds: their schemas' defaults count as given, since a server may write them out.
     :param cleaner: the client's; a difference quotes what is stored.
     """
-    defaults = {kind.block_name: _defaults(kind.specs_schema) for kind in kinds}
+    defaults = {kind.block_name: defaults_of(kind.specs_schema) for kind in kinds}
     lines = []
     for field, old, new in (
         ("workflow_name", existing.name, wanted.name),
@@ -169,7 +171,7 @@ _ABSENT = object()
 
 
 def _graph(
-    graph: Mapping[str, Any], workflow_id: str
+    graph: Mapping[str, Any], workflow_id: str, *, is_stored: bool = False
 ) -> tuple[dict[str, dict[str, Any]], tuple[tuple[str, str, str | None], ...]]:
     faults: list[str] = []
     blocks: dict[str, dict[str, Any]] = {}
@@ -184,6 +186,8 @@ def _graph(
             faults.append(f"blocks[{number}] ({item['block_name']}): specs should be an object")
             continue
         given = item.get("block_id")
+        if given is None and item.get("id") is not None and not is_stored:
+            faults.append(f"blocks[{number}] ({item['block_name']}): it has an id but no block_id: rename it")
         block_id = _stable_id(f"\x00{number}" if given is None else str(given), workflow_id)
         if block_id in blocks:
             faults.append(f"blocks[{number}] ({item['block_name']}): the block_id {given!r:.60} is taken")
@@ -243,50 +247,8 @@ def _faults_of_shape(wanted: Definition) -> list[str]:
     return []
 
 
-def _faults_of_specs(wanted: Definition, kinds: Mapping[str, BlockType]) -> list[str]:
-    import jsonschema
-    import referencing
-
-    faults = []
-    for block_id, block in wanted.blocks.items():
-        title = _title(block_id, block)
-        kind = kinds.get(block["block_name"])
-        if kind is None:
-            if kinds:
-                faults.append(f"block {title}: there is no block_name {block['block_name']!r:.60}")
-            continue
-        # An empty registry: a schema that refers to an address is not followed there.
-        validator = jsonschema.Draft202012Validator(dict(kind.specs_schema), registry=referencing.Registry())
-        try:
-            validator.check_schema(dict(kind.specs_schema))
-            errors = sorted(validator.iter_errors(block["specs"]), key=lambda error: error.json_path)
-        # What can't be checked here, the server checks: a schema that is none, that refers to an address or for ever
-        # to itself, with a pattern that Python doesn't know, with a number that is too large.
-        except (
-            jsonschema.SchemaError,
-            referencing.exceptions.Unresolvable,
-            RecursionError,
-            re.error,
-            ArithmeticError,
-        ):
-            continue
-        faults += [f"block {title}: specs{error.json_path[1:]}: {error.message}" for error in errors]
-    return faults
-
-
 def _title(block_id: str, block: Mapping[str, Any] | None) -> str:
     return f"'{block['block_name']}' ({block_id[:8]})" if block else f"({block_id[:8]})"
-
-
-def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping):
-        return {}
-    return {
-        name: given["default"]
-        for name, given in properties.items()
-        if isinstance(given, Mapping) and "default" in given
-    }
 
 
 def _filled(block: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ else is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -168,13 +168,44 @@ def measured(client: SixtyfourClient, ended: Verdict, log: Log) -> Verdict:
     return next((with_metrics(ended, row) for row in rows if row.job_id == ended.job_id), ended)
 
 
-def source_block(client: SixtyfourClient, workflow_id: str) -> str | None:
-    """Return the kind of the workflow's first block; ``None`` where the credential may not read the workflow."""
+def source_block(client: SixtyfourClient, workflow_id: str, body: Mapping[str, Any], log: Log) -> str | None:
+    """
+    Return the kind of the workflow's first block; ``None`` where the credential may not read the workflow.
+
+    Warns of specs that the run is to override and that block doesn't have, which may be misspelt.
+
+    :param body: what the run is to be started with.
+    """
     from airflow_provider_sixtyfour.api import definitions
 
     try:
-        return definitions.source_block(client.send(calls.get_workflow(workflow_id)))
+        block = definitions.first_block(client.send(calls.get_workflow(workflow_id)))
     except SixtyfourRefusedError as error:
         if error.status == 403:
             return None
         raise
+    if block is None:
+        return None
+    if unknown := _unknown_specs(client, block, body.get("specs_override", {})):
+        log.warning(
+            "Unknown in specs_override: %s. The first block, %r, has no such specs. Workflow %s.",
+            client.cleaner.message(", ".join(unknown)),
+            client.cleaner.name(block["block_name"]),
+            workflow_id,
+        )
+    kind: str = block["block_name"]
+    return kind
+
+
+def _unknown_specs(client: SixtyfourClient, block: Mapping[str, Any], override: Mapping[str, Any]) -> list[str]:
+    """Return the overridden specs that the block doesn't have; none where the API doesn't tell what it has."""
+    from airflow_provider_sixtyfour.api.block_specs import unknown_specs
+
+    names = [name for name in override if name not in ("resource_handle_id", *block["specs"])]
+    if not names:
+        return []  # and the API isn't asked
+    try:
+        kinds = client.send(calls.list_blocks(), attempts=2)
+    except SixtyfourError:  # a hint is no reason to fail a task
+        return []
+    return unknown_specs(names, block, kinds)

@@ -130,7 +130,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 client = self._control.client
 
                 def check() -> None:
-                    payloads.check_fit(body, running.source_block(client, self.workflow_id), self.workflow_id)
+                    block = running.source_block(client, self.workflow_id, body, self.log)
+                    payloads.check_fit(body, block, self.workflow_id)
                     check_landing(self, context)
 
                 submission = Submission(

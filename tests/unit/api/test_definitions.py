@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.block_specs import unknown_specs
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
-from airflow_provider_sixtyfour.api.definitions import Definition, changes, check, parse, source_block, stored
+from airflow_provider_sixtyfour.api.definitions import Definition, changes, check, first_block, parse, stored
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.models import BlockType, Workflow
 from airflow_provider_sixtyfour.api.settings import Settings
@@ -309,8 +310,50 @@ def test_specs_are_held_against_their_schema():
         "- block 'find_email' (00000002): specs: Additional properties are not allowed ('x' was unexpected)",
         "- block 'find_email' (00000002): specs.limit: 0 is less than the minimum of 1",
         "- block 'find_email' (00000002): specs.mode: 'LOUD' is not one of ['PROFESSIONAL', 'PERSONAL']",
-        "- block 'find_mail' (00000003): there is no block_name 'find_mail'",
+        "- block 'find_mail' (00000003): there is no block_name 'find_mail' (did you mean 'find_email'?)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("FIND_EMAIL", " (did you mean 'find_email'?)"),
+        ("findEmail", " (did you mean 'find_email'?)"),
+        ("webhooks", " (did you mean 'webhook'?)"),
+        ("poem", ""),
+    ],
+)
+def test_an_unknown_block_name_is_named_with_the_one_that_may_be_meant(name: str, hint: str):
+    assert faults_of_check(workflow([block(A, name)]), KINDS) == [
+        f"- block '{name}' (00000001): there is no block_name '{name}'{hint}"
+    ]
+
+
+def test_an_id_that_should_be_called_block_id_is_named():
+    named_id = [{"id": "a", "block_name": "webhook"}, block("b")]
+    assert faults_of(workflow(named_id, (edge("a", "b"),))) == [
+        "- blocks[0] (webhook): it has an id but no block_id: rename it",
+        "- edges[0] names no block: 'a'",
+    ]
+    # What the editor, or the API, adds to a block that has a block_id, or to a stored one, is no fault.
+    parse(workflow([{**block(A), "id": 7}]), WORKFLOW_ID)
+    read_back = {"blocks": [{"id": "a", "block_name": "webhook"}], "edges": []}
+    assert first_block(Workflow.read({"id": "w", "workflow_definition": read_back})) is not None
+
+
+@pytest.mark.parametrize(
+    ("names", "unknown"),
+    [
+        (["mode"], []),
+        (["limit", "stored"], []),
+        (["modes", "x"], ["'modes' (did you mean 'mode'?)", "'x'"]),
+    ],
+)
+def test_specs_that_a_block_does_not_have_are_named(names: list[str], unknown: list[str]):
+    kept = {"block_name": "find_email", "specs": {"stored": 1}}
+    assert unknown_specs(names, kept, KINDS) == unknown
+    assert unknown_specs(names, kept, ()) == []
+    assert unknown_specs(names, {**kept, "block_name": "webhook"}, KINDS) == []
 
 
 def test_without_a_catalogue_names_and_specs_are_the_servers_business():
@@ -433,7 +476,8 @@ def test_a_stored_graph_that_can_not_be_read_compares_as_empty():
     ],
 )
 def test_the_source_of_a_stored_workflow(definition: Any, name: str | None):
-    assert source_block(Workflow.read({"id": "w", "workflow_definition": definition})) == name
+    found = first_block(Workflow.read({"id": "w", "workflow_definition": definition}))
+    assert (found and found["block_name"]) == name
 
 
 @pytest.mark.parametrize("spelling", [str, str.upper])
