@@ -52,7 +52,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"{_PACKAGE}.transfers.object_storage_to_sixtyfour",
             },
         ],
-        "extra-links": [f"{_PACKAGE}.links.sixtyfour.SixtyfourRunLink"],
+        "extra-links": [
+            f"{_PACKAGE}.links.sixtyfour.SixtyfourRunLink",
+            f"{_PACKAGE}.links.sixtyfour.SixtyfourWorkflowLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "sixtyfour",

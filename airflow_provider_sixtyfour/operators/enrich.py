@@ -189,8 +189,7 @@ class SixtyfourEnrichOperator(BaseOperator):
                 client = self._control.client
 
                 def check() -> None:
-                    block = running.source_block(client, self.workflow_id, given.body, self.log)
-                    given.check_fit(block, self.workflow_id)
+                    given.check_fit(running.source_block(self, client, given.body), self.workflow_id)
 
                 def check_before_start() -> None:
                     if not given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 FAIL = "__fail__"  # what Airflow resumes a task with, in place of a method's name, only to fail it
 
 
-class RunsWorkflow(Protocol):
+class HasLinks(Protocol):
+    """An operator, as far as its links are concerned."""
+
+    operator_extra_links: Collection[BaseOperatorLink]
+
+
+class RunsWorkflow(HasLinks, Protocol):
     """An operator that runs a workflow, as far as it matters here."""
 
     workflow_id: str
@@ -42,7 +48,6 @@ class RunsWorkflow(Protocol):
     cancel_on_kill: bool
     sixtyfour_conn_id: str
     run_link: str | None
-    operator_extra_links: Collection[BaseOperatorLink]
 
     @property
     def log(self) -> Any: ...  # noqa: D102
@@ -87,7 +92,7 @@ def started(operator: RunsWorkflow, context: Context, control: RunControl, start
     return job_id
 
 
-def resumed(operator: RunsWorkflow) -> None:
+def resumed(operator: HasLinks) -> None:
     """
     Go on after a deferral.
 
@@ -168,7 +173,7 @@ def measured(client: SixtyfourClient, ended: Verdict, log: Log) -> Verdict:
     return next((with_metrics(ended, row) for row in rows if row.job_id == ended.job_id), ended)
 
 
-def source_block(client: SixtyfourClient, workflow_id: str, body: Mapping[str, Any], log: Log) -> str | None:
+def source_block(operator: RunsWorkflow, client: SixtyfourClient, body: Mapping[str, Any]) -> str | None:
     """
     Return the kind of the workflow's first block; ``None`` where the credential may not read the workflow.
 
@@ -179,7 +184,7 @@ def source_block(client: SixtyfourClient, workflow_id: str, body: Mapping[str, A
     from airflow_provider_sixtyfour.api import definitions
 
     try:
-        block = definitions.first_block(client.send(calls.get_workflow(workflow_id)))
+        block = definitions.first_block(client.send(calls.get_workflow(operator.workflow_id)))
     except SixtyfourRefusedError as error:
         if error.status == 403:
             return None
@@ -187,11 +192,11 @@ def source_block(client: SixtyfourClient, workflow_id: str, body: Mapping[str, A
     if block is None:
         return None
     if unknown := _unknown_specs(client, block, body.get("specs_override", {})):
-        log.warning(
+        operator.log.warning(
             "Unknown in specs_override: %s. The first block, %r, has no such specs. Workflow %s.",
             client.cleaner.message(", ".join(unknown)),
             client.cleaner.name(block["block_name"]),
-            workflow_id,
+            operator.workflow_id,
         )
     kind: str = block["block_name"]
     return kind

@@ -11,13 +11,9 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_sixtyfour.api import calls, payloads
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
-from airflow_provider_sixtyfour.api.errors import (
-    SixtyfourDifferenceError,
-    SixtyfourInputError,
-    SixtyfourNotFoundError,
-)
+from airflow_provider_sixtyfour.api.errors import SixtyfourDifferenceError, SixtyfourInputError, SixtyfourNotFoundError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, SixtyfourWorkflowLink, show_run, show_workflow
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
 
@@ -130,8 +126,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 client = self._control.client
 
                 def check() -> None:
-                    block = running.source_block(client, self.workflow_id, body, self.log)
-                    payloads.check_fit(body, block, self.workflow_id)
+                    payloads.check_fit(body, running.source_block(self, client, body), self.workflow_id)
                     check_landing(self, context)
 
                 submission = Submission(
@@ -222,7 +217,9 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("workflow_id", "workflow", "sixtyfour_conn_id")
     template_fields_renderers: ClassVar[dict[str, str]] = {"workflow": "json"}
+    operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourWorkflowLink(),)
     ui_color = "#e8e4fb"
+    workflow_link: str | None = None
 
     def __init__(
         self,
@@ -247,7 +244,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         with failing_for_good(self.log):
             calls.identifier(self.workflow_id, "workflow_id")
             wanted = definitions.parse(read_json(self, "workflow", context, self._json_files), self.workflow_id)
-            client = SixtyfourHook(self.sixtyfour_conn_id).client
+            client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client
             kinds: tuple[BlockType, ...] = client.send(calls.list_blocks())
             definitions.check(wanted, kinds, client.cleaner)
             try:
@@ -256,6 +253,8 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
                 existing = definitions.Definition(None, None, {}, ())
                 if wanted.name is None:
                     raise SixtyfourInputError("A workflow that isn't stored yet needs a workflow_name.") from None
+            else:
+                show_workflow(self, context, hook, self.workflow_id)
             changes = definitions.changes(wanted, existing, kinds, client.cleaner)
             if not changes:
                 self.log.info("The stored workflow is up to date; nothing was saved. Workflow %s.", self.workflow_id)
@@ -264,6 +263,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
             if self.check:
                 raise SixtyfourDifferenceError(f"The stored workflow differs:\n{diff}\nWorkflow {self.workflow_id}.")
             client.send(calls.update_workflow(self.workflow_id, wanted.as_body()))
+            show_workflow(self, context, hook, self.workflow_id)
             self.log.info("Saved the workflow. What changed:\n%s\nWorkflow %s.", diff, self.workflow_id)
             return self.workflow_id
 
@@ -279,7 +279,9 @@ class SixtyfourCancelRunOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("job_id", "sixtyfour_conn_id")
+    operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
+    run_link: str | None = None
 
     def __init__(self, *, job_id: str, sixtyfour_conn_id: str = DEFAULT_CONNECTION, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -291,7 +293,8 @@ class SixtyfourCancelRunOperator(BaseOperator):
         from airflow_provider_sixtyfour.api.cancelling import cancel
 
         with failing_for_good(self.log):
-            client = SixtyfourHook(self.sixtyfour_conn_id).client
+            client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client
+            show_run(self, context, hook, self.job_id, is_brief=True)
             outcome = cancel(client, self.job_id)
             self.log.info("%s", outcome.describe(client.base_url))
 

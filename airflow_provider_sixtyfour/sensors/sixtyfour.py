@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
@@ -22,10 +22,11 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourWaitError,
 )
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, show_run
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_sixtyfour.monitor.watch import RunWatch
 
@@ -51,7 +52,9 @@ class SixtyfourRunSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("job_id", "sixtyfour_conn_id")
+    operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
+    run_link: str | None = None
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
                 cancel_on_kill=False,
                 may_be_unknown=0.0,  # it isn't new: its id came from elsewhere, as for `poke`
             )
+        show_run(self, context, SixtyfourHook(self.sixtyfour_conn_id), self.job_id, is_brief=True)
         self.log.info(
             "Waiting in the triggerer now, which checks the status about every %g s. Run %s.",
             self.poll_interval,
@@ -104,9 +108,11 @@ class SixtyfourRunSensor(BaseSensorOperator):
         with failing_for_good(self.log):
             if self._watch is None:
                 self._watch = RunWatch(self.job_id, poll_interval=self.poll_interval, deadline=None, log=self.log)
-            client = SixtyfourHook(self.sixtyfour_conn_id).client
+            hook = SixtyfourHook(self.sixtyfour_conn_id)
+            if self.run_link is None:
+                show_run(self, context, hook, self.job_id, is_brief=self.reschedule)
             try:
-                ended = self._watch.answered(client.send(calls.live_status(self.job_id), attempts=1))
+                ended = self._watch.answered(hook.client.send(calls.live_status(self.job_id), attempts=1))
             except SixtyfourError as error:
                 return self._not_yet(self._watch, error)
             if ended is None:
@@ -132,8 +138,10 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
+        from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.run_control import RunControl
 
+        running.resumed(self)
         control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
         try:
             with failing_for_good(self.log):

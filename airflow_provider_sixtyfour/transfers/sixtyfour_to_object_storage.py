@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, show_run
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST, object_storage_path
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
     from airflow_provider_sixtyfour.transfers.lineage import Data
 
@@ -64,7 +65,9 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         "output_format",
         "sixtyfour_conn_id",
     )
+    operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
+    run_link: str | None = None
     _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
 
     def __init__(
@@ -118,6 +121,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
             )
             folder = object_storage_path(self.destination, "destination")
             hook = SixtyfourHook(self.sixtyfour_conn_id)
+            show_run(self, context, hook, self.job_id)
             manifest = land(hook, self.job_id, folder, landing, log=self.log)
         self._moved = moved(hook.settings.base_url, folder, manifest)
         tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))

@@ -126,8 +126,9 @@ def test_airflow_finds_the_connection_type_and_its_hook(manager):
     assert CONNECTION["hook-name"] == SixtyfourHook.hook_name
 
 
-def test_airflow_finds_the_link(manager):
-    assert f"{SixtyfourRunLink.__module__}.SixtyfourRunLink" in manager.extra_links_class_names
+def test_airflow_finds_the_links(manager):
+    for name in ("SixtyfourRunLink", "SixtyfourWorkflowLink"):
+        assert f"{SixtyfourRunLink.__module__}.{name}" in manager.extra_links_class_names
 
 
 def reads_forms_from_metadata():
