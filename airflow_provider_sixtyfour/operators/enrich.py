@@ -16,6 +16,7 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, Sixty
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
+from airflow_provider_sixtyfour.operators.run_checks import check_enrich
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class SixtyfourEnrichOperator(BaseOperator):
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_files(self, rows=rows, specs_override=specs_override)
         self._given = tuple(name for name, value in (("source", source), ("rows", rows)) if value is not None)
+        check_enrich(self, SixtyfourEnrichOperator)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,28 @@ def is_literal(value: Any) -> bool:
     is_path = hasattr(type(value), "__fspath__") or hasattr(type(value), "protocol")
     text = str(value) if is_path or isinstance(value, str) else ""
     return not any(mark in text for mark in _TEMPLATE_MARKS)
+
+
+def is_settled(operator: BaseOperator, value: Any) -> bool:
+    """
+    Return whether a value is the one that this operator will have: a literal that rendering leaves as it is.
+
+    With ``render_template_as_native_obj``, of the task or of its Dag, text that Python can read becomes what it says.
+    """
+    if not isinstance(value, str):
+        return is_literal(value)
+    is_native = getattr(operator, "render_template_as_native_obj", None)
+    if is_native is None:
+        is_native = getattr(operator.get_dag(), "render_template_as_native_obj", False)
+    return is_literal(value) and not (is_native and _is_python(value))
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.literal_eval(text or "None")  # which is what nothing becomes
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def can_check(operator: BaseOperator, kind: type[BaseOperator]) -> bool:

@@ -16,6 +16,7 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, Sixty
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, SixtyfourWorkflowLink, show_run, show_workflow
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
+from airflow_provider_sixtyfour.operators.run_checks import check_job, check_run, check_workflow
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -105,6 +106,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
         self._json_files = json_files(self, webhook_payload=webhook_payload, specs_override=specs_override)
         inputs = {"webhook_payload": webhook_payload, "resource_handle_id": resource_handle_id}
         self._given = tuple(name for name, value in inputs.items() if value is not None)
+        check_run(self, SixtyfourRunWorkflowOperator)
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
@@ -236,6 +238,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         self.check = check
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_files(self, workflow=workflow)
+        check_workflow(self, SixtyfourDeployWorkflowOperator)
 
     def execute(self, context: Context) -> str:
         """Compare, and save if something differs."""
@@ -287,6 +290,7 @@ class SixtyfourCancelRunOperator(BaseOperator):
         super().__init__(**kwargs)
         self.job_id = job_id
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        check_job(self, SixtyfourCancelRunOperator)
 
     def execute(self, context: Context) -> None:
         """Cancel, and log how the run ended."""
@@ -325,6 +329,7 @@ class SixtyfourDeleteWorkflowOperator(BaseOperator):
         self.workflow_id = workflow_id
         self.ignore_missing = ignore_missing
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        check_workflow(self, SixtyfourDeleteWorkflowOperator)
 
     def execute(self, context: Context) -> None:
         """Delete it."""

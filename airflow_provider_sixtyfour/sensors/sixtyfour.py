@@ -24,6 +24,7 @@ from airflow_provider_sixtyfour.api.errors import (
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, show_run
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.run_checks import check_sensor
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -72,6 +73,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
         self.poll_interval = poll_interval
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._watch: RunWatch | None = None
+        check_sensor(self, SixtyfourRunSensor)
 
     def execute(self, context: Context) -> Any:
         """Wait here or in the triggerer."""

@@ -11,6 +11,7 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, show_run
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.run_checks import check_transfer
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST, object_storage_path
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         self.output_format = output_format
         self.parquet_schema = parquet_schema
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        check_transfer(self, SixtyfourToObjectStorageOperator)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Land the files."""
