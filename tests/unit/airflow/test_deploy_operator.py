@@ -245,10 +245,10 @@ def test_json_text(emulator, workflow_id):
 def test_a_file_or_text_that_is_none_fails_for_good_and_asks_nothing(emulator, workflow_id, tmp_path, workflow, said):
     dag = DAG("deploys", schedule=None)
     dag.fileloc = str(tmp_path / "dag.py")
-    operator = SixtyfourDeployWorkflowOperator(task_id="d", dag=dag, workflow_id=workflow_id, workflow=workflow)
+    given = {"task_id": "d", "dag": dag, "workflow_id": workflow_id, "workflow": workflow}
 
     with pytest.raises(AirflowFailException, match=said):
-        operator.execute(Task(lambda: operator).context)
+        Task(lambda: SixtyfourDeployWorkflowOperator(**given)).run()
 
     assert emulator.requests() == []
 

@@ -1,7 +1,7 @@
 """Where a run's results are to go is looked at before the run is paid for."""
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, ObjectStoragePath
 
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
@@ -40,7 +40,7 @@ def test_a_variable_that_this_dag_run_lacks_stops_the_run_before_it_is_paid(emul
         "file:///x/{{ ti.xcom_pull(task_ids='run')['no such'] }}/",  # not there yet
         "file:///x/{{ own }}/{% set a = 1 %}{{ a }}/{{ range(3) | list }}",
         "file:///x/{{ broken",
-        None,
+        ObjectStoragePath("file:///x/{{ ds }}"),
     ],
 )
 def test_anything_else_is_the_landing_tasks_own_business(emulator, workflow, destination):

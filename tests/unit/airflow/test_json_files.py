@@ -76,7 +76,7 @@ def test_a_mapped_task_reads_the_files_that_its_dag_lists(emulator, workflow, se
 
 
 def test_a_mapped_task_reads_no_file_that_an_upstream_task_names(emulator, workflow, secret, dag):
-    upstream = SixtyfourDeployWorkflowOperator(task_id="up", dag=dag, workflow_id=workflow, workflow={})
+    upstream = SixtyfourDeployWorkflowOperator(task_id="up", dag=dag, workflow_id=workflow, workflow="up.json")
     task = mapped(dag, {"workflow_id": workflow}, {"webhook_payload": upstream.output})
 
     with pytest.raises(AirflowFailException, match=HINT):

@@ -247,7 +247,6 @@ def test_what_is_right_as_far_as_is_known_waits_for_the_task():
             {"format": later, "output_format": "json"},
             {"format": later, "output_format": "parquet"},
             {"format": "json", "output_format": later},
-            {"output_format": "parquet", "parquet_schema": {"a": "no such type"}},  # pyarrow is where the tasks run
             {"files": ["{{ params.x }}"], "timeout": later, "delimiter": later},
             {"source": {"path": "file:///sent/a.csv"}},
         ]
@@ -264,6 +263,14 @@ def test_rows_that_can_be_right(payload):
 
     assert one.webhook_payload is payload
     assert not hasattr(payload, "__next__") or list(payload) == [{"a": 1}]  # still to be read
+
+
+def test_what_parquet_needs_is_found_where_the_task_runs(monkeypatch):
+    monkeypatch.setattr("airflow_provider_sixtyfour.transfers.parquet_schema.find_spec", lambda name: None)
+    parquet = {"output_format": "parquet", "parquet_schema": {"a": "no such type"}}
+
+    SixtyfourEnrichOperator(task_id="enrich", **ENRICH, **parquet)
+    SixtyfourToObjectStorageOperator(task_id="land", **LAND, **parquet, format="ndjson")
 
 
 def test_a_workflow_in_a_file_is_read_by_the_task():

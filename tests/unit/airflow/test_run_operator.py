@@ -370,10 +370,10 @@ def test_rows_in_a_file_beside_the_dag_are_rendered_and_sent(emulator, workflow,
 def test_a_file_that_cannot_be_read_fails_for_good_and_starts_nothing(emulator, workflow, dag_folder, name, said):
     dag = dag_beside(dag_folder)
     (dag_folder.parent / "outside.json").write_text("[]")
-    operator = SixtyfourRunWorkflowOperator(task_id="run", dag=dag, workflow_id=workflow, webhook_payload=name)
+    given = {"task_id": "run", "dag": dag, "workflow_id": workflow, "webhook_payload": name}
 
     with pytest.raises(AirflowFailException, match=re.escape(said)):
-        operator.execute(Task(lambda: operator).context)
+        Task(lambda: SixtyfourRunWorkflowOperator(**given)).run()
 
     assert emulator.submissions() == []
 
