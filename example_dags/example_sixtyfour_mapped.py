@@ -34,11 +34,14 @@ def example_sixtyfour_mapped():
         task_id="run",
         workflow_id="{{ params.workflow_id }}",
         max_active_tis_per_dagrun=4,  # runs at the API at once
+        # What Airflow's grid shows in place of the task's number: "Lead 3 … (2 rows)".
+        map_index_template="{{ task.webhook_payload[0]['name'] }} … ({{ task.webhook_payload | length }} rows)",
     ).expand(webhook_payload=batches())
 
     landed = SixtyfourToObjectStorageOperator.partial(
         task_id="land",
         destination="{{ params.destination }}/{{ run_id }}/{{ ti.map_index }}",
+        map_index_template="run {{ task.job_id }}",
     ).expand(job_id=runs.output)
 
     @task

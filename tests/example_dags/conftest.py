@@ -95,6 +95,11 @@ class DagRun:
         """Return the states of a task's instances."""
         return [str(each.state) for each in self._run.get_task_instances() if each.task_id == task_id]
 
+    def labels(self, task_id: str) -> list[str | None]:
+        """Return what Airflow shows of a mapped task's instances in place of their numbers, in their order."""
+        instances = [each for each in self._run.get_task_instances() if each.task_id == task_id]
+        return [each.rendered_map_index for each in sorted(instances, key=lambda each: each.map_index)]
+
     def result(self, task_id: str) -> Any:
         """Return what a task returned."""
         return self._run.get_task_instance(task_id).xcom_pull(task_ids=task_id)

@@ -69,6 +69,8 @@ def test_mapped_batches_land_each_in_its_own_folder(run_example, store_workflow,
     assert [file.parent.name for file in files] == ["0", "1", "2"]
     assert [[row["name"] for row in csv_rows(file)] for file in files] == sorted(names)
     assert run.result("summarise") == {"files": 3, "rows": 5}
+    assert run.labels("run") == ["Lead 1 … (2 rows)", "Lead 3 … (2 rows)", "Lead 5 … (1 rows)"]
+    assert sorted(run.labels("land")) == sorted(f"run {submitted['job_id']}" for submitted in run.runs)
 
 
 def test_batches_of_a_file_are_paid_for_once(run_example, store_workflow, destination, tmp_path):
