@@ -73,6 +73,17 @@ def read_json(operator: BaseOperator, name: str, context: Context, files: frozen
             " It looks like a path, but a file is read only if its path is written in the Dag file itself, without a "
             "template."
         )
+    return parsed(text, origin, hint)
+
+
+def parsed(text: str, origin: str, hint: str = "") -> Any:
+    """
+    Return the value of a JSON text.
+
+    :param origin: what the text is of, for a message.
+    :param hint: what the message ends with, but for the text of a Python value, which has a hint of its own.
+    :raises SixtyfourInputError: if it isn't JSON.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

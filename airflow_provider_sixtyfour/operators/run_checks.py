@@ -7,7 +7,6 @@ it finds is found when the task runs, too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, second
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.batches.kinds import check_delimiter
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import json_files
+from airflow_provider_sixtyfour.operators.json_file import json_files, parsed
 from airflow_provider_sixtyfour.operators.literals import can_check, is_settled
 from airflow_provider_sixtyfour.transfers.destination import check_scheme
 from airflow_provider_sixtyfour.transfers.input_checks import check_name
@@ -144,10 +143,7 @@ def _json(given: Any, name: str) -> Any:
         return value if is_plain else UNKNOWN
     if json_files(given, **{name: value}):
         return UNKNOWN
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise SixtyfourInputError(f"{name} is not valid JSON: {error}.") from None
+    return parsed(value, name)
 
 
 def _is_given(value: Any) -> bool:
