@@ -27,7 +27,9 @@ FAILED = frozenset({"failed", "cancelled", "timeout", "terminated"})
 COMPLETED = "completed"
 UNKNOWN_FOR = 60.0  # seconds
 
-_WITHOUT_FILE = {"outgoing_webhook"}
+# Blocks that hand their rows on to somebody else: they make no file, or a copy of the one before with columns of their
+# own (what became of a delivery).
+OUTPUT_ONLY = frozenset({"append_to_notebook", "outgoing_webhook", "send_slack_message"})
 _WHAT_HAPPENED = {
     "failed": "Failed",
     "cancelled": "Cancelled at Sixtyfour",
@@ -56,7 +58,8 @@ class Verdict(NamedTuple):
     :param block: the block that failed, named as in the workflow.
     :param message: what the API said of it.
     :param metrics: what it has used, where the verdict comes from the list of runs, which alone tells.
-    :param last_block: the number of the last block that may make a file, where the verdict comes from a live status.
+    :param last_block: the number of the last block whose file is final, where the verdict comes from a live status: of
+        those that are not `OUTPUT_ONLY`.
     """
 
     job_id: str
@@ -138,8 +141,8 @@ def _seconds_since(moment: str | None) -> float:
 
 
 def _last_block(live: LiveStatus) -> int | None:
-    """Return the highest number of a run's blocks, but for those that are known to make no file."""
-    numbers = [block.sequence_number for block in live.blocks if block.block_name not in _WITHOUT_FILE]
+    """Return the highest number of a run's blocks, but for those that are `OUTPUT_ONLY`."""
+    numbers = [block.sequence_number for block in live.blocks if block.block_name not in OUTPUT_ONLY]
     return max((number for number in numbers if number is not None), default=None)
 
 

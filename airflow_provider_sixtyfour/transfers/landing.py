@@ -15,14 +15,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
+from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourTransferError
 from airflow_provider_sixtyfour.api.filenames import safe_names, storable
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict, describe_progress, verdict
 from airflow_provider_sixtyfour.transfers.announced import check
 from airflow_provider_sixtyfour.transfers.earlier import earlier, seem_there
 from airflow_provider_sixtyfour.transfers.exclusive import Exclusive, remove
 from airflow_provider_sixtyfour.transfers.landing_options import PARQUET, Landing
-from airflow_provider_sixtyfour.transfers.listing import Listing, choose, lacking, listing_of, wanted_blocks
+from airflow_provider_sixtyfour.transfers.listing import (
+    Listing,
+    choose,
+    is_final_unclear,
+    lacking,
+    listing_of,
+    wanted_blocks,
+)
 from airflow_provider_sixtyfour.transfers.manifest import LandedFile, Manifest, now
 from airflow_provider_sixtyfour.transfers.passage import Passage
 from airflow_provider_sixtyfour.transfers.progress import Progress, size
@@ -83,13 +90,16 @@ def land(
         log=log,
         otherwise=partial(Listing, hook.client, job_id, landing.format),
     )
+    last_block = ended.last_block
+    if is_final_unclear(listing.files, wanted, last_block):
+        last_block = _last_block(hook, job_id)
     if landing.manifest is not None and found.may_be_there and there is None:
         remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
     exclusive = Exclusive(folder, landing.manifest, found.content if there else None, job_id, log)
     known = {file.name: file for file in there.files} if there and not landing.overwrite else {}
     files = _Files(hook, folder, landing, listing, known, exclusive, log)
     try:
-        landed = files.land(choose(listing.files, wanted))
+        landed = files.land(choose(listing.files, wanted, last_block))
     except BaseException:
         exclusive.abandon()
         raise
@@ -125,6 +135,15 @@ def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> Verdict:
     if ended.status != COMPLETED:
         log.warning("%s Landing the files that it has. Run %s.", ended.cause(), job_id)
     return ended
+
+
+def _last_block(hook: SixtyfourHook, job_id: str) -> int | None:
+    """Ask for the last block whose file is final; ``None`` if the API doesn't tell."""
+    try:
+        ended = verdict(job_id, hook.client.send(calls.live_status(job_id)))
+    except SixtyfourRefusedError:
+        return None
+    return ended.last_block if ended else None
 
 
 def _listing(

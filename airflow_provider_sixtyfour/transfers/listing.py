@@ -181,12 +181,23 @@ def _hint(format: str) -> str:
     return f" Start the run with result_formats=('csv', '{format}') if it wasn't."
 
 
-def choose(files: Sequence[ResultFile], wanted: str | frozenset[int]) -> list[int]:
-    """Return the positions of the wanted files in a list that lacks none of them."""
+def is_final_unclear(files: Sequence[ResultFile], wanted: str | frozenset[int], last_block: int | None) -> bool:
+    """Return whether it takes the names of the blocks to tell which file is final."""
+    return wanted == "final" and last_block is None and len(set(_numbers(files))) > 1
+
+
+def choose(files: Sequence[ResultFile], wanted: str | frozenset[int], last_block: int | None = None) -> list[int]:
+    """
+    Return the positions of the wanted files in a list that lacks none of them.
+
+    :param last_block: see `api.verdicts.Verdict`; a file of a later block is a copy with surplus columns, and ``final``
+        only where there is no other.
+    """
     numbers = _numbers(files)
     if wanted == "all":
         return list(range(len(files)))
-    chosen = frozenset([max(numbers)]) if isinstance(wanted, str) else wanted
+    up_to_last = [number for number in numbers if last_block is None or number <= last_block]
+    chosen = frozenset([max(up_to_last or numbers)]) if isinstance(wanted, str) else wanted
     return [position for position, number in enumerate(numbers) if number in chosen]
 
 

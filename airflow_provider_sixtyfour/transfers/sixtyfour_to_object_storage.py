@@ -29,8 +29,10 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         ``file:///…``. One folder for each run: its files, and the manifest that is written last. (templated)
     :param format: ``csv``, ``json`` or ``ndjson``; the run must have been started with it, but for ``csv``.
         (templated)
-    :param files: ``final``: what the last block made; ``all``: what every block made; or the number (or a list of
-        numbers) of the blocks. (templated)
+    :param files: ``final``: what the last block made, of those that do not only hand rows on (``outgoing_webhook``,
+        ``send_slack_message``, ``append_to_notebook``: their files may have surplus columns), where the API tells the
+        names of the blocks; ``all``: what every block made; or the number (or a list of numbers) of the blocks.
+        (templated)
     :param overwrite: whether to write files again that the destination's manifest names, for this run and with the
         size that they have there. Without it, a landing that is done asks the API for nothing.
     :param on_mismatch: what to do when a file has other rows, or more bytes, than the API announced: ``warn`` in the

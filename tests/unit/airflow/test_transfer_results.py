@@ -3,9 +3,11 @@
 import csv
 import hashlib
 import json
+import logging
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
+from airflow_provider_sixtyfour.api.verdicts import Verdict
+from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
+from airflow_provider_sixtyfour.transfers.landing import land as land_run
+from airflow_provider_sixtyfour.transfers.landing_options import Landing
 from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.unit.airflow.conftest import ROWS
@@ -85,6 +91,61 @@ def test_which_files_land(emulator, made, land, folder, files, blocks):
 
     assert [file["block_number"] for file in landed] == blocks
     assert len(everything_below(folder)) == len(blocks)
+
+
+@pytest.fixture
+def delivered(emulator):
+    """A completed run whose last block, 3, hands the rows on: its file has a column more."""
+    steps = {"webhook": {}, "company_enrichment": {}, "outgoing_webhook": {"url": "http://127.0.0.1:9/x"}}
+    blocks = [
+        {"block_id": name, "sequence_number": number, "block_type": name, "block_name": name, "specs": specs}
+        for number, (name, specs) in enumerate(steps.items(), start=1)
+    ]
+    edges = [{"from_block_id": a, "to_block_id": b} for a, b in pairwise(steps)]
+    graph = {"blocks": blocks, "edges": edges}
+    body = {"workflow_name": "n", "workflow_description": "d", "workflow_definition": graph}
+    return emulator.completed_run(emulator.api("POST", "/workflows/create_workflow", body)["id"])
+
+
+def test_final_is_the_file_before_a_block_that_only_hands_rows_on(delivered, land):
+    [landed] = land(delivered)
+
+    assert landed["block_number"] == 2
+    assert "webhook_status" not in rows_of(landed["path"])[0]
+    assert [file["block_number"] for file in land(delivered, files="all")] == [2, 3]
+
+
+@pytest.mark.parametrize(("names", "block"), [(True, 2), (False, 3)], ids=["told", "not told"])
+def test_where_a_list_of_runs_told_the_end_the_names_of_the_blocks_are_asked_for(
+    emulator, delivered, folder, names, block
+):
+    """Else it would depend on how the end was seen which file is final."""
+    if not names:
+        emulator.fault("answer", path=f"/workflows/runs/{delivered}/live_status", status=404, body={"detail": "no"})
+    ended = Verdict(delivered, "completed")
+
+    landed = land_run(
+        SixtyfourHook(),
+        delivered,
+        ObjectStoragePath(f"file://{folder}"),
+        Landing(),
+        log=logging.getLogger(),
+        ended=ended,
+    )
+
+    assert [file.block_number for file in landed.files] == [block]
+    assert len(emulator.questions()) == 1
+
+
+def test_with_one_file_nobody_needs_the_names(emulator, folder):
+    job_id = emulator.completed_run(emulator.store_workflow())
+    ended = Verdict(job_id, "completed")
+
+    land_run(
+        SixtyfourHook(), job_id, ObjectStoragePath(f"file://{folder}"), Landing(), log=logging.getLogger(), ended=ended
+    )
+
+    assert emulator.questions() == []
 
 
 @pytest.mark.parametrize("files", ["last", "", None, [], [None], [True], ["a"], {}, 1.5j], ids=str)
