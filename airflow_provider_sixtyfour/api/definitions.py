@@ -103,26 +103,33 @@ def stored(workflow: Workflow) -> Definition:
     return Definition(workflow.name, workflow.description, blocks, edges)
 
 
-def first_block(workflow: Workflow) -> Mapping[str, Any] | None:
-    """Return the stored workflow's first block; ``None`` if it has not exactly one."""
-    definition = stored(workflow)
-    sources = _sources(definition)
-    return definition.blocks[sources[0]] if len(sources) == 1 else None
-
-
-def check(wanted: Definition, kinds: Iterable[BlockType], cleaner: Cleaner = _NO_SECRETS) -> None:
+def check(
+    wanted: Definition,
+    kinds: Iterable[BlockType],
+    cleaner: Cleaner = _NO_SECRETS,
+    *,
+    validate_specs: bool = False,
+) -> list[str]:
     """
     Check a graph before it is sent.
 
+    The server checks names and specs itself before it saves, and it may accept what it does not publish. So what
+    differs from the published schemas is returned and no error, unless it is asked for.
+
     :param kinds: what ``GET /workflows/blocks`` lists; with none, names and specs go unchecked.
-    :param cleaner: the client's; a fault quotes the API's schemas.
+    :param cleaner: the client's; a finding quotes the API's schemas.
+    :param validate_specs: whether unknown names and specs that do not fit the published schemas are errors.
+    :returns: what differs from the published schemas, a line each.
     :raises SixtyfourInputError: naming every fault that was found.
     """
     faults = _faults_of_shape(wanted)
-    faults += [f"block {_title(key, wanted.blocks[key])}: {fault}" for key, fault in faults_of(wanted.blocks, kinds)]
+    findings = [f"block {_title(key, wanted.blocks[key])}: {fault}" for key, fault in faults_of(wanted.blocks, kinds)]
+    if validate_specs:
+        faults += findings
     if faults:
         lines = "\n".join(f"- {cleaner.message(fault)}" for fault in faults)
         raise SixtyfourInputError(f"The workflow can't be deployed:\n{lines}")
+    return [cleaner.message(finding) for finding in findings]
 
 
 def changes(
@@ -225,11 +232,6 @@ def _stable_id(given: str, workflow_id: str) -> str:
         return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, workflow_id), given))
 
 
-def _sources(definition: Definition) -> list[str]:
-    ends = {end for _, end, _ in definition.edges}
-    return [block_id for block_id in definition.blocks if block_id not in ends]
-
-
 def _faults_of_shape(wanted: Definition) -> list[str]:
     if not wanted.blocks:
         return ["it has no blocks"]
@@ -240,10 +242,6 @@ def _faults_of_shape(wanted: Definition) -> list[str]:
             del left[block_id]
     if left:
         return ["its edges form a cycle through " + ", ".join(_title(key, wanted.blocks[key]) for key in left)]
-    sources = _sources(wanted)
-    if len(sources) > 1:
-        titles = ", ".join(_title(key, wanted.blocks[key]) for key in sources)
-        return [f"it has {len(sources)} blocks that no edge leads to ({titles}); one of them is the source"]
     return []
 
 

@@ -11,10 +11,14 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.calls import RESULT_FORMATS, identifier
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.api.sources import required_columns
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.sources import Source
 
 WEBHOOK_SOURCE = "webhook"
 FILE_SOURCE = "read_csv"
@@ -112,24 +116,49 @@ def count_rows(body: Mapping[str, Any]) -> int | None:
     return None if payload is None else len(payload) if isinstance(payload, list) else 1
 
 
-def check_fit(body: Mapping[str, Any], source: str | None, workflow_id: str) -> None:
+def check_fit(body: Mapping[str, Any], source: Source | None, workflow_id: str) -> None:
     """
-    Check that the input is of the kind that the workflow's source block reads.
+    Check that the input is of the kind that the workflow's source block reads, with the columns that it requires.
 
-    :param source: the source's ``block_name``; ``None`` if it isn't known, which passes everything.
+    :param source: the source block; ``None`` if it isn't known, which passes everything.
     :raises SixtyfourInputError: if it isn't.
     """
+    block = source.block_name if source else None
     has_rows = "webhook_payload" in body
     has_file = "resource_handle_id" in body.get("specs_override", {})
     wrong = None
-    if source == WEBHOOK_SOURCE and not has_rows:
+    if block == WEBHOOK_SOURCE and not has_rows:
         wrong = "it takes rows: give webhook_payload"
-    elif source == FILE_SOURCE and not has_file:
+    elif block == FILE_SOURCE and not has_file:
         wrong = "it reads an uploaded file: give resource_handle_id, as ObjectStorageToSixtyfourOperator returns it"
-    if wrong is None and source == WEBHOOK_SOURCE and has_file:
+    if wrong is None and block == WEBHOOK_SOURCE and has_file:
         wrong = "it takes rows, not a file: give webhook_payload"
     if wrong:
-        raise SixtyfourInputError(f"Workflow {workflow_id} begins with the block {source!r}: {wrong}.")
+        raise SixtyfourInputError(f"Workflow {workflow_id} begins with the block {block!r}: {wrong}.")
+    check_columns(body, source, workflow_id)
+
+
+def check_columns(
+    body: Mapping[str, Any], source: Source | None, workflow_id: str, name: str = "webhook_payload"
+) -> None:
+    """
+    Check that each row has the columns that a webhook block's ``input_schema`` requires; the API answers 400 if not.
+
+    :param source: the source block; ``None`` if it isn't known. A ``specs_override`` may replace its ``input_schema``.
+    :param name: the parameter that holds the rows, for a message.
+    :raises SixtyfourInputError: naming the first row that lacks a column.
+    """
+    if source is None or source.block_name != WEBHOOK_SOURCE or "webhook_payload" not in body:
+        return
+    schema = body.get("specs_override", {}).get("input_schema", source.input_schema)
+    required = required_columns(schema) if isinstance(schema, Mapping) else []
+    payload = body["webhook_payload"]
+    for number, row in enumerate([payload] if isinstance(payload, Mapping) else payload):
+        if missing := [column for column in required if column not in row]:
+            raise SixtyfourInputError(
+                f"Row {number} of {name} lacks {', '.join(map(repr, missing))!s:.200}, which the input_schema of "
+                f"workflow {workflow_id} requires. Nothing was sent."
+            )
 
 
 def digest(workflow_id: str, body: Mapping[str, Any], result_formats: Sequence[str]) -> str:

@@ -24,6 +24,8 @@ from airflow_provider_sixtyfour.transfers.progress import size
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_sixtyfour.api.sources import Source
+
 
 class EnrichInput(NamedTuple):
     """
@@ -47,16 +49,18 @@ class EnrichInput(NamedTuple):
             body["file"] = {"sha256": self.file.sha256, "extension": PurePosixPath(self.file.name).suffix.lower()[1:]}
         return payloads.digest(workflow_id, body, result_formats)
 
-    def check_fit(self, block: str | None, workflow_id: str) -> None:
+    def check_fit(self, source: Source | None, workflow_id: str) -> None:
         """
         Check that the workflow takes this kind of input.
 
-        :param block: the kind of its first block; ``None`` if it isn't known, which passes everything.
+        :param source: its first block; ``None`` if it isn't known, which passes everything.
         :raises SixtyfourInputError: if it doesn't.
         """
-        wanted = {payloads.WEBHOOK_SOURCE: "rows", payloads.FILE_SOURCE: "source"}.get(block or "")
+        block = source.block_name if source else ""
+        wanted = {payloads.WEBHOOK_SOURCE: "rows", payloads.FILE_SOURCE: "source"}.get(block)
         if wanted not in (None, "rows" if self.file is None else "source"):
             raise SixtyfourInputError(f"Workflow {workflow_id} begins with the block {block!r}: give {wanted} instead.")
+        payloads.check_columns(self.body, source, workflow_id, "rows")
 
     def check_file(self) -> None:
         """

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.api.sources import Source
     from airflow_provider_sixtyfour.api.verdicts import Verdict
     from airflow_provider_sixtyfour.monitor.log import Log
     from airflow_provider_sixtyfour.operators.run_control import RunControl
@@ -173,44 +174,41 @@ def measured(client: SixtyfourClient, ended: Verdict, log: Log) -> Verdict:
     return next((with_metrics(ended, row) for row in rows if row.job_id == ended.job_id), ended)
 
 
-def source_block(operator: RunsWorkflow, client: SixtyfourClient, body: Mapping[str, Any]) -> str | None:
+def source_block(operator: RunsWorkflow, client: SixtyfourClient, body: Mapping[str, Any]) -> Source | None:
     """
-    Return the kind of the workflow's first block; ``None`` where the credential may not read the workflow.
+    Return the workflow's first block; ``None`` where the credential may not read the workflow.
 
     Warns of specs that the run is to override and that block doesn't have, which may be misspelt.
 
     :param body: what the run is to be started with.
     """
-    from airflow_provider_sixtyfour.api import definitions
+    from airflow_provider_sixtyfour.api.sources import source_of
 
     try:
-        block = definitions.first_block(client.send(calls.get_workflow(operator.workflow_id)))
+        source = source_of(client.send(calls.get_workflow(operator.workflow_id)))
     except SixtyfourRefusedError as error:
         if error.status == 403:
             return None
         raise
-    if block is None:
-        return None
-    if unknown := _unknown_specs(client, block, body.get("specs_override", {})):
+    if source is not None and (unknown := _unknown_specs(client, source, body.get("specs_override", {}))):
         operator.log.warning(
             "Unknown in specs_override: %s. The first block, %r, has no such specs. Workflow %s.",
             client.cleaner.message(", ".join(unknown)),
-            client.cleaner.name(block["block_name"]),
+            client.cleaner.name(source.block_name),
             operator.workflow_id,
         )
-    kind: str = block["block_name"]
-    return kind
+    return source
 
 
-def _unknown_specs(client: SixtyfourClient, block: Mapping[str, Any], override: Mapping[str, Any]) -> list[str]:
+def _unknown_specs(client: SixtyfourClient, source: Source, override: Mapping[str, Any]) -> list[str]:
     """Return the overridden specs that the block doesn't have; none where the API doesn't tell what it has."""
     from airflow_provider_sixtyfour.api.block_specs import unknown_specs
 
-    names = [name for name in override if name not in ("resource_handle_id", *block["specs"])]
+    names = [name for name in override if name not in ("resource_handle_id", *source.specs)]
     if not names:
         return []  # and the API isn't asked
     try:
         kinds = client.send(calls.list_blocks(), attempts=2)
     except SixtyfourError:  # a hint is no reason to fail a task
         return []
-    return unknown_specs(names, block, kinds)
+    return unknown_specs(names, source, kinds)

@@ -202,7 +202,10 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
     """
     Make the stored workflow what the Dag says it is; do nothing where it already is.
 
-    The graph is checked before anything is sent. A difference is logged, value by value.
+    The graph (edges, cycles, ids) is checked before anything is sent. A difference is logged, value by value. Ids that
+    the server has written into specs (``notebook_id``, also in place of ``"__create_new__"``, ``resource_handle_id``)
+    are kept and no difference. A save costs credits where a ``search`` block has ``auto_execute: true``: the server
+    runs the search when the workflow is saved.
 
     :param workflow_id: where to store it. (templated)
     :param workflow: the workflow in the shape that the workflow editor copies out (``workflow_name``,
@@ -210,6 +213,8 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         the path of a ``.json`` file, absolute or beside the Dag, written here without a template. (templated, the
         file's content too)
     :param check: whether to only look: a difference fails the task and nothing is saved.
+    :param validate_specs: whether names and specs of blocks that differ from the schemas which the API publishes are
+        errors. By default they are warnings: the server validates before it saves, and accepts more than it publishes.
     :param sixtyfour_conn_id: the connection. (templated)
 
     :returns: the ``workflow_id``.
@@ -229,6 +234,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         workflow_id: str,
         workflow: Mapping[str, Any] | str,
         check: bool = False,
+        validate_specs: bool = False,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
@@ -236,20 +242,22 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         self.workflow_id = workflow_id
         self.workflow = workflow
         self.check = check
+        self.validate_specs = validate_specs
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_files(self, workflow=workflow)
         check_workflow(self, SixtyfourDeployWorkflowOperator)
 
     def execute(self, context: Context) -> str:
         """Compare, and save if something differs."""
-        from airflow_provider_sixtyfour.api import definitions
+        from airflow_provider_sixtyfour.api import definitions, deploying
 
         with failing_for_good(self.log):
             calls.identifier(self.workflow_id, "workflow_id")
             wanted = definitions.parse(read_json(self, "workflow", context, self._json_files), self.workflow_id)
             client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client
             kinds: tuple[BlockType, ...] = client.send(calls.list_blocks())
-            definitions.check(wanted, kinds, client.cleaner)
+            for found in definitions.check(wanted, kinds, client.cleaner, validate_specs=self.validate_specs):
+                self.log.warning("Not as the API's published schema says: %s", found)
             try:
                 existing = definitions.stored(client.send(calls.get_workflow(self.workflow_id)))
             except SixtyfourNotFoundError:
@@ -258,6 +266,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
                     raise SixtyfourInputError("A workflow that isn't stored yet needs a workflow_name.") from None
             else:
                 show_workflow(self, context, hook, self.workflow_id)
+            wanted = deploying.keep_server_ids(wanted, existing)
             changes = definitions.changes(wanted, existing, kinds, client.cleaner)
             if not changes:
                 self.log.info("The stored workflow is up to date; nothing was saved. Workflow %s.", self.workflow_id)
@@ -265,6 +274,9 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
             diff = "\n".join(changes)
             if self.check:
                 raise SixtyfourDifferenceError(f"The stored workflow differs:\n{diff}\nWorkflow {self.workflow_id}.")
+                raise SixtyfourDifferenceError(f"Workflow {self.workflow_id} is not as it should be:\n{diff}")
+            if paid := deploying.blocks_run_by_a_save(wanted):
+                self.log.warning("This save may cost credits: %s has auto_execute and runs now.", ", ".join(paid))
             client.send(calls.update_workflow(self.workflow_id, wanted.as_body()))
             show_workflow(self, context, hook, self.workflow_id)
             self.log.info("Saved the workflow. What changed:\n%s\nWorkflow %s.", diff, self.workflow_id)

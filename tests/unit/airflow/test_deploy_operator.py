@@ -139,7 +139,7 @@ def test_check_of_a_workflow_that_is_not_there(emulator, workflow_id):
 
 
 def invalid():
-    one, two, three = wanted()["workflow_definition"]["blocks"]
+    one, two, _ = wanted()["workflow_definition"]["blocks"]
     edge = {"from_block_id": "step-1", "to_block_id": "step-2"}
     back = {"from_block_id": "step-2", "to_block_id": "step-1"}
 
@@ -152,12 +152,8 @@ def invalid():
             "edges[0] names no block: 'step-9'",
         ),
         "a cycle": (graph([one, two], [edge, back]), "its edges form a cycle through 'webhook'"),
-        "two sources": (graph([one, two, three], [edge]), "it has 2 blocks that no edge leads to"),
         "an id twice": (graph([one, {**two, "block_id": "step-1"}], []), "the block_id 'step-1' is taken"),
         "no blocks": (graph([], []), "it has no blocks"),
-        "an unknown block": (chain(one, block("write_poems", 2)), "there is no block_name 'write_poems'"),
-        "wrong specs": (chain(one, block("find_email", 2, mode="SECRET")), "specs.mode: 'SECRET' is not one of"),
-        "missing specs": (chain(one, block("outgoing_webhook", 2)), "'url' is a required property"),
         "specs that are no object": (chain(one, {**two, "specs": [1]}), "specs should be an object"),
         "blocks that are no list": ({"workflow_definition": {"blocks": {}}}, "should hold a list of blocks"),
         "a block that is none": (graph([None], []), "blocks[0] is not an object with a block_name"),
@@ -177,6 +173,86 @@ def test_an_invalid_workflow_fails_for_good_with_all_faults_named_and_nothing_se
         deploy(workflow_id, workflow)
 
     assert saves(emulator) == []
+
+
+def warnings(logs):
+    """Return those of the operator, without Airflow's own on how a test calls it."""
+    return [text for text in logs.texts("warning") if "Task Runner" not in text]
+
+
+def unpublished():
+    one = block("webhook", 1)
+    return {
+        "an unknown block": (chain(one, block("write_poems", 2)), "there is no block_name 'write_poems'"),
+        "wrong specs": (chain(one, block("find_email", 2, mode="SECRET")), "specs.mode: 'SECRET' is not one of"),
+        "missing specs": (chain(one, block("outgoing_webhook", 2)), "'url' is a required property"),
+    }
+
+
+@pytest.mark.parametrize("finding", unpublished())
+def test_what_the_published_schema_does_not_have_is_a_warning_and_the_servers_to_judge(
+    emulator, workflow_id, logs, finding
+):
+    workflow, said = unpublished()[finding]
+    emulator.fault("answer", path="/workflows/update_workflow", status=200, body={"id": workflow_id})
+
+    assert deploy(workflow_id, workflow) == workflow_id
+
+    [warning] = warnings(logs)
+    assert warning.startswith("Not as the API's published schema says: block ")
+    assert said in warning
+    assert len(saves(emulator)) == 1
+
+
+@pytest.mark.parametrize("finding", unpublished())
+def test_validate_specs_makes_it_an_error_and_nothing_is_sent(emulator, workflow_id, finding):
+    workflow, said = unpublished()[finding]
+
+    with pytest.raises(AirflowFailException, match=re.escape(said)):
+        deploy(workflow_id, workflow, validate_specs=True)
+
+    assert saves(emulator) == []
+
+
+def test_block_names_of_the_older_generation_are_deployed(emulator, workflow_id, logs):
+    deploy(workflow_id, chain(block("webhook", 1), block("enrich_person", 2)), validate_specs=True)
+
+    assert len(saves(emulator)) == 1
+    assert warnings(logs) == []
+
+
+def test_a_notebook_that_the_server_has_created_is_no_difference_and_kept(emulator, workflow_id):
+    def notes(name):
+        return chain(
+            block("webhook", 1),
+            block("append_to_notebook", 2, notebook_id="__create_new__", notebook_name=name),
+        )
+
+    def stored_specs():
+        return emulator.api("GET", f"/workflows/{workflow_id}")["workflow_definition"]["blocks"][1]["specs"]
+
+    deploy(workflow_id, notes("Leads"))
+    stored = emulator.api("GET", f"/workflows/{workflow_id}")["workflow_definition"]
+    stored["blocks"][1]["specs"]["notebook_id"] = "nb_1"  # as the server does
+    emulator.api("POST", f"/workflows/update_workflow?workflow_id={workflow_id}", {"workflow_definition": stored})
+    emulator.clear()
+
+    deploy(workflow_id, notes("Leads"), check=True)
+    assert saves(emulator) == []
+    deploy(workflow_id, notes("Others"))
+
+    assert len(saves(emulator)) == 1
+    assert stored_specs() == {"notebook_id": "nb_1", "notebook_name": "Others"}
+
+
+def test_a_save_that_may_cost_credits_is_said(emulator, workflow_id, logs):
+    found = chain(block("search", 1, query="bakeries", auto_execute=True), block("lead_enrichment", 2))
+
+    deploy(workflow_id, found)
+    deploy(workflow_id, found)
+
+    warning = "This save may cost credits: search has auto_execute and runs now."
+    assert warnings(logs) == [warning]
 
 
 def test_a_new_workflow_needs_a_name(emulator, workflow_id):

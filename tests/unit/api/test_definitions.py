@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.block_specs import unknown_specs
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
-from airflow_provider_sixtyfour.api.definitions import Definition, changes, check, first_block, parse, stored
+from airflow_provider_sixtyfour.api.definitions import Definition, changes, check, parse, stored
+from airflow_provider_sixtyfour.api.deploying import blocks_run_by_a_save, keep_server_ids
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.models import BlockType, Workflow
 from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.api.sources import Source, source_of
 from tests.unit.api.properties import searched
 from tests.unit.api.servers import Reply, Server
 
@@ -79,9 +81,9 @@ def faults_of(given_workflow: Any, workflow_id: str = WORKFLOW_ID) -> list[str]:
     return lines
 
 
-def faults_of_check(given_workflow: Any, kinds: Any = ()) -> list[str]:
+def faults_of_check(given_workflow: Any, kinds: Any = (), **more: Any) -> list[str]:
     with pytest.raises(SixtyfourInputError) as caught:
-        check(parse(given_workflow, WORKFLOW_ID), kinds)
+        check(parse(given_workflow, WORKFLOW_ID), kinds, **more)
     first, *lines = str(caught.value).split("\n")
     assert first == "The workflow can't be deployed:"
     return lines
@@ -277,11 +279,6 @@ def test_any_stored_workflow_can_be_compared(data: dict[str, Any]):
             workflow([block(A), block(B), block(C)], (edge(A, B), edge(B, C), edge(C, B))),
             "- its edges form a cycle through 'find_email' (00000002), 'find_email' (00000003)",
         ),
-        (
-            workflow([block(A, "webhook"), block(B), block(C, "read_csv")], (edge(A, B),)),
-            "- it has 2 blocks that no edge leads to ('webhook' (00000001), 'read_csv' (00000003)); "
-            "one of them is the source",
-        ),
     ],
 )
 def test_a_graph_that_can_not_run_is_refused(given_workflow: Any, fault: str):
@@ -301,17 +298,24 @@ def test_a_diamond_is_a_good_graph():
     )
 
 
+def test_several_sources_are_for_the_server_to_judge():
+    several = workflow([block(A, "webhook"), block(B), block(C, "webhook")], (edge(A, B),))
+    assert check(parse(several, WORKFLOW_ID), KINDS, validate_specs=True) == []
+
+
 def test_specs_are_held_against_their_schema():
     hostile = workflow(
         [block(A, "webhook"), block(B, specs={"mode": "LOUD", "limit": 0, "x": 1}), block(C, "find_mail")],
         (edge(A, B), edge(B, C)),
     )
-    assert faults_of_check(hostile, KINDS) == [
-        "- block 'find_email' (00000002): specs: Additional properties are not allowed ('x' was unexpected)",
-        "- block 'find_email' (00000002): specs.limit: 0 is less than the minimum of 1",
-        "- block 'find_email' (00000002): specs.mode: 'LOUD' is not one of ['PROFESSIONAL', 'PERSONAL']",
-        "- block 'find_mail' (00000003): there is no block_name 'find_mail' (did you mean 'find_email'?)",
+    findings = [
+        "block 'find_email' (00000002): specs: Additional properties are not allowed ('x' was unexpected)",
+        "block 'find_email' (00000002): specs.limit: 0 is less than the minimum of 1",
+        "block 'find_email' (00000002): specs.mode: 'LOUD' is not one of ['PROFESSIONAL', 'PERSONAL']",
+        "block 'find_mail' (00000003): there is no block_name 'find_mail' (did you mean 'find_email'?)",
     ]
+    assert check(parse(hostile, WORKFLOW_ID), KINDS) == findings
+    assert faults_of_check(hostile, KINDS, validate_specs=True) == [f"- {finding}" for finding in findings]
 
 
 @pytest.mark.parametrize(
@@ -338,7 +342,7 @@ def test_an_id_that_should_be_called_block_id_is_named():
     # What the editor, or the API, adds to a block that has a block_id, or to a stored one, is no fault.
     parse(workflow([{**block(A), "id": 7}]), WORKFLOW_ID)
     read_back = {"blocks": [{"id": "a", "block_name": "webhook"}], "edges": []}
-    assert first_block(Workflow.read({"id": "w", "workflow_definition": read_back})) is not None
+    assert source_of(Workflow.read({"id": "w", "workflow_definition": read_back})) is not None
 
 
 @pytest.mark.parametrize(
@@ -350,7 +354,7 @@ def test_an_id_that_should_be_called_block_id_is_named():
     ],
 )
 def test_specs_that_a_block_does_not_have_are_named(names: list[str], unknown: list[str]):
-    kept = {"block_name": "find_email", "specs": {"stored": 1}}
+    kept = Source("find_email", specs={"stored": 1})
     assert unknown_specs(names, kept, KINDS) == unknown
     assert unknown_specs(names, kept, ()) == []
     assert unknown_specs(names, {**kept, "block_name": "webhook"}, KINDS) == []
@@ -377,7 +381,7 @@ def test_without_a_catalogue_names_and_specs_are_the_servers_business():
 )
 @pytest.mark.parametrize("value", ["text", 10**400])
 def test_what_can_not_be_checked_is_the_servers_business(schema: Any, value: Any):
-    check(parse(workflow([block(A, specs={"x": value})]), WORKFLOW_ID), [BlockType("find_email", schema)])
+    assert check(parse(workflow([block(A, specs={"x": value})]), WORKFLOW_ID), [BlockType("find_email", schema)]) == []
 
 
 def test_a_schema_elsewhere_is_not_fetched():
@@ -465,19 +469,42 @@ def test_a_stored_graph_that_can_not_be_read_compares_as_empty():
     assert changes(parse(workflow([block(A)]), "w"), existing)[1:] == ["+ block 'find_email' (00000001)"]
 
 
+def deployed(wanted: Any, existing: Any) -> list[str]:
+    """Return the differences that are left after the ids that the server has written in."""
+    one, other = (parse(workflow([block(A, "n", specs=specs)]), WORKFLOW_ID) for specs in (wanted, existing))
+    return changes(keep_server_ids(one, other), other)
+
+
 @pytest.mark.parametrize(
-    ("definition", "name"),
+    ("wanted", "existing", "differs"),
     [
-        ({"blocks": [block(A, "webhook"), block(B)], "edges": [edge(A, B)]}, "webhook"),
-        ({"blocks": [block(A, "webhook"), block(B)], "edges": []}, None),
-        ({"blocks": [block(A)], "edges": [edge(A, A)]}, None),
-        ({"blocks": []}, None),
-        (None, None),
+        ({}, {"notebook_id": "nb_1"}, False),
+        ({"notebook_id": "__create_new__"}, {"notebook_id": "nb_1"}, False),
+        ({"resource_handle_id": "__upload__"}, {"resource_handle_id": "h"}, False),
+        ({"target": "__create_new__"}, {"target": "t_1"}, False),
+        ({}, {"resource_handle_id": "h"}, False),
+        ({"notebook_id": "nb_2"}, {"notebook_id": "nb_1"}, True),
+        ({"notebook_id": "__create_new__"}, {}, True),
+        ({}, {"mode": "PERSONAL"}, True),
+        ({"x": "a__b__c"}, {"x": "d"}, True),
     ],
 )
-def test_the_source_of_a_stored_workflow(definition: Any, name: str | None):
-    found = first_block(Workflow.read({"id": "w", "workflow_definition": definition}))
-    assert (found and found["block_name"]) == name
+def test_ids_that_the_server_has_written_are_no_difference(wanted: Any, existing: Any, differs: bool):
+    assert bool(deployed(wanted, existing)) == differs
+
+
+def test_a_save_keeps_the_ids_that_the_server_has_written():
+    one = parse(workflow([block(A, "n", specs={"notebook_id": "__create_new__", "x": 2})]), WORKFLOW_ID)
+    other = parse(workflow([block(A, "n", specs={"notebook_id": "nb_1", "x": 1})]), WORKFLOW_ID)
+    [saved] = keep_server_ids(one, other).as_body()["workflow_definition"]["blocks"]
+    assert saved["specs"] == {"notebook_id": "nb_1", "x": 2}
+    another_kind = parse(workflow([block(A, "other", specs={})]), WORKFLOW_ID)
+    assert keep_server_ids(another_kind, other) == another_kind
+
+
+def test_a_search_that_runs_when_it_is_saved():
+    blocks = [block(A, "search", specs={"auto_execute": True}), block(B, "search", specs={"auto_execute": False})]
+    assert blocks_run_by_a_save(parse(workflow(blocks), WORKFLOW_ID)) == ["search"]
 
 
 @pytest.mark.parametrize("spelling", [str, str.upper])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_sixtyfour.api.calls import json_body
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.payloads import check_fit, check_formats, check_rows, digest, run_body
+from airflow_provider_sixtyfour.api.sources import Source
 from tests.unit.api.properties import searched
 
 # Whole JSON: what `json` can write and read back as it was.
@@ -239,10 +240,34 @@ BY_ROWS, BY_FILE, BY_NOTHING = {"webhook_payload": ROWS}, {"specs_override": {"r
     ],
 )
 def test_input_has_to_fit_the_first_block(source: str | None, body: dict[str, Any], fits: bool):
+    found = Source(source) if source else None
     if fits:
-        check_fit(body, source, "w")
+        check_fit(body, found, "w")
     else:
         with pytest.raises(SixtyfourInputError, match=f"^Workflow w begins with the block '{source}': it "):
+            check_fit(body, found, "w")
+
+
+SCHEMA = {"name": "string", "note": {"required": False}, "kind": {"default": "lead"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "lacks"),
+    [
+        ({"webhook_payload": [{"name": None}, {"name": "a", "other": 1}]}, None),
+        ({"webhook_payload": {"name": "a"}}, None),
+        ({"webhook_payload": {"note": "a"}}, "Row 0 of webhook_payload lacks 'name'"),
+        ({"webhook_payload": [{"name": "a"}, {"note": "a"}]}, "Row 1 of webhook_payload lacks 'name'"),
+        ({"webhook_payload": {"a": 1}, "specs_override": {"input_schema": {"a": "int"}}}, None),
+        ({"webhook_payload": {"name": 1}, "specs_override": {"input_schema": {"a": "int"}}}, "lacks 'a'"),
+    ],
+)
+def test_rows_have_the_columns_that_the_webhook_requires(body: dict[str, Any], lacks: str | None):
+    source = Source("webhook", SCHEMA)
+    if lacks is None:
+        check_fit(body, source, "w")
+    else:
+        with pytest.raises(SixtyfourInputError, match=lacks):
             check_fit(body, source, "w")
 
 
