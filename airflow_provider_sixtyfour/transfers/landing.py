@@ -22,17 +22,11 @@ from airflow_provider_sixtyfour.transfers.announced import check
 from airflow_provider_sixtyfour.transfers.earlier import earlier, seem_there
 from airflow_provider_sixtyfour.transfers.exclusive import Exclusive, remove
 from airflow_provider_sixtyfour.transfers.landing_options import PARQUET, Landing
-from airflow_provider_sixtyfour.transfers.listing import (
-    Listing,
-    choose,
-    is_final_unclear,
-    lacking,
-    listing_of,
-    wanted_blocks,
-)
+from airflow_provider_sixtyfour.transfers.listing import Listing, choose, is_final_unclear, lacking, listing_of
 from airflow_provider_sixtyfour.transfers.manifest import LandedFile, Manifest, now
 from airflow_provider_sixtyfour.transfers.passage import Passage
 from airflow_provider_sixtyfour.transfers.progress import Progress, size
+from airflow_provider_sixtyfour.transfers.selection import wanted_blocks
 from airflow_provider_sixtyfour.transfers.storing import publishing
 from airflow_provider_sixtyfour.transfers.tally import Tally
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.transfers.announced import ON_MISMATCH
 from airflow_provider_sixtyfour.transfers.destination import MANIFEST, check_file_name
-from airflow_provider_sixtyfour.transfers.listing import wanted_blocks
-from airflow_provider_sixtyfour.transfers.manifest import Manifest
 from airflow_provider_sixtyfour.transfers.parquet_schema import check_schema
+from airflow_provider_sixtyfour.transfers.selection import wanted_blocks
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.transfers.manifest import Manifest
 
 PARQUET = "parquet"
 

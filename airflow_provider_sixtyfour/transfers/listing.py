@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import (
-    SixtyfourInputError,
     SixtyfourRefusedError,
     SixtyfourTransferError,
     SixtyfourUnavailableError,
@@ -82,24 +81,6 @@ class Listing:
 
 def _identity(file: ResultFile) -> tuple[str, int | None]:
     return file.filename, file.block_number
-
-
-def wanted_blocks(files: Any) -> str | frozenset[int]:
-    """
-    Read ``files``: ``final``, ``all``, or block numbers, also as a rendered template gives them.
-
-    :raises SixtyfourInputError: if it is anything else.
-    """
-    if files in ("final", "all"):
-        return str(files)
-    items = [files] if isinstance(files, int | str) else files
-    try:
-        numbers = frozenset(int(item) for item in items if not isinstance(item, bool))
-    except (TypeError, ValueError):
-        numbers = frozenset()
-    if not numbers:
-        raise SixtyfourInputError(f"files should be 'final', 'all' or block numbers, not {files!r:.60}.")
-    return numbers
 
 
 def lacking(files: Sequence[ResultFile], wanted: str | frozenset[int]) -> str | None:
