@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -118,7 +118,7 @@ class Verdict(NamedTuple):
 def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
     """Return how the run ended; ``None`` while it is running, as far as its status tells."""
     status = canonical(live.status)
-    if status in GOING or (not is_known(status) and _seconds_since(live.ended_at) < UNKNOWN_FOR):
+    if status in GOING or (not is_known(status) and _seconds_since(live.completed_at) < UNKNOWN_FOR):
         return None
     block = culprit(live) if status != COMPLETED else None
     return Verdict(
@@ -131,13 +131,9 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
     )
 
 
-def _seconds_since(moment: str | None) -> float:
-    """Return how long ago a moment of the API was, which has no zone or that of UTC; no time for none."""
-    try:
-        then = datetime.fromisoformat(moment or "")
-    except ValueError:
-        return 0.0
-    return time.time() - (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()
+def _seconds_since(moment: datetime | None) -> float:
+    """Return how long ago a moment of the API was; no time for none."""
+    return 0.0 if moment is None else time.time() - moment.timestamp()
 
 
 def _last_block(live: LiveStatus) -> int | None:

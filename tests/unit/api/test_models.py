@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -260,3 +261,60 @@ def test_what_is_compared_or_landed_is_kept_as_it_came():
 
     assert (workflow.name, workflow.definition) == (DIRTY, definition)
     assert (file.download_url, file.rows) == ("https://s.example/?sig=S", ({"a": DIRTY},))
+
+
+TIMES = {
+    name: f"2026-06-10T10:0{number}:00Z"
+    for number, name in enumerate(
+        ["created_at", "updated_at", "queued_at", "started_at", "completed_at", "last_run_date", "last_updated"]
+    )
+}
+
+
+def test_timestamps_are_instants():
+    [run] = ListedRun.read_all([{"job_id": "j", "status": "x", **TIMES}])
+    workflow = Workflow.read({"id": "w", **TIMES})
+    live = LiveStatus.read({"overall_status": "x", **TIMES})
+
+    for answer, names in (
+        (run, ["created_at", "updated_at", "queued_at", "started_at", "completed_at"]),
+        (workflow, ["created_at", "updated_at", "last_run_date"]),
+        (live, ["started_at", "completed_at", "last_updated"]),
+    ):
+        read = {name: getattr(answer, name) for name in names}
+        assert all(isinstance(one, pendulum.DateTime) for one in read.values())
+        assert {name: one.to_iso8601_string() for name, one in read.items()} == {name: TIMES[name] for name in names}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-06-10T10:00:00Z", "2026-06-10T12:00:00+02:00", "2026-06-10T10:00:00.000000Z", "2026-06-10T10:00:00"),
+        *("2026-06-10 10:00:00", "2026-06-10T10:00:00.000"),
+    ],
+)
+def test_every_form_of_a_timestamp_is_the_same_instant(text: str):
+    assert Workflow.read({"id": "w", "created_at": text}).created_at == pendulum.datetime(2026, 6, 10, 10)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(None, "", "now", "yesterday", "2026-13-01T00:00:00Z", "P1D", "10:00", "2026-06-10/2026-06-11", 1765432100),
+        *(True, [], {}, "2026-06-10T10:00:00Z" + " " * 100, "9" * 60),
+    ],
+)
+def test_what_is_no_instant_is_none(bad: Any):
+    assert Workflow.read({"id": "w", "created_at": bad}).created_at is None
+
+
+@searched
+@given(st.text(max_size=70) | st.from_regex(r"[0-9TZ:+./ P-]{1,64}", fullmatch=True))
+def test_any_text_is_an_instant_or_none(text: str):
+    created = Workflow.read({"id": "w", "created_at": text}).created_at
+    assert created is None or created.tzinfo is not None
+
+
+def test_secret_in_a_timestamp_is_removed():
+    text = f"2026-06-10 {SECRET}"
+    assert SECRET not in repr(Workflow.read({"id": "w", "created_at": text}, CLEANER))
