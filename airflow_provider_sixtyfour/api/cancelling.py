@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.api.verdicts import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -67,9 +68,15 @@ class Cancellation(NamedTuple):
         return f"The run is cancelled{'' if self.ended else ', and still shutting down'}. Run {self.job_id}."
 
 
-def cancel(client: SixtyfourClient, job_id: str, *, sleep: Callable[[float], None] = time.sleep) -> Cancellation:
+def cancel(
+    client: SixtyfourClient,
+    job_id: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    kind: JobKind = WORKFLOW_RUN,
+) -> Cancellation:
     """
-    Cancel a run and return what came of it.
+    Cancel a run, or a job of another kind, and return what came of it.
 
     :raises SixtyfourRefusedError: if the API won't cancel it (401, 403).
     :raises SixtyfourUnavailableError: if the API can't be reached.
@@ -79,7 +86,7 @@ def cancel(client: SixtyfourClient, job_id: str, *, sleep: Callable[[float], Non
             sleep(1.0)
         answer = Answer.ACCEPTED
         try:
-            client.send(calls.cancel_run(job_id), attempts=ATTEMPTS)
+            client.send(kind.cancel(job_id), attempts=ATTEMPTS)
         except SixtyfourRefusedError as error:
             answer = _meaning(error)
         if answer is not Answer.UNKNOWN:
@@ -88,7 +95,7 @@ def cancel(client: SixtyfourClient, job_id: str, *, sleep: Callable[[float], Non
         return Cancellation(job_id, Answer.UNKNOWN)
     for number in range(CONFIRMATIONS):
         try:
-            ended = verdict(job_id, client.send(calls.live_status(job_id), attempts=ATTEMPTS))
+            ended = verdict(job_id, client.send(kind.status(job_id), attempts=ATTEMPTS))
         except SixtyfourError:
             break  # the answer to the cancellation itself stands
         if ended is not None:
@@ -105,13 +112,13 @@ class AsyncSender(Protocol):
         """Send it, ``attempts`` times at most."""
 
 
-async def cancel_async(client: AsyncSender, job_id: str) -> Cancellation:
+async def cancel_async(client: AsyncSender, job_id: str, kind: JobKind = WORKFLOW_RUN) -> Cancellation:
     """Cancel a run without waiting for it to shut down; the same errors as `cancel`."""
     for number in range(TRIES_IF_UNKNOWN):
         if number:
             await asyncio.sleep(1.0)
         try:
-            await client.send(calls.cancel_run(job_id), attempts=ATTEMPTS)
+            await client.send(kind.cancel(job_id), attempts=ATTEMPTS)
         except SixtyfourRefusedError as error:
             if (answer := _meaning(error)) is not Answer.UNKNOWN:
                 return Cancellation(job_id, answer)

@@ -52,6 +52,11 @@ class StartedJob(NamedTuple):
     estimated_cost_cents: float | None = None
     estimated_cost_credits: float | None = None
 
+    @property
+    def job_id(self) -> str:
+        """Its id, under the name that a run has it."""
+        return self.task_id
+
     @classmethod
     def read(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> StartedJob:
         """Read the answer; its ``task_id`` is required."""

@@ -151,7 +151,12 @@ class BlockProgress(NamedTuple):
 
 
 class LiveStatus(NamedTuple):
-    """A run as its ``live_status`` tells it; ``percent`` is 0 to 100."""
+    """
+    A run as its ``live_status`` tells it; ``percent`` is 0 to 100.
+
+    :param error_message: why it ended badly, and ``metrics``: what it has used; where a status tells, which that of a
+        run does not; see `job_kinds`.
+    """
 
     workflow_id: str | None
     status: str
@@ -159,6 +164,8 @@ class LiveStatus(NamedTuple):
     current_block: str | None
     blocks: tuple[BlockProgress, ...]
     timestamps: Mapping[str, str] = _NO_TIMESTAMPS
+    error_message: str | None = None
+    metrics: Mapping[str, float] = MappingProxyType({})
 
     @classmethod
     def read(cls, value: Any, cleaner: Cleaner = _NO_SECRETS) -> LiveStatus:

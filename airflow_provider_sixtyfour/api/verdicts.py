@@ -126,7 +126,8 @@ def verdict(job_id: str, live: LiveStatus) -> Verdict | None:
         status=status,
         workflow_id=live.workflow_id,
         block=describe_block(block) if block else None,
-        message=block.error_message if block else None,
+        message=block.error_message if block else live.error_message,
+        metrics=live.metrics,
         last_block=_last_block(live) if status == COMPLETED else None,
     )
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
 from airflow_provider_sixtyfour.api.verdicts import (
     COMPLETED,
@@ -54,10 +55,10 @@ class Board:
 
     # Who waits.
 
-    def add(self, job_id: str, waiter: Waiter, poll_interval: float, now: float) -> None:
+    def add(self, job_id: str, waiter: Waiter, poll_interval: float, now: float, kind: JobKind = WORKFLOW_RUN) -> None:
         """Begin to wait for a run."""
         is_new, are_many = job_id not in self.runs, len(self.runs) >= MANY
-        run = self.runs.setdefault(job_id, Run(job_id, now))
+        run = self.runs.setdefault(job_id, Run(job_id, now, kind))
         run.waiters[waiter] = poll_interval
         run.poll_interval = min(run.waiters.values())
         self._lists.keep_up_with(poll_interval)
@@ -146,7 +147,7 @@ class Board:
         if chosen_rank in _SHARE:
             self._calm_at = now + spacing / _SHARE[chosen_rank]
         chosen.is_asked = True
-        question = HowIs(chosen.job_id)
+        question = HowIs(chosen.job_id, chosen.kind)
         self._asked_at[question] = now
         if chosen.is_slow:  # one at a time of those: many would keep all others waiting
             self._slow.add(question)

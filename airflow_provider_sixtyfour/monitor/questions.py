@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 
 
 @dataclass(frozen=True, slots=True)
 class HowIs:
-    """How one run is doing."""
+    """How one run is doing, or a job of another kind."""
 
     job_id: str
+    kind: JobKind = WORKFLOW_RUN
 
     def call(self) -> calls.Call[Any]:
         """Return the call to the API."""
-        return calls.live_status(self.job_id)
+        return self.kind.status(self.job_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
 from airflow_provider_sixtyfour.api.verdicts import Verdict
 from airflow_provider_sixtyfour.monitor.questions import WhichAre
@@ -46,8 +47,9 @@ class Waiter(Protocol):
 class Run:
     """A run that is waited for."""
 
-    def __init__(self, job_id: str, now: float) -> None:
+    def __init__(self, job_id: str, now: float, kind: JobKind = WORKFLOW_RUN) -> None:
         self.job_id = job_id
+        self.kind = kind
         self.since = now
         self.waiters: dict[Waiter, float] = {}  # with the poll interval of each
         self.poll_interval = NEVER  # seconds, the shortest of these

@@ -111,7 +111,7 @@ class Monitor:
         """
         await self._open()
         waiter = WatchWaiter(watch)
-        self._board.add(job_id, waiter, watch.poll_interval, self._now())
+        self._board.add(job_id, waiter, watch.poll_interval, self._now(), watch.kind)
         self._ensure_polling()
         try:
             try:

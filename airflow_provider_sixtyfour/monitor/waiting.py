@@ -32,7 +32,7 @@ def wait(
     :raises SixtyfourTimeoutError: at the watch's deadline; the run goes on.
     :raises SixtyfourWaitError: if the API refuses to tell, for as long as `refusals` says.
     """
-    question = calls.live_status(job_id)
+    question = watch.kind.status(job_id)
     while True:
         try:
             ended = watch.answered(client.send(question, attempts=1))

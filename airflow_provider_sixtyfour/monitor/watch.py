@@ -19,6 +19,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourTimeoutError,
     SixtyfourWaitError,
 )
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.api.models import LiveStatus
 from airflow_provider_sixtyfour.api.retry import pause
 from airflow_provider_sixtyfour.api.verdicts import Verdict, canonical, describe_progress, is_known, verdict
@@ -42,6 +43,7 @@ class RunWatch:
     :param patience: seconds for which a refusal has to be repeated until the wait is given up; by default
         `refusals.REFUSAL_PATIENCE`.
     :param clock: tells the seconds of the epoch.
+    :param kind: what is waited for; called a run in all that is said here.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class RunWatch:
         may_be_unknown: float = 0.0,
         patience: float | None = None,
         clock: Callable[[], float] = time.time,
+        kind: JobKind = WORKFLOW_RUN,
     ) -> None:
+        self.kind = kind
         self._job_id = job_id
         self.poll_interval = poll_interval
         self._deadline = deadline

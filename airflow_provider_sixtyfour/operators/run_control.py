@@ -23,6 +23,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourTimeoutError,
     SixtyfourWaitError,
 )
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict
 from airflow_provider_sixtyfour.operators.failing import is_final
 from airflow_provider_sixtyfour.operators.submission import recover
@@ -42,9 +43,11 @@ class RunControl:
     Airflow, cancels and logs; and the task doesn't end before that thread is done.
 
     :param cancels: whether to cancel the run when the task is killed or times out.
+    :param kind: of the run, see `api.job_kinds`.
     """
 
-    def __init__(self, hook: SixtyfourHook, *, cancels: bool, log: Log) -> None:
+    def __init__(self, hook: SixtyfourHook, *, cancels: bool, log: Log, kind: JobKind = WORKFLOW_RUN) -> None:
+        self.kind = kind
         self._hook = hook
         self._cancels = cancels
         self._log = log
@@ -216,7 +219,14 @@ class RunControl:
         from airflow_provider_sixtyfour.monitor.waiting import wait
         from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
 
-        watch = RunWatch(job_id, poll_interval=poll_interval, deadline=ends_at, log=self._log, may_be_unknown=NEWBORN)
+        watch = RunWatch(
+            job_id,
+            poll_interval=poll_interval,
+            deadline=ends_at,
+            log=self._log,
+            may_be_unknown=NEWBORN,
+            kind=self.kind,
+        )
         try:
             ended = wait(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
         except SixtyfourTimeoutError as error:
@@ -294,7 +304,7 @@ class RunControl:
     def _cancel(self, client: SixtyfourClient, job_id: str) -> Cancellation | None:
         """Cancel without hiding what led to it: a failure is logged, not raised."""
         try:
-            outcome = cancel(client, job_id)
+            outcome = cancel(client, job_id, kind=self.kind)
         except SixtyfourError as error:
             self._log.error("The run could not be cancelled and may keep running: %s Run %s.", error, job_id)
             return None

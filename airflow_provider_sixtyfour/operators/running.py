@@ -42,7 +42,7 @@ class HasLinks(Protocol):
 class RunsWorkflow(HasLinks, Protocol):
     """An operator that runs a workflow, as far as it matters here."""
 
-    workflow_id: str
+    workflow_id: Any  # None: a job without a workflow
     timeout: Any
     execution_timeout: timedelta | None
     deferrable: bool
@@ -148,6 +148,7 @@ def waited_for(
             deadline=ends_at,
             cancel_on_kill=operator.cancel_on_kill,
             host=control.client.base_url,
+            kind=control.kind.name,
         )
         operator.log.info(
             "Waiting in the triggerer now, which checks the status about every %g s. Run %s.", poll_interval, job_id

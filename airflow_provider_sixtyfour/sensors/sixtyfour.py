@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -21,6 +21,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourTimeoutError,
     SixtyfourWaitError,
 )
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, show_run
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
@@ -54,6 +55,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("job_id", "sixtyfour_conn_id")
     operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
+    kind: ClassVar[JobKind] = WORKFLOW_RUN
     ui_color = "#e8e4fb"
     run_link: str | None = None
 
@@ -94,6 +96,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
                 ),
                 cancel_on_kill=False,
                 may_be_unknown=0.0,  # it isn't new: its id came from elsewhere, as for `poke`
+                kind=self.kind.name,
             )
         show_run(self, context, SixtyfourHook(self.sixtyfour_conn_id), self.job_id, is_brief=True)
         self.log.info(
@@ -114,7 +117,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
             if self.run_link is None:
                 show_run(self, context, hook, self.job_id, is_brief=self.reschedule)
             try:
-                ended = self._watch.answered(hook.client.send(calls.live_status(self.job_id), attempts=1))
+                ended = self._watch.answered(hook.client.send(self.kind.status(self.job_id), attempts=1))
             except SixtyfourError as error:
                 return self._not_yet(self._watch, error)
             if ended is None:

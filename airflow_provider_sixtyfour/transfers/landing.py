@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourTransferError
 from airflow_provider_sixtyfour.api.filenames import safe_names, storable
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict, describe_progress, verdict
 from airflow_provider_sixtyfour.transfers.announced import check
 from airflow_provider_sixtyfour.transfers.earlier import earlier, seem_there
@@ -47,6 +48,7 @@ def land(
     *,
     log: Any,
     ended: Verdict | None = None,
+    kind: JobKind = WORKFLOW_RUN,
 ) -> Manifest:
     """
     Land the files of a run that has ended.
@@ -54,6 +56,7 @@ def land(
     :param folder: the destination.
     :param log: a logger.
     :param ended: how it ended, from who has waited for it; else the API is asked.
+    :param kind: of the run, see `api.job_kinds`.
     :raises SixtyfourInputError: if ``job_id`` can't be an id.
     :raises SixtyfourRefusedError: if the API refuses, or the run can't have such a file.
     :raises SixtyfourTransferError: if the run has not ended, its files aren't listed yet, a file can't be fetched
@@ -73,19 +76,19 @@ def land(
         return there
     is_typed = ended is not None  # this task has started the run itself, with the formats that its landing takes
     if ended is None:
-        ended = _how_it_ended(hook, job_id, log)
+        ended = _how_it_ended(hook, job_id, kind, log)
     wanted = wanted_blocks(landing.files)
     listing = listing_of(
-        partial(_listing, hook, job_id, landing, wanted, is_typed=is_typed),
+        partial(_listing, hook, job_id, landing, wanted, is_typed=is_typed, kind=kind),
         wanted,
         job_id,
         last_block=ended.last_block,
         may_come=ended.status == COMPLETED,
         log=log,
-        otherwise=partial(Listing, hook.client, job_id, landing.format),
+        otherwise=partial(Listing, hook.client, job_id, landing.format, kind),
     )
     last_block = ended.last_block
-    if is_final_unclear(listing.files, wanted, last_block):
+    if kind is WORKFLOW_RUN and is_final_unclear(listing.files, wanted, last_block):
         last_block = _last_block(hook, job_id)
     if landing.manifest is not None and found.may_be_there and there is None:
         remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
@@ -112,13 +115,13 @@ def land(
     return manifest
 
 
-def _how_it_ended(hook: SixtyfourHook, job_id: str, log: Any) -> Verdict:
+def _how_it_ended(hook: SixtyfourHook, job_id: str, kind: JobKind, log: Any) -> Verdict:
     """
     Ask how the run ended.
 
     :raises SixtyfourTransferError: if it has not.
     """
-    live = hook.client.send(calls.live_status(job_id))
+    live = hook.client.send(kind.status(job_id))
     ended = verdict(job_id, live)
     if ended is None:
         # Its files would be those of the blocks that have finished, as if they were all.
@@ -141,7 +144,13 @@ def _last_block(hook: SixtyfourHook, job_id: str) -> int | None:
 
 
 def _listing(
-    hook: SixtyfourHook, job_id: str, landing: Landing, wanted: str | frozenset[int], *, is_typed: bool
+    hook: SixtyfourHook,
+    job_id: str,
+    landing: Landing,
+    wanted: str | frozenset[int],
+    *,
+    is_typed: bool,
+    kind: JobKind,
 ) -> Listing:
     """
     Return the run's files; for Parquet those with types, where the run has them.
@@ -149,10 +158,10 @@ def _listing(
     :param is_typed: whether this task itself has started the run, with the formats that its landing takes.
     """
     if landing.output_format == PARQUET and landing.format == "csv":
-        typed = Listing(hook.client, job_id, "ndjson")
+        typed = Listing(hook.client, job_id, "ndjson", kind)
         if is_typed or lacking(typed.files, wanted) is None:
             return typed
-    return Listing(hook.client, job_id, landing.format)
+    return Listing(hook.client, job_id, landing.format, kind)
 
 
 class _Files:

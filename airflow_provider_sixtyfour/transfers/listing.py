@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourRefusedError,
     SixtyfourTransferError,
     SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.api.filenames import storable
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
@@ -37,10 +37,10 @@ class Listing:
     Their names, and what the API says of them, are storable as they are here.
     """
 
-    def __init__(self, client: SixtyfourClient, job_id: str, format: str) -> None:
+    def __init__(self, client: SixtyfourClient, job_id: str, format: str, kind: JobKind = WORKFLOW_RUN) -> None:
         self.format = format
         self._client = client
-        self._call = calls.result_files(job_id, format)
+        self._call = kind.result_files(job_id, format)
         self._used: set[int] = set()
         self._lock = threading.Lock()
         self.refresh()

@@ -23,6 +23,7 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourUnavailableError,
     SixtyfourWaitError,
 )
+from airflow_provider_sixtyfour.api.job_kinds import KINDS, WORKFLOW_RUN
 from airflow_provider_sixtyfour.hooks.sixtyfour import ELSEWHERE, RENEWED
 from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
 from airflow_provider_sixtyfour.triggers.ownership import still_waits_for, warm_up
@@ -58,6 +59,7 @@ class SixtyfourRunTrigger(BaseTrigger):
     :param refusal_patience: seconds for which a refusal (401, 403, 404) has to be repeated until the wait is given up;
         by default `refusals.REFUSAL_PATIENCE`.
     :param host: the base URL where the run was started; ``None`` if it isn't known.
+    :param kind: ``run`` of a workflow, or ``bulk`` job; see `api.job_kinds`.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         may_be_unknown: float = NEWBORN,
         refusal_patience: float | None = None,
         host: str | None = None,
+        kind: str = WORKFLOW_RUN.name,
     ) -> None:
         BaseTrigger.__init__(self)
         self.sixtyfour_conn_id = sixtyfour_conn_id
@@ -80,6 +83,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         self.may_be_unknown = may_be_unknown
         self.refusal_patience = refusal_patience
         self.host = host
+        self.kind = kind
         self._access: Resolved | None = None  # what the connection resolved to when it was taken on
         self._elsewhere = ""  # a sentence, once the connection points to another host than the run's
         self._is_known = False  # the API has answered for the run
@@ -97,6 +101,7 @@ class SixtyfourRunTrigger(BaseTrigger):
                 "may_be_unknown": self.may_be_unknown,
                 "refusal_patience": self.refusal_patience,
                 "host": self.host,
+                "kind": self.kind,
             },
         )
 
@@ -131,6 +136,7 @@ class SixtyfourRunTrigger(BaseTrigger):
             log=self.log,
             may_be_unknown=self.may_be_unknown,
             patience=self.refusal_patience,
+            kind=KINDS[self.kind],
         )
         try:
             access = await self._taken_on()
@@ -241,7 +247,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         from airflow_provider_sixtyfour.api.cancelling import cancel_async
 
         async with _monitor(access) as monitor:
-            outcome = await cancel_async(monitor, self.job_id)
+            outcome = await cancel_async(monitor, self.job_id, KINDS[self.kind])
         self.log.info("%s", outcome.describe(access.base_url))
 
 
