@@ -34,10 +34,16 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.batches",
                     f"{_PACKAGE}.operators.enrich",
                     f"{_PACKAGE}.operators.collect",
+                    f"{_PACKAGE}.operators.bulk",
                 ],
             },
         ],
-        "sensors": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.sensors.sixtyfour"]}],
+        "sensors": [
+            {
+                "integration-name": "Sixtyfour",
+                "python-modules": [f"{_PACKAGE}.sensors.sixtyfour", f"{_PACKAGE}.sensors.bulk"],
+            },
+        ],
         "hooks": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.hooks.sixtyfour"]}],
         "triggers": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.triggers.sixtyfour"]}],
         "transfers": [

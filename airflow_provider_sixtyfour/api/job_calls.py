@@ -98,7 +98,7 @@ def start_bulk_company(
     config = _config(struct, tier, research_plan, field_confidence, columns, result_formats, webhook_url)
     config["find_people"] = find_people or None
     config["people_focus_prompt"] = people_focus_prompt
-    config["lead_struct"] = _checked(lead_struct, "lead_struct")
+    config["lead_struct"] = check_struct(lead_struct, "lead_struct")
     config["full_org_chart"] = full_org_chart or None
     return _start("company", stream, filename, config, cost_units, idempotency_key)
 
@@ -127,7 +127,7 @@ def _config(
     webhook_url: str | None,
 ) -> dict[str, Any]:
     return {
-        "struct": _checked(struct, "struct"),
+        "struct": check_struct(struct, "struct"),
         "tier": tier,
         "research_plan": research_plan,
         "field_confidence": field_confidence,
@@ -138,7 +138,13 @@ def _config(
     }
 
 
-def _checked(struct: Struct | None, name: str) -> dict[str, Any] | None:
+def check_struct(struct: Struct | None, name: str) -> dict[str, Any] | None:
+    """
+    Return the fields to find, checked: each has a description, or an object with ``description`` and ``type``.
+
+    :param name: the parameter, for a message.
+    :raises SixtyfourInputError: naming the field of another form.
+    """
     if struct is None:
         return None
     if not isinstance(struct, Mapping):

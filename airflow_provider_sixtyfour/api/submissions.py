@@ -14,9 +14,16 @@ import json
 import zlib
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.job_kinds import ESTIMATE
+from airflow_provider_sixtyfour.api.payloads import with_handle
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.calls import Call
+    from airflow_provider_sixtyfour.api.models import StartedRun
 
 RECORD_VERSION = 2
 # Characters of a request as it is recorded. Airflow warns of values over 65,535 bytes ([state_store]
@@ -33,9 +40,30 @@ class Action(Enum):
     ADOPT = "reattach to the recorded run"
 
 
+class Startable(Protocol):
+    """What a submission sends: `Request` for a run of a workflow, `bulk_jobs.BulkRequest` for a bulk job."""
+
+    @property
+    def title(self) -> str:
+        """What is started, for messages: "workflow X"."""
+
+    @property
+    def handle(self) -> str | None:
+        """The upload that it names."""
+
+    def call(self, key: str) -> Call[Any]:
+        """Return the call; its answer has a ``job_id`` and tells whether it was ``already_started``."""
+
+    def with_handle(self, handle: str) -> Startable:
+        """Return it with another upload."""
+
+    def packed(self) -> str | None:
+        """Return it as text from which it can be sent again; ``None`` if that can't be kept."""
+
+
 class Request(NamedTuple):
     """
-    What a submission sends, so that a later try can send the very same again under the same key.
+    What the submission of a run sends, so that a later try can send the very same again under the same key.
 
     What the API answers to another body under a used key is not documented.
     """
@@ -43,6 +71,25 @@ class Request(NamedTuple):
     workflow_id: str
     result_formats: tuple[str, ...]
     body: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The workflow, for messages."""
+        return f"workflow {self.workflow_id}"
+
+    @property
+    def handle(self) -> str | None:
+        """The upload that it names."""
+        handle: str | None = self.body.get("specs_override", {}).get("resource_handle_id")
+        return handle
+
+    def call(self, key: str) -> Call[StartedRun]:
+        """Return the call that starts the run."""
+        return calls.run_workflow(self.workflow_id, self.body, result_formats=self.result_formats, idempotency_key=key)
+
+    def with_handle(self, handle: str) -> Request:
+        """Return the request with the upload that the run is to read."""
+        return self._replace(body=with_handle(self.body, handle))
 
     def packed(self) -> str | None:
         """Return the request as compressed text, or ``None`` if that is longer than `LONGEST_REQUEST`."""
@@ -71,6 +118,7 @@ class Record(NamedTuple):
     :param max_tries: the task instance's ``max_tries`` then; only a user's Clear changes it.
     :param job_id: the run, once the API had answered.
     :param handle: the upload that it sent along: another one would make another request of it under the same key.
+    :param estimated_cost_cents: what the API said that it will cost, where it did.
     :param request: the request as `Request.packed` gives it; kept until the run's id is known, if it is short enough.
     """
 
@@ -80,10 +128,11 @@ class Record(NamedTuple):
     job_id: str | None = None
     handle: str | None = None
     request: str | None = None
+    estimated_cost_cents: float | None = None
 
-    def started(self, job_id: str) -> Record:
+    def started(self, job_id: str, estimated_cost_cents: float | None = None) -> Record:
         """Return the record with the run's id, which is then all that a later try needs."""
-        return self._replace(job_id=job_id, request=None)
+        return self._replace(job_id=job_id, request=None, estimated_cost_cents=estimated_cost_cents)
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as JSON types."""
@@ -95,6 +144,7 @@ class Record(NamedTuple):
             "job_id": self.job_id,
             "handle": self.handle,
             "request": self.request,
+            **({} if self.estimated_cost_cents is None else {ESTIMATE: self.estimated_cost_cents}),
         }
 
     @classmethod
@@ -103,7 +153,9 @@ class Record(NamedTuple):
         match value:
             case {"key": str(key), "digest": str(digest), "max_tries": int(max_tries)}:
                 job_id, handle, request = (_text(value, name) for name in ("job_id", "handle", "request"))
-                return cls(key, digest, max_tries, job_id, handle, request)
+                estimate = value.get(ESTIMATE)
+                is_number = isinstance(estimate, int | float) and not isinstance(estimate, bool)
+                return cls(key, digest, max_tries, job_id, handle, request, estimate if is_number else None)
         return None
 
 

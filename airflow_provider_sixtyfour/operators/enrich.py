@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
-from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
+from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
+from airflow_provider_sixtyfour.operators.lands_results import LandsResults
 from airflow_provider_sixtyfour.operators.run_checks import check_enrich
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
-
-    from airflow_provider_sixtyfour.api.verdicts import Verdict
-    from airflow_provider_sixtyfour.operators.run_control import RunControl
-    from airflow_provider_sixtyfour.transfers.landing_options import Landing
-    from airflow_provider_sixtyfour.transfers.lineage import Data
-    from airflow_provider_sixtyfour.transfers.manifest import Manifest
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 
-class SixtyfourEnrichOperator(BaseOperator):
+class SixtyfourEnrichOperator(LandsResults):
     """
     Enrich one batch: send its input, run the workflow, wait, and land the result files with a manifest.
 
@@ -102,10 +96,6 @@ class SixtyfourEnrichOperator(BaseOperator):
         "sixtyfour_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "rows": "json", "specs_override": "json"}
-    operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
-    ui_color = "#e8e4fb"
-    run_link: str | None = None
-    _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
 
     def __init__(
         self,
@@ -159,9 +149,10 @@ class SixtyfourEnrichOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
+        from airflow_provider_sixtyfour.api.submissions import Request
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
-        from airflow_provider_sixtyfour.operators.enrich_result import done_before, dry_run_result
+        from airflow_provider_sixtyfour.operators.enrich_result import dry_run_result
         from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.operators.records import records_of
         from airflow_provider_sixtyfour.operators.submission import Submission
@@ -181,8 +172,8 @@ class SixtyfourEnrichOperator(BaseOperator):
                 delimiter=self.delimiter,
             )
             digest = given.digest(self.workflow_id, formats)
-            if (done := done_before(folder, self._landing(digest), digest)) is not None:
-                return self._told(context, folder, done, given.rows, did="Done before, nothing was sent; checked")
+            if (done := self._done(folder, digest)) is not None:
+                return self._reported(context, folder, done, given.rows, did="Done before, nothing was sent; checked")
             if self.is_dry_run:
                 return dry_run_result(given, self.source, self.workflow_id, formats, folder, log=self.log)
             self.log.info("Input: %s. Destination: %s.", given, folder)
@@ -201,15 +192,13 @@ class SixtyfourEnrichOperator(BaseOperator):
 
                 submission = Submission(
                     client=client,
-                    workflow_id=self.workflow_id,
-                    body=given.body,
-                    result_formats=formats,
+                    request=Request(self.workflow_id, formats, given.body),
+                    digest=digest,
                     log=self.log,
                     supervision=self._control,
                     cancels=self.cancel_on_kill,
                     upload=None if given.file is None else partial(send, client, given.file),
                     check=check_before_start,
-                    digest=digest,
                     clear_pays_again=self.overwrite,
                 )
                 records = records_of(context, folder)
@@ -253,80 +242,3 @@ class SixtyfourEnrichOperator(BaseOperator):
             if digest is None:  # `dag.test()` forgets what a deferral carries
                 digest = recorded_digest(records_of(context, folder), ended.job_id)
             return self._landed(context, folder, ended, digest, rows)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; see `running.without_event`."""
-        from airflow_provider_sixtyfour.operators import running
-
-        if next_method != running.FAIL:
-            return super().resume_execution(next_method, next_kwargs, context)
-        with running.without_event(self, context, self._control, next_kwargs):
-            return super().resume_execution(next_method, next_kwargs, context)
-
-    def on_kill(self) -> None:
-        """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""
-        self._control.kill()
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Tell OpenLineage of the input and the run, and of each file with its rows and bytes."""
-        from airflow_provider_sixtyfour.transfers.lineage import openlineage
-
-        return openlineage(*self._moved)
-
-    @cached_property
-    def _hook(self) -> SixtyfourHook:
-        return SixtyfourHook(self.sixtyfour_conn_id)
-
-    @cached_property
-    def _control(self) -> RunControl:
-        from airflow_provider_sixtyfour.operators.run_control import RunControl
-
-        return RunControl(self._hook, cancels=self.cancel_on_kill, log=self.log)
-
-    def _folder(self, context: Context) -> ObjectStoragePath:
-        from airflow_provider_sixtyfour.operators.enrich_input import batch_folder
-
-        return batch_folder(self.destination, self.source, context["ti"].map_index)
-
-    def _landing(self, digest: str | None) -> Landing:
-        from airflow_provider_sixtyfour.transfers.landing_options import Landing
-
-        return Landing(
-            format=self.format,
-            files=self.files,
-            overwrite=self.overwrite,
-            on_mismatch=self.on_mismatch,
-            output_format=self.output_format,
-            parquet_schema=self.parquet_schema,
-            input=digest,
-        )
-
-    def _landed(
-        self, context: Context, folder: ObjectStoragePath, ended: Verdict, digest: str | None, rows: int | None
-    ) -> dict[str, Any]:
-        from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.transfers.landing import land
-
-        if digest is None:
-            self.log.warning(
-                "No record of the input: the manifest gets no digest, and a rerun cannot skip it. Run %s.", ended.job_id
-            )
-        ended = running.measured(self._hook.client, ended._replace(workflow_id=self.workflow_id), self.log)
-        manifest = land(self._hook, ended.job_id, folder, self._landing(digest), log=self.log, ended=ended)
-        return self._told(context, folder, manifest, rows, did="Completed")
-
-    def _told(
-        self, context: Context, folder: ObjectStoragePath, manifest: Manifest, rows: int | None, *, did: str
-    ) -> dict[str, Any]:
-        """Report what is at the destination, and return it."""
-        from airflow_provider_sixtyfour.operators import closing
-        from airflow_provider_sixtyfour.operators.enrich_result import enriched
-        from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
-        from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
-
-        told = enriched(self.source, folder, manifest)
-        self._moved = moved(self._hook.settings.base_url, folder, manifest, source=told["source"])
-        tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
-        tell_hook_lineage(self._hook, *self._moved)
-        self.log.info("%s", closing.landed(manifest, context, did=did, rows_in=rows, folder=folder))
-        return told

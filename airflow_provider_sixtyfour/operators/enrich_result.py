@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_sixtyfour.monitor.log import Log
     from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
-    from airflow_provider_sixtyfour.transfers.landing_options import Landing
     from airflow_provider_sixtyfour.transfers.manifest import Manifest
 
 
@@ -29,16 +28,6 @@ def enriched(source: Any, folder: ObjectStoragePath, manifest: Manifest) -> dict
         "manifest": str(folder / MANIFEST),
         "metrics": dict(manifest.metrics),
     }
-
-
-def done_before(folder: ObjectStoragePath, landing: Landing, digest: str) -> Manifest | None:
-    """Return the manifest of this very work, if all that it names is there."""
-    from airflow_provider_sixtyfour.transfers.manifest import are_there, read_manifest
-
-    there = None if landing.overwrite else read_manifest(folder)
-    if there is None or there.input != digest or not landing.is_of(there):
-        return None
-    return there if are_there(folder, there.files) else None
 
 
 def dry_run_result(
@@ -64,6 +53,11 @@ def dry_run_result(
         folder,
         workflow_id,
     )
+    return nothing_sent(source, workflow_id)
+
+
+def nothing_sent(source: Any, workflow_id: str | None) -> dict[str, Any]:
+    """Return what an operator returns of a dry run."""
     return {
         "job_id": None,
         "workflow_id": workflow_id,

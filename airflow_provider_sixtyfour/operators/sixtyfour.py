@@ -110,6 +110,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
+        from airflow_provider_sixtyfour.api.submissions import Request
         from airflow_provider_sixtyfour.operators import running
         from airflow_provider_sixtyfour.operators.downstream import check_landing
         from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
@@ -133,9 +134,8 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
                 submission = Submission(
                     client=client,
-                    workflow_id=self.workflow_id,
-                    body=body,
-                    result_formats=formats,
+                    request=Request(self.workflow_id, formats, body),
+                    digest=payloads.digest(self.workflow_id, body, formats),
                     log=self.log,
                     supervision=self._control,
                     cancels=self.cancel_on_kill,

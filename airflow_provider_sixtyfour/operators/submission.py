@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_sixtyfour.api import calls, payloads
+from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.cancelling import cancel
 from airflow_provider_sixtyfour.api.errors import (
     SixtyfourError,
@@ -25,7 +25,8 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
 )
-from airflow_provider_sixtyfour.api.submissions import Action, Record, Request, decide, derived_key
+from airflow_provider_sixtyfour.api.job_kinds import ESTIMATE, WORKFLOW_RUN, JobKind
+from airflow_provider_sixtyfour.api.submissions import Action, Record, Request, Startable, decide, derived_key
 from airflow_provider_sixtyfour.api.verdicts import COMPLETED, FAILED, canonical, is_known, verdict
 from airflow_provider_sixtyfour.operators.persistence import persistently
 from airflow_provider_sixtyfour.operators.records import identity_of
@@ -65,7 +66,7 @@ class Submission:
     """
     One try's submission.
 
-    :param body: what to send; without the handle of a file that ``upload`` is yet to give.
+    :param request: what to send; without the handle of a file that ``upload`` is yet to give.
     :param supervision: see `Supervision`.
     :param cancels: whether to cancel a run that an earlier try has left in progress and that no longer answers the
         request.
@@ -75,32 +76,34 @@ class Submission:
         with the request.
     :param digest: the work, where a new handle for the same content is no other work; see `payloads.digest`.
     :param clear_pays_again: whether a user's Clear asks for a new run, also where one has completed.
+    :param kind: of what is started, see `api.job_kinds`.
     """
 
     def __init__(
         self,
         *,
         client: SixtyfourClient,
-        workflow_id: str,
-        body: Mapping[str, Any],
-        result_formats: Sequence[str],
+        request: Startable,
+        digest: str,
         log: Log,
         supervision: Supervision,
         cancels: bool = True,
         upload: Callable[[], str] | None = None,
         check: Callable[[], object] = lambda: None,
-        digest: str | None = None,
         clear_pays_again: bool = True,
+        kind: JobKind = WORKFLOW_RUN,
     ) -> None:
+        self.estimated_cost_cents: float | None = None  # of the run, where the API told it, now or to an earlier try
         self._client = client
-        self._request = Request(workflow_id, tuple(result_formats), body)
+        self._request = request
         self._log = log
         self._supervision = supervision
         self._cancels = cancels
         self._upload = upload
         self._check = check
-        self._digest = digest or payloads.digest(workflow_id, body, result_formats)
+        self._digest = digest
         self._clear_pays_again = clear_pays_again
+        self._kind = kind
 
     def start(self) -> str:
         """Start a run whatever came before, under a fresh key: a lost answer is asked for again, no more."""
@@ -131,6 +134,7 @@ class Submission:
             clear_pays_again=self._clear_pays_again,
         )
         if action is Action.ADOPT and record and record.job_id:
+            self.estimated_cost_cents = record.estimated_cost_cents
             self._log.info("Reattaching to the run (%s) that an earlier try started. Run %s.", status, record.job_id)
             return record.job_id
         if record is None or (action is Action.START and record.job_id is None):
@@ -140,7 +144,7 @@ class Submission:
             self._log.info("An earlier try was cut off while starting a run; sending the same request again.")
             job_id, already_started = self._post(record.key, self._recorded(record))
             if not already_started or self._status(job_id) not in FAILED:
-                self._write(store, record.started(job_id))
+                self._write(store, record.started(job_id, self.estimated_cost_cents))
                 return job_id
             # The lost run has failed since: this try is the retry that replaces it.
         elif action is Action.REPLACE:
@@ -148,7 +152,8 @@ class Submission:
             if found is not None:
                 job_id, is_of_this_try = found
                 if is_of_this_try:
-                    self._write(store, Record(record.key, self._digest, max_tries, job_id, record.handle))
+                    found_now = Record(record.key, self._digest, max_tries, handle=record.handle)
+                    self._write(store, found_now.started(job_id, self.estimated_cost_cents))
                     return job_id
                 self._stop_outdated(job_id, self._status(job_id), reason)
         elif record.job_id is not None:
@@ -165,8 +170,8 @@ class Submission:
         """
         self._log.warning("%s while an earlier try was starting a run; sending that request again.", reason)
         is_same_work = record.digest == self._digest
-        request = Request.unpacked(record.request)
-        if request is None:  # too long to be recorded
+        request: Startable | None = Request.unpacked(record.request)
+        if request is None:  # too long to be recorded, or with a file in it
             is_same_work, request = True, self._with_upload(record.handle)
         try:
             job_id, already_started = self._post(record.key, request)
@@ -180,12 +185,12 @@ class Submission:
     def _start_recorded(self, store: Any, max_tries: int) -> str:
         self._check()
         request = self._with_upload(None)
-        handle = request.body.get("specs_override", {}).get("resource_handle_id") if self._upload else None
+        handle = request.handle if self._upload else None
         record = Record(_fresh_key(), self._digest, max_tries, handle=handle, request=request.packed())
         self._write(store, record)
         # Whatever `already_started` says: nobody else knows a fresh key, so it can only be this very request.
         job_id, _ = self._post(record.key, request)
-        self._write(store, record.started(job_id))
+        self._write(store, record.started(job_id, self.estimated_cost_cents))
         return job_id
 
     def _by_derived_key(self, context: Context) -> str:
@@ -198,27 +203,25 @@ class Submission:
             self._supervision.over()
         return self.start()
 
-    def _with_upload(self, handle: str | None) -> Request:
+    def _with_upload(self, handle: str | None) -> Startable:
         """Return the request of this try, with the handle of its file, which is uploaded unless it has been."""
-        if self._upload is None:
-            return self._request
-        return self._request._replace(body=payloads.with_handle(self._request.body, handle or self._upload()))
+        return self._request if self._upload is None else self._request.with_handle(handle or self._upload())
 
-    def _recorded(self, record: Record) -> Request:
+    def _recorded(self, record: Record) -> Startable:
         return Request.unpacked(record.request) or self._with_upload(record.handle)
 
-    def _post(self, key: str, request: Request) -> tuple[str, bool]:
+    def _post(self, key: str, request: Startable) -> tuple[str, bool]:
         """
         Send a request and return the id of its run, and whether the run had been started before.
 
         :raises SixtyfourError: if a run was started, but the API gives it no usable id.
         """
-        call = calls.run_workflow(
-            request.workflow_id, request.body, result_formats=request.result_formats, idempotency_key=key
-        )
+        call = request.call(key)
+        # Who stops the run may send it at the same time, and no two can read one stream.
+        spare = call if call.upload is None else request.call(key)
         odd = ""
         for _ in range(ODD_ANSWERS):
-            self._supervision.submitting(call)
+            self._supervision.submitting(spare)
             try:
                 answer = self._client.send(call)
             except SixtyfourRefusedError:
@@ -231,12 +234,13 @@ class Submission:
                 odd = odd if len(odd) <= 60 else odd[:60] + "…"
                 continue
             self._supervision.started(job_id)
+            self.estimated_cost_cents = getattr(answer, ESTIMATE, None)
             was = "Sixtyfour had already started a run for this request" if answer.already_started else "Started a run"
-            self._log.info("%s. Run %s, workflow %s.", was, job_id, request.workflow_id)
+            self._log.info("%s. Run %s, %s.", was, job_id, request.title)
             return job_id, answer.already_started
         raise SixtyfourUnavailableError(
             f"A run was started, but it can't be tracked or cancelled: the API calls it {odd}, which is no id. A retry "
-            f"sends the same request again, which starts no second run. Workflow {request.workflow_id}."
+            f"sends the same request again, which starts no second run. It is of {request.title}."
         )
 
     def _write(self, store: Any, record: Record) -> None:
@@ -250,7 +254,7 @@ class Submission:
         for pause in NEWBORN_PAUSES:
             time.sleep(pause)
             try:
-                live = self._client.send(calls.live_status(job_id))
+                live = self._client.send(self._kind.status(job_id))
             except SixtyfourNotFoundError:
                 continue
             ended = verdict(job_id, live)
@@ -273,7 +277,7 @@ class Submission:
             return
         self._log.warning("%s: cancelling the run of the earlier request. Run %s.", reason, job_id)
         try:
-            outcome = cancel(self._client, job_id)
+            outcome = cancel(self._client, job_id, kind=self._kind)
         except SixtyfourRefusedError as error:
             self._log.error("The run could not be cancelled and may keep running: %s Run %s.", error, job_id)
         else:
@@ -291,8 +295,14 @@ def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
 
 def recorded_digest(store: Any, job_id: str) -> str | None:
     """Return the digest of the work that a run was started for; ``None`` if the record is of another run, or gone."""
+    record = recorded(store, job_id)
+    return None if record is None else record.digest
+
+
+def recorded(store: Any, job_id: str) -> Record | None:
+    """Return the record of a run; ``None`` if what is recorded is another run, or nothing."""
     record = Record.read(store.get(RECORD_KEY))
-    return record.digest if record is not None and record.job_id == job_id else None
+    return record if record is not None and record.job_id == job_id else None
 
 
 def _usable(record: Record | None) -> Record | None:

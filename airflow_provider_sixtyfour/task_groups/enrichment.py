@@ -15,8 +15,10 @@ from airflow.providers.common.compat.sdk import TaskGroup
 
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator
+from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator, check_way
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
+from airflow_provider_sixtyfour.operators.lands_results import LandsResults
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
@@ -48,7 +50,7 @@ class Enrichment:
 
 def sixtyfour_enrichment(
     *,
-    workflow_id: str | XComArg,
+    workflow_id: str | XComArg | None = None,
     destination: str | ObjectStoragePath | XComArg,
     source: str | ObjectStoragePath | XComArg | None = None,
     rows: Any = None,
@@ -59,6 +61,7 @@ def sixtyfour_enrichment(
     batches_at_once: int = BATCHES_AT_ONCE,
     split: Mapping[str, Any] | None = None,
     enrich: Mapping[str, Any] | None = None,
+    bulk: Mapping[str, Any] | None = None,
     collect: Mapping[str, Any] | None = None,
     group_id: str = "sixtyfour_enrichment",
     default_args: Mapping[str, Any] | None = None,
@@ -73,6 +76,9 @@ def sixtyfour_enrichment(
     of an upstream task, the group waits for that task.
 
     :param workflow_id: the stored workflow; it begins with a ``read_csv`` block. (templated)
+    :param bulk: instead, what to find by Bulk Intelligence: parameters of ``SixtyfourBulkEnrichOperator``, such as
+        ``{"kind": "people", "struct": {"title": "Job title"}, "max_cost_cents": 500}``; each batch is then one job, and
+        ``max_cost_cents`` holds for each.
     :param destination: the folder to write to, as a URL; the input's own. (templated)
     :param source: the input, as for ``SixtyfourSplitInputOperator``. (templated)
     :param rows: instead, rows of an upstream task, likewise. (templated)
@@ -84,13 +90,16 @@ def sixtyfour_enrichment(
     :param batches_at_once: how many batches of one Dag run are under way at once. Airflow counts deferred tasks in from
         3.3 on; before, a pool that includes them does (``enrich={"pool": …}``).
     :param split: other parameters of ``SixtyfourSplitInputOperator``: ``delimiter``, ``rename_columns`` …
-    :param enrich: other parameters of ``SixtyfourEnrichOperator``: ``format``, ``timeout``, ``retries``, ``pool`` …
+    :param enrich: other parameters of ``SixtyfourEnrichOperator`` or ``SixtyfourBulkEnrichOperator``: ``format``,
+        ``timeout``, ``retries``, ``pool`` …
     :param collect: other parameters of ``SixtyfourCollectBatchesOperator``: ``outlets`` (one asset event for the whole
         input, where those of ``enrich`` make one for each batch), ``retries`` …
     :param group_id: the group's name in the Dag.
     :param default_args: of the group's tasks, as for any ``TaskGroup``.
     :param sixtyfour_conn_id: the connection. (templated)
     """
+    check_way(workflow_id, bulk)
+    operator: type[LandsResults] = SixtyfourEnrichOperator if bulk is None else SixtyfourBulkEnrichOperator
     of_group: dict[str, Any] = {"group_id": group_id, "default_args": dict(default_args or {})}
     with TaskGroup(**of_group) as group:
         batches = SixtyfourSplitInputOperator(
@@ -106,10 +115,10 @@ def sixtyfour_enrichment(
             }
         ).output
         results = (
-            SixtyfourEnrichOperator.partial(
+            operator.partial(
                 **{
                     "task_id": "enrich",
-                    "workflow_id": workflow_id,
+                    **({"workflow_id": workflow_id} if bulk is None else bulk),
                     "destination": destination,
                     "deferrable": True,
                     "dry_run": dry_run,

@@ -38,6 +38,7 @@ def test_what_is_stored_is_what_it_was_made_of_and_no_secret(emulator, workflow)
         "may_be_unknown": 1.5,
         "refusal_patience": 60.0,
         "host": "https://api.example.com",
+        "kind": "bulk",
     }
     one = SixtyfourRunTrigger(**made_of)
 
