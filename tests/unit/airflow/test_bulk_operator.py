@@ -420,6 +420,46 @@ def test_a_user_who_stops_the_task_stops_the_job(emulator, bulk, at_signal):
     assert emulator.statuses() == ["cancelled"]
 
 
+def test_a_task_that_is_stopped_in_the_post_stops_the_job_that_it_was_starting(emulator, bulk, at_signal):
+    """Who cancels it sends the file again under the same key, to learn its id."""
+    emulator.plan(seconds=1000)
+    emulator.fault("delay", method="POST", path="/bulk-intelligence/people", when="after", delay=1.5)
+    one = bulk(identity={"try_number": 4, "max_tries": 3})
+    operator = one.operator()
+    at_signal(lambda: emulator.statuses() == ["running"], operator.on_kill)
+
+    with pytest.raises(Exception, match="The task was stopped"):
+        one.go(operator)
+
+    assert emulator.statuses() == ["cancelled"]
+    assert len({sent["headers"]["idempotency-key"] for sent in submissions(emulator)}) == 1
+
+
+def test_who_stops_the_task_in_the_middle_of_the_file_has_a_stream_of_its_own(emulator, bulk, monkeypatch):
+    from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.operators.run_control import RunControl
+
+    streams = []
+    send, submitting = SixtyfourClient.send, RunControl.submitting
+
+    def noting(taken):
+        def note(self, call, **more):
+            if call.upload is not None:
+                streams.append(call.upload.stream)
+            return taken(self, call, **more)
+
+        return note
+
+    monkeypatch.setattr(SixtyfourClient, "send", noting(send))
+    monkeypatch.setattr(RunControl, "submitting", noting(submitting))
+    bulk().run()
+
+    for_stopping, sent = streams
+    assert for_stopping is not sent
+    assert for_stopping.closed
+    assert sent.closed
+
+
 def test_polling_is_that_of_jobs(emulator, bulk):
     emulator.plan(seconds=0.5)
     result = bulk(deferrable=True).run()
