@@ -203,6 +203,7 @@ def test_what_a_deferral_leaves_behind_is_ids_and_numbers(emulator, workflow):
         "may_be_unknown": 30.0,
         "refusal_patience": None,
         "host": emulator.url,
+        "kind": "run",
     }
     assert through_serde(kwargs) == kwargs
     assert (deferral.method_name, deferral.kwargs or {}, deferral.timeout) == ("execute_complete", {"rows": 2}, None)
