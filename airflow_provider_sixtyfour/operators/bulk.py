@@ -13,9 +13,9 @@ from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
 from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.job_kinds import BULK_JOB, CHARGE, ESTIMATE, JobKind
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
+from airflow_provider_sixtyfour.operators._base import LandsResults
 from airflow_provider_sixtyfour.operators.bulk_request import BulkRequest, bulk_config
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.lands_results import LandsResults
 from airflow_provider_sixtyfour.operators.literals import can_check, is_literal
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
 

@@ -13,9 +13,9 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
 from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
+from airflow_provider_sixtyfour.operators._base import LandsResults
 from airflow_provider_sixtyfour.operators.failing import failing_for_good
 from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
-from airflow_provider_sixtyfour.operators.lands_results import LandsResults
 from airflow_provider_sixtyfour.operators.run_checks import check_enrich
 from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
 

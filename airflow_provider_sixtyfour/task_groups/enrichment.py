@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import TaskGroup
 
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
+from airflow_provider_sixtyfour.operators._base import LandsResults
 from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator
 from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator, check_way
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
-from airflow_provider_sixtyfour.operators.lands_results import LandsResults
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg

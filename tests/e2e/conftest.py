@@ -15,7 +15,7 @@ from tests.emulator_process import EmulatorProcess
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped", "batches", "dated")
+DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped", "batches", "dated", "bulk")
 RUN_LIMIT = 120.0  # seconds for a Dag run
 
 

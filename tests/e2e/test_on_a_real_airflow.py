@@ -137,6 +137,30 @@ def test_a_batch_that_fails_stops_no_other_and_is_cleared_alone(start_run, emula
     assert [row["company_name"] for row in rows] == [f"Example Company {number}" for number in range(7)]
 
 
+def test_a_bulk_job_is_estimated_deferred_landed_and_charged_or_cancelled_over_its_limit(
+    airflow, start_run, emulator, tmp_path
+):
+    source = tmp_path / "leads.csv"
+    source.write_text("name,company_name\nLead One,Example Bakery\nLead Two,Sample Logistics\n")
+    before = len(emulator.runs())
+
+    within = start_run("bulk", source=f"file://{source}", to=f"file://{tmp_path}/within", limit=10)
+    beyond = start_run("bulk", source=f"file://{source}", to=f"file://{tmp_path}/beyond", limit=9)
+
+    assert (within.ended(), beyond.ended()) == ("success", "failed")
+    assert "Estimated cost: 10 cents" in within.log()
+    assert "Trigger fired event" in within.log()
+    enriched = within.xcom("run")
+    assert (enriched["rows"], enriched["charge_cents"]) == (2, 10)
+    assert [row["name"] for row in csv_rows(enriched["files"][0])] == ["Lead One", "Lead Two"]
+    with sqlite3.connect(airflow.database) as connection:
+        [(extra,)] = connection.execute("SELECT extra FROM asset_event WHERE source_run_id = ?", (within.run_id,))
+    assert json.loads(extra)["metrics"] == {"estimated_cost_cents": 10, "charge_cents": 10}
+    assert "The estimated cost of 10 cents exceeds max_cost_cents (9). The estimate is a floor" in beyond.log()
+    assert not (tmp_path / "beyond").exists()
+    assert sorted(run["status"] for run in emulator.runs()[before:]) == ["cancelled", "completed"]
+
+
 def test_a_destination_that_cannot_be_rendered_is_found_before_the_run_is_paid(start_run, emulator, workflow):
     """A Dag run that is triggered without a logical date has no ``ds``."""
     run = start_run("dated", workflow_id=workflow, rows=ROWS, to="file:///tmp/never")

@@ -170,6 +170,28 @@ def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destin
         assert all(row["title"] and row["email"] for row in rows)
 
 
+def test_a_bulk_job_needs_no_workflow_and_tells_what_it_cost(run_example, destination):
+    run = run_example("example_sixtyfour_bulk", destination=f"file://{destination}")
+
+    assert run.state == "success"
+    assert len(run.runs) == 1
+    [dag_run_folder] = destination.iterdir()
+    [file] = (dag_run_folder / "enriched").glob("*.csv")
+    rows = csv_rows(file)
+    assert [row["name"] for row in rows] == ["Lead One", "Lead Two"]
+    assert all(row["title"] and row["employees"] for row in rows)
+    enriched = run.result("enrich")
+    assert enriched["estimated_cost_cents"] == enriched["charge_cents"] == run.result("load") > 0
+
+
+def test_a_bulk_job_beyond_its_limit_is_cancelled(run_example, destination):
+    run = run_example("example_sixtyfour_bulk", destination=f"file://{destination}", max_cost_cents=1)
+
+    assert run.state == "failed"
+    assert [each["status"] for each in run.runs] == ["cancelled"]
+    assert [path.name for path in files_below(destination)] == ["leads.csv"]
+
+
 @pytest.fixture
 def days(tmp_path, store_workflow, destination):
     """The params of a Dag that runs once for each of two days."""

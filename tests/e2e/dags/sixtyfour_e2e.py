@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, Asset
 
+from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator
 from airflow_provider_sixtyfour.operators.sixtyfour import (
     SixtyfourDeployWorkflowOperator,
     SixtyfourRunWorkflowOperator,
@@ -60,4 +61,18 @@ with DAG("batches", schedule=None, start_date=START, params={"workflow_id": "", 
         merge_into="{{ params.to }}/enriched.csv",
         split={"batch_rows": 2},
         enrich={"poll_interval": POLL_INTERVAL, "retries": 0},
+    )
+
+with DAG("bulk", schedule=None, start_date=START, params={"source": "", "to": "", "limit": 100}):
+    SixtyfourBulkEnrichOperator(
+        task_id="run",
+        kind="people",
+        source="{{ params.source }}",
+        struct={"title": "Job title"},
+        destination="{{ params.to }}",
+        max_cost_cents="{{ params.limit }}",
+        deferrable=True,
+        poll_interval=POLL_INTERVAL,
+        retries=0,
+        outlets=[Asset("sixtyfour_e2e_bulk")],
     )
