@@ -37,7 +37,7 @@ _NOT_CARRIED_OUT = {425, 429}
 
 _ADVICE = {
     401: "Check the API key, or the OAuth client, of the connection.",
-    402: "Nothing was charged; add credits to the Sixtyfour account, then clear the task.",
+    402: "Add credits to the Sixtyfour account, then clear the task.",
     403: "The connection's credential has no access to it.",
     404: "There is none of that id, or it belongs to another organisation.",
     409: "That id is taken.",

@@ -95,7 +95,7 @@ def test_every_shape_of_error_becomes_one_readable_line(body: Any, reason: str):
         (
             402,
             SixtyfourRefusedError,
-            " Nothing was charged; add credits to the Sixtyfour account, then clear the task.",
+            " Add credits to the Sixtyfour account, then clear the task.",
         ),
         (403, SixtyfourRefusedError, " The connection's credential has no access to it."),
         (404, SixtyfourNotFoundError, " There is none of that id, or it belongs to another organisation."),
