@@ -76,13 +76,18 @@ class SixtyfourClient:
 
     def _try(self, call: Call[T]) -> T:
         credential = self._settings.credential
-        headers = self._authorize() if call.authenticated else {}
+        headers = self.authorize() if call.authenticated else {}
         answer = self._transmit(call, headers)
         if answer.status == 401 and call.authenticated and credential.discard(headers):
-            answer = self._transmit(call, self._authorize())
+            answer = self._transmit(call, self.authorize())
         return transport.result(call, answer, self._settings)
 
-    def _authorize(self) -> dict[str, str]:
+    def authorize(self) -> dict[str, str]:
+        """
+        Return the headers that authenticate a request, after a new token was got where one is needed.
+
+        :raises SixtyfourError: if no token can be got.
+        """
         credential = self._settings.credential
         if (headers := credential.headers()) is not None:
             return headers

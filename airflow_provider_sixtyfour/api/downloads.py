@@ -14,24 +14,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
-from urllib3.exceptions import HTTPError
+from requests import PreparedRequest, Request, RequestException, Response
 
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.file_body import CHUNK as CHUNK
 from airflow_provider_sixtyfour.api.file_body import FileBody, Target
-from airflow_provider_sixtyfour.api.hosts import Hosts, origin, parsed
 from airflow_provider_sixtyfour.api.protocol import retry_after
+from airflow_provider_sixtyfour.api.proxy_errors import proxy_refusal
 from airflow_provider_sixtyfour.api.retry import pause
+from airflow_provider_sixtyfour.api.session import NoAuth, OriginAuth, Session, origin
 from airflow_provider_sixtyfour.api.transport import network_error
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
-    from urllib3.util import Url
+    from requests.auth import AuthBase
 
     from airflow_provider_sixtyfour.api.settings import Settings
 
@@ -85,11 +86,13 @@ class Download:
         self._settings = settings
         self._on_secret = on_secret
         self._sleep = sleep
-        self._hosts = Hosts(settings)
+        self._session = _Session(settings)
+        self._no_auth = NoAuth()
+        self._auth = OriginAuth(settings.base_url, lambda: settings.credential.headers() or {})
 
     def close(self) -> None:
         """Close the connections."""
-        self._hosts.close()
+        self._session.close()
 
     def fetch(self, name: str, new_link: Callable[[], Link], target: Target, *, size: int | None) -> Fetched:
         """
@@ -140,38 +143,37 @@ class Download:
     def _attempt(self, name: str, link: Link, body: FileBody, size: int | None) -> bool:
         """Fetch what is missing; return whether the file is whole, False if the link has expired."""
         purpose = f"fetching result file {name!r}"
-        url = self._masked(link.url, purpose)
         headers = {"Accept-Encoding": "identity", **body.resuming()}
-        # The origin of what is sent, not of what the API wrote: of a URL with a backslash in it, parsers see two.
-        is_apis = origin(url) == origin(parsed(self._settings.base_url))
-        credential = (self._settings.credential.headers() or {}) if is_apis else {}
-        for hop in range(MOST_HOPS + 1):
-            host = Cleaner(self._settings.credential.secrets()).name(str(url.host))
+        request = self._request(link.url, headers, self._auth, purpose)
+        for _ in range(MOST_HOPS + 1):
+            host = self._host(request)
             try:
-                with self._hosts.get(url, headers if hop else {**headers, **credential}) as response:
-                    if response.status not in _REDIRECTS:
+                with self._session.send(request, stream=True) as response:
+                    if response.status_code not in _REDIRECTS:
                         return self._take(response, body, host, purpose, size)
                     where = response.headers.get("Location")
-            except HTTPError as error:
+            except RequestException as error:
                 raise network_error(
                     error, purpose=purpose, host=host, timeout=self._settings.timeout, never_sent=False
                 ) from None
-            url = self._redirected(url, where, purpose)
+            request = self._redirected(request, where, headers, purpose)
         raise _no_redirect(f"{host} redirected more than {MOST_HOPS} times", purpose)
 
-    def _take(self, response: BaseHTTPResponse, body: FileBody, host: str, purpose: str, size: int | None) -> bool:
-        if response.status in _EXPIRED:
+    def _take(self, response: Response, body: FileBody, host: str, purpose: str, size: int | None) -> bool:
+        if response.status_code in _EXPIRED:
             return False
-        if response.status == 416:
+        if response.status_code == 407:  # for plain http, a proxy answers itself; for https, requests raises the like
+            raise proxy_refusal(407, purpose=purpose, host=host)
+        if response.status_code == 416:
             if body.position and response.headers.get("Content-Range") == f"bytes */{body.position}":
                 body.total, body.is_end_known = body.position, True
             if body.position and body.total == body.position:
                 return True
             body.distrust_ranges()
-        if response.status not in (200, 206):
+        if response.status_code not in (200, 206):
             raise SixtyfourUnavailableError(
-                f"{host} answered {response.status} while {purpose}.",
-                status=response.status,
+                f"{host} answered {response.status_code} while {purpose}.",
+                status=response.status_code,
                 retry_after=retry_after({key.lower(): value for key, value in response.headers.items()}),
             )
         body.begin(response)
@@ -184,32 +186,58 @@ class Download:
             raise SixtyfourUnavailableError(f"{host} closed the connection early while {purpose}.")
         return True
 
-    def _masked(self, url: str, purpose: str) -> Url:
-        try:
-            parts = parsed(url)
-        except ValueError:
-            raise SixtyfourUnavailableError(f"The API gives no http(s) link while {purpose}.") from None
-        for secret in {text for each in (url, parts.url) for text in (each, each.partition("?")[2])} - {""}:
-            self._on_secret(secret)
-        return parts
-
-    def _redirected(self, url: Url, where: str | None, purpose: str) -> Url:
+    def _request(self, url: str, headers: Mapping[str, str], auth: AuthBase, purpose: str) -> PreparedRequest:
         """
-        Return where a redirect leads.
+        Return the request for a URL, whose secret part is masked from now on.
+
+        :param auth: looks at what is sent, not at what the API wrote: in a URL with a backslash, parsers see two hosts.
+        :raises SixtyfourUnavailableError: if it is none of http or https.
+        """
+        try:
+            request = self._session.prepare_request(Request("GET", url, headers=dict(headers), auth=auth))
+            # An empty or endless label fails here, not in the middle of a request.
+            origin(request.url or "")[1].encode("idna")
+        except (RequestException, ValueError):
+            raise SixtyfourUnavailableError(f"The API gives no http(s) link while {purpose}.") from None
+        for secret in {text for each in (url, request.url or "") for text in (each, each.partition("?")[2])} - {""}:
+            self._on_secret(secret)
+        return request
+
+    def _host(self, request: PreparedRequest) -> str:
+        return Cleaner(self._settings.credential.secrets()).name(origin(request.url or "")[1])
+
+    def _redirected(
+        self, request: PreparedRequest, where: str | None, headers: Mapping[str, str], purpose: str
+    ) -> PreparedRequest:
+        """
+        Return the request that a redirect leads to, without the credential.
 
         :raises SixtyfourTransferError: if it can't be followed.
         """
+        here = request.url or ""
         try:
             # Header fields are read as Latin-1; a host that puts other characters into a URL means UTF-8.
-            there = urljoin(url.url, (where or "").encode("latin-1").decode("utf-8", "replace"))
-            parts = parsed(there)
-        except ValueError:
-            parts = None
-        if not where or parts is None:
-            raise _no_redirect(f"{url.host} redirected to no http(s) URL", purpose)
-        if url.scheme == "https" and parts.scheme == "http":
-            raise _no_redirect(f"{url.host} redirected from https to http", purpose)
-        return self._masked(there, purpose)
+            there = urljoin(here, (where or "").encode("latin-1").decode("utf-8", "replace"))
+            then = self._request(there, headers, self._no_auth, purpose) if where else None
+        except (ValueError, SixtyfourUnavailableError):
+            then = None
+        if then is None:
+            raise _no_redirect(f"{self._host(request)} redirected to no http(s) URL", purpose)
+        if urlsplit(here).scheme == "https" and urlsplit(then.url or "").scheme == "http":
+            raise _no_redirect(f"{self._host(request)} redirected from https to http", purpose)
+        return then
+
+
+class _Session(Session):
+    """Follows no redirect, and keeps no cookie of a storage host."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """Return ``None``: to prepare a redirect, `requests` would read the whole body that came with it."""
+        return None
 
 
 def _no_redirect(reason: str, purpose: str) -> SixtyfourTransferError:

@@ -9,7 +9,7 @@ from airflow_provider_sixtyfour.api.decoding import Damaged, Decoder, UnknownEnc
 from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError, SixtyfourUnavailableError
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+    from requests import Response
 
 # Bytes that are read at a time.
 CHUNK = 256 * 1024
@@ -49,7 +49,7 @@ class FileBody:
             return {}
         return {"Range": f"bytes={self.position}-", "If-Range": self._validator[1]}
 
-    def begin(self, response: BaseHTTPResponse) -> None:
+    def begin(self, response: Response) -> None:
         """
         Take in the head of an answer: continue, or start over where the host sends the whole.
 
@@ -67,7 +67,7 @@ class FileBody:
                 f"{self._purpose}. Nothing was left at the destination."
             ) from None
         is_chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-        if response.status == 206:
+        if response.status_code == 206:
             self._continue(response)
             self._is_framed = True  # by its Content-Range
             return
@@ -81,7 +81,7 @@ class FileBody:
         self._is_framed = has_length or is_chunked
         self._validator = None if self._decoders else _validator(response)
 
-    def _continue(self, response: BaseHTTPResponse) -> None:
+    def _continue(self, response: Response) -> None:
         part = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""), re.ASCII)
         total = int(part[2]) if part and part[2] != "*" else self.total
         is_next = part is not None and int(part[1]) == self.position and not self._decoders
@@ -98,14 +98,17 @@ class FileBody:
         """Have the next request ask for the whole file."""
         self._validator = None
 
-    def read(self, response: BaseHTTPResponse) -> None:
+    def read(self, response: Response) -> None:
         """
         Pass on the body.
 
         :raises SixtyfourUnavailableError: if it is damaged, or stops before its encoding ends.
+        :raises requests.RequestException: if the connection breaks.
         """
+        # Decoded in here: requests would make as much of a chunk as it expands to, and take a cut body for a whole one.
+        response.raw.headers.pop("Content-Encoding", None)
         try:
-            for chunk in response.stream(CHUNK, decode_content=False):
+            for chunk in response.iter_content(CHUNK):
                 self._write(chunk, 0)
         except Damaged as damaged:
             raise SixtyfourUnavailableError(f"A damaged body came ({damaged}) while {self._purpose}.") from None
@@ -122,7 +125,7 @@ class FileBody:
         self.position += len(chunk)
 
 
-def _validator(response: BaseHTTPResponse) -> tuple[str, str] | None:
+def _validator(response: Response) -> tuple[str, str] | None:
     """Return what names the version of a file strongly enough to continue it."""
     etag = response.headers.get("ETag", "")
     if etag and not etag.startswith("W/"):

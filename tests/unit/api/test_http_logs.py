@@ -11,8 +11,8 @@ import urllib3
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.hosts import Hosts, parsed
 from airflow_provider_sixtyfour.api.http_logs import redact_http_logs
+from airflow_provider_sixtyfour.api.session import Session
 from airflow_provider_sixtyfour.api.settings import Settings
 from tests.unit.api.conftest import plain_settings
 from tests.unit.api.senders import Sender
@@ -36,11 +36,10 @@ def reply(_: object) -> Reply:
 
 def test_a_signed_link_is_logged_without_its_signature(caplog: pytest.LogCaptureFixture):
     with Server(lambda _: Reply(body=b"x")) as server:
-        hosts = Hosts(plain_settings(server.url, ApiKey("SESAME")))
+        session = Session(plain_settings(server.url, ApiKey("SESAME")))
         for path in ("/f.csv?sig=SIGNED", "/f.csv?a=1&X-Amz-Signature=SIGNED%2F+b#part", "/?SIGNED"):
-            with hosts.get(parsed(server.url + path), {}) as response:
-                response.read()
-        hosts.close()
+            session.get(server.url + path)
+        session.close()
     lines = [record.getMessage() for record in caplog.records if record.name == "urllib3.connectionpool"]
     assert any('"GET /f.csv?*** HTTP/1.1" 200' in line for line in lines)
     assert not any(secret in caplog.text for secret in SECRETS)
@@ -87,6 +86,6 @@ def test_each_shape_of_a_secret_is_cut(name: str, caplog: pytest.LogCaptureFixtu
 def test_opening_many_clients_adds_one_filter():
     for _ in range(5):
         redact_http_logs()
-        Hosts(plain_settings("http://127.0.0.1:1", ApiKey("k"))).close()
+        Session(plain_settings("http://127.0.0.1:1", ApiKey("k"))).close()
     for name in ("httpx", "urllib3.connectionpool", "httpcore.http11"):
         assert len(logging.getLogger(name).filters) == 1

@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable
 
 import pytest
-from urllib3.exceptions import HTTPError
+from requests import RequestException
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey
@@ -21,8 +21,8 @@ from airflow_provider_sixtyfour.api.errors import (
     SixtyfourTransferError,
     SixtyfourUnavailableError,
 )
-from airflow_provider_sixtyfour.api.hosts import Hosts, parsed
 from airflow_provider_sixtyfour.api.proxies import proxy_for
+from airflow_provider_sixtyfour.api.session import Session
 from airflow_provider_sixtyfour.api.settings import Settings
 from tests.unit.api.certificates import Certificates
 from tests.unit.api.conftest import plain_settings
@@ -54,12 +54,8 @@ def settings() -> Settings:
 
 
 def fetched(settings: Settings, url: str) -> bytes:
-    hosts = Hosts(settings)
-    try:
-        with hosts.get(parsed(url), {}) as response:
-            return response.read()
-    finally:
-        hosts.close()
+    with Session(settings) as session:
+        return session.get(url).content
 
 
 @pytest.mark.parametrize("name", ["http", "all"])
@@ -271,7 +267,7 @@ def test_a_proxy_with_tls_is_trusted_by_the_connections_bundle(
 
 def test_a_proxy_that_is_not_there_is_bad_weather(proxied: Proxied, settings: Settings):
     proxied(http="http://127.0.0.1:9")
-    with pytest.raises(HTTPError):
+    with pytest.raises(RequestException):
         fetched(settings, f"{ELSEWHERE}/f")
 
 
