@@ -6,6 +6,8 @@ Credentials are shown in its request log: tests search logs for them.
 
 from __future__ import annotations
 
+import secrets
+
 from airflow_provider_sixtyfour.emulator import process
 
 
@@ -31,3 +33,9 @@ class EmulatorProcess(process.EmulatorProcess):
             start_seconds=start_seconds,
             stop_seconds=stop_seconds,
         )
+
+    def rotate_key(self) -> None:
+        """Accept another API key from now on, which `api_key` and `connection_json` then give."""
+        rotated = secrets.token_urlsafe(24)
+        self.control("PUT", "api-key", {"api_key": rotated})
+        self.api_key = rotated

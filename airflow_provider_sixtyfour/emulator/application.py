@@ -79,7 +79,7 @@ def api_application(state: State) -> ASGIApp:
     api.include_router(job_routes(state))
     api.include_router(webhook_routes(state))
     api.include_router(oauth_routes(state))
-    gated = Late(Gate(api, state.options, state.tokens, state.limit), state.options.latency)
+    gated = Late(Gate(api, state.options, state.api_key, state.tokens, state.limit), state.options.latency)
     side = state.api_side
     recorded = Recorded(Faulty(gated, state.faults, side.connections, "api"), side.traffic, side.connections)
     private = _fastapi()

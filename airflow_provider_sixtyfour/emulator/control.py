@@ -13,6 +13,7 @@ Invariant: it answers to this machine only, asks for no credential, is never rec
 ``POST, GET, DELETE /_emulator/plans``       queue a plan for the next runs (see :mod:`.plans`); list; cancel all
 ``POST /_emulator/outage``                   ``{"seconds": ...}``: break all connections, listen again after that
 ``GET /_emulator/deliveries``                the outgoing webhooks, and what came of them
+``PUT /_emulator/api-key``                   ``{"api_key": ...}``: accept this API key from now on, and no other
 ``DELETE /_emulator/tokens``                 make all access tokens worthless
 ``DELETE /_emulator/rate-limit``             give every credential a fresh minute
 ===========================================  ======================================================================
@@ -63,6 +64,14 @@ class OutageBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seconds: float = Field(gt=0, le=3600)
+
+
+class ApiKeyBody(BaseModel):
+    """``PUT /_emulator/api-key``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    api_key: str = Field(pattern=r"^[!-~]+$")  # what a header can hold
 
 
 class LoopbackOnly:
@@ -171,6 +180,11 @@ def _add_orders(app: FastAPI, state: State) -> None:
     async def order_outage(body: OutageBody) -> JSONResponse:
         state.outage.order(body.seconds)
         return JSONResponse({"seconds": body.seconds})
+
+    @app.put(f"{PREFIX}api-key")
+    async def rotate_key(body: ApiKeyBody) -> JSONResponse:
+        state.api_key.rotate(body.api_key)
+        return JSONResponse({})
 
     @app.delete(f"{PREFIX}tokens")
     async def revoke_tokens() -> JSONResponse:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_sixtyfour.emulator.connections import Connections
 from airflow_provider_sixtyfour.emulator.deliveries import Deliveries
 from airflow_provider_sixtyfour.emulator.faults import Faults
-from airflow_provider_sixtyfour.emulator.gate import BULK_PER_MINUTE, RateLimit
+from airflow_provider_sixtyfour.emulator.gate import BULK_PER_MINUTE, AcceptedKey, RateLimit
 from airflow_provider_sixtyfour.emulator.ledger import Ledger
 from airflow_provider_sixtyfour.emulator.links import Links
 from airflow_provider_sixtyfour.emulator.options import Options
@@ -61,6 +61,7 @@ class State:
     results: Results
     links: Links
     storage: Storage
+    api_key: AcceptedKey
     tokens: Tokens
     limit: RateLimit
     bulk_limit: RateLimit
@@ -107,6 +108,7 @@ class State:
             results=results,
             links=links,
             storage=storage,
+            api_key=AcceptedKey(options.api_key),
             tokens=Tokens(options.oauth_clients, options.token_seconds),
             limit=RateLimit(options.requests_per_minute),
             bulk_limit=RateLimit(BULK_PER_MINUTE if options.requests_per_minute else 0),

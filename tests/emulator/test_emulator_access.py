@@ -111,6 +111,25 @@ def test_the_key_of_the_emulator_is_not_echoed(calls: Calls) -> None:
     assert calls.emulator.api_key not in answer.text
 
 
+def test_a_rotated_key_is_accepted_and_the_key_before_it_refused() -> None:
+    with EmulatorProcess() as process:
+        before = process.api_key
+        process.rotate_key()
+        assert process.api_key != before
+        calls = Calls(process)
+        refusal = calls.anonymous("GET", "/workflows", headers={"x-api-key": before})
+        assert refusal.status_code == 401
+        assert calls.get("/workflows").status_code == 200
+        calls.close()
+
+
+@pytest.mark.parametrize("key", ["", "two words", "\u00fc", None])
+def test_what_no_header_can_hold_is_no_key(calls: Calls, key: str | None) -> None:
+    answer = calls.anonymous("PUT", "/_emulator/api-key", json={"api_key": key})
+    assert answer.status_code == 422
+    assert calls.get("/workflows").status_code == 200
+
+
 def test_two_credentials_at_once_are_refused(calls: Calls) -> None:
     answer = calls.http.get("/workflows", headers={"Authorization": "Bearer x"})
     assert (answer.status_code, "not both" in answer.json()["detail"]) == (400, True)
