@@ -36,15 +36,23 @@ class Case:
     A Dag run that has been triggered.
 
     :param plans: how the runs of its workflow go, in their order: seconds, or a whole plan. Later ones take a second.
+    :param conn: the id of its connection.
+    :param emulator: where that leads to now, if it is none of the cluster's own connections.
     :param conf: goes to the Dag run.
     """
 
     def __init__(
-        self, cluster: Cluster, dag_id: str, *plans: float | Json, conn: str = DEFAULT_CONNECTION, **conf: Any
+        self,
+        cluster: Cluster,
+        dag_id: str,
+        *plans: float | Json,
+        conn: str = DEFAULT_CONNECTION,
+        emulator: EmulatorProcess | None = None,
+        **conf: Any,
     ) -> None:
         self.cluster = cluster
         self.dag_id = dag_id
-        self.emulator: EmulatorProcess = cluster.emulators[conn]
+        self.emulator: EmulatorProcess = emulator or cluster.emulators[conn]
         self.workflow_id = deploy(self.emulator)
         for plan in plans:
             how = plan if isinstance(plan, dict) else {"seconds": plan}
@@ -82,6 +90,10 @@ class Case:
             if request["method"] == method and path in request["path"] and any(n in json.dumps(request) for n in names)
         ]
 
+    def keys(self) -> set[str]:
+        """Return the idempotency keys of all its submissions: a run each is paid for, at most."""
+        return {request["headers"]["idempotency-key"] for request in self.requests("POST", SUBMISSION)}
+
     def run_of(self, map_index: int) -> Json:
         """Return the first run that a mapped task instance has started."""
         return next(run for run in self.runs() if run["body"]["webhook_payload"] == [{"number": map_index}])
@@ -100,6 +112,10 @@ class Case:
         """Return all states by map index."""
         tasks = self.cluster.rest.task_instances(self.dag_id, self.run_id)
         return {task["map_index"]: task["state"] for task in tasks}
+
+    def job_id(self, map_index: int = -1) -> Any:
+        """Return the run that the task instance has given as its result."""
+        return self.cluster.rest.xcom(self.dag_id, self.run_id, TASK_ID, map_index=map_index)
 
     # What a user does.
 
@@ -151,6 +167,18 @@ class Case:
         """Wait until the task instance rests, and return its state."""
         self.wait_for("the task rests", lambda: self.state(map_index) in RESTING, limit)
         return str(self.state(map_index))
+
+    def assert_each_paid_once(self, limit: float = END_LIMIT) -> None:
+        """Wait until all tasks rest; assert that each has got a run of its own, completed, in its first try."""
+        self.wait_for("the tasks rest", lambda: set(self.states().values()) <= RESTING, limit)
+        assert set(self.states().values()) == {"success"}, self.explain()
+        runs = {run["body"]["webhook_payload"][0]["number"]: run for run in self.runs()}
+        assert len(runs) == len(self.runs()) == len(self.keys()) == len(self.states()), self.explain()
+        assert set(self.statuses()) == {"completed"}, self.explain()
+        assert self.requests("POST", "/workflows/cancel") == [], self.explain()
+        for index in self.states():
+            assert self.job_id(index) == runs[max(index, 0)]["job_id"], self.explain()
+            assert self.task(index)["try_number"] == 1, self.explain()
 
     def seconds_until_ended(self, job_id: str, since: float, limit: float = 60.0) -> float:
         """Wait until a run has ended, and return the seconds from ``since`` to that."""

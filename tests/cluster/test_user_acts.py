@@ -6,6 +6,8 @@ Each case on a deferred task and on one that waits on its worker, mapped and not
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.cluster.case import Case
@@ -15,6 +17,8 @@ from tests.cluster.dag_ids import MODES, SHAPES, keeping, usual
 pytestmark = pytest.mark.together("a user acts")
 PROMPT = 10.0  # seconds from the act to the end of the run
 LONG = 45.0  # seconds of a run that is going when the user acts
+SHORT_DELAY = 10.0  # seconds; two clears fall into them
+BETWEEN_CLEARS = 0.4  # seconds
 ANSWER_DELAY = 40.0  # seconds; more than Airflow gives a task to end
 
 
@@ -83,3 +87,19 @@ def test_marking_a_task_cancels_a_run_whose_id_is_still_on_its_way(cluster: Clus
     assert took < PROMPT, case.explain()
     assert case.statuses() == ["cancelled"], case.explain()
     assert case.state() == "failed"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_clears_while_the_answer_is_on_its_way_leave_one_run(cluster: Cluster, mode: str) -> None:
+    case = Case(cluster, usual(mode), 2 * LONG)
+    case.delay_answers(SHORT_DELAY)
+    case.start().wait_for_runs(1)
+    case.clear()
+    time.sleep(BETWEEN_CLEARS)
+    case.clear()
+    assert case.wait_for_end() == "success", case.explain()
+    *others, last = case.runs()
+    assert case.job_id() == last["job_id"], case.explain()
+    assert last["status"] == "completed", case.explain()
+    assert {run["status"] for run in others} <= {"cancelled"}, case.explain()
+    assert len(case.keys()) == len(case.runs()), case.explain()
