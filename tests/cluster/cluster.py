@@ -8,17 +8,19 @@ settings differ from the stock ones in how soon Airflow notices something, not i
 from __future__ import annotations
 
 import base64
+import json
 import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.processes import free_ports
 from tests.cluster.dag_ids import DAG_IDS
-from tests.cluster.fleet import Fleet, Replaceable
+from tests.cluster.fleet import Fleet, Replaceable, Single
 from tests.cluster.rest import UserRest
 from tests.cluster.services import Services
 from tests.cluster.waiting import eventually
@@ -68,6 +70,7 @@ class Cluster:
     emulators: Mapping[str, EmulatorProcess]  # by the id of their connection
     workers: Fleet
     triggerers: Fleet
+    api_server: Single
     task_logs: Path
     environment: Mapping[str, str]
 
@@ -83,6 +86,18 @@ class Cluster:
             timeout=COMMAND_LIMIT,
         )
         assert done.returncode == 0, f"airflow {' '.join(arguments)}:\n{done.stdout}"
+
+    def connect(self, conn_id: str, emulator: EmulatorProcess) -> None:
+        """Let a connection in Airflow's database lead to an emulator, with the key that this accepts now."""
+        self.rest.save_connection(conn_id, json.loads(emulator.connection_json()))
+
+    def lose_api_server(self, seconds: float) -> None:
+        """Kill Airflow's API server, and start it again after so long; return once it answers."""
+        self.api_server.kill()
+        time.sleep(seconds)
+        self.api_server.start()
+        eventually("the API server answers again", self.rest.answers, START_LIMIT)
+        eventually("Airflow is healthy again", self.rest.is_healthy, START_LIMIT)
 
     def lose_worker(self, pid: int) -> None:
         """Kill the worker that a process runs on, and start another."""
@@ -116,7 +131,8 @@ def start_cluster(
     environment = _environment(services, home, port, emulators)
     processes.start("migration", [*AIRFLOW, "db", "migrate"], environment)
     processes.finish("migration", START_LIMIT)
-    processes.start("api-server", [*AIRFLOW, "api-server"], environment)
+    api_server = Single("api-server", [*AIRFLOW, "api-server"], environment, processes)
+    api_server.start()
     processes.start("dag-processor", [*AIRFLOW, "dag-processor"], environment)
     processes.start("scheduler", [*AIRFLOW, "scheduler", "--skip-serve-logs"], environment)
     worker = [*AIRFLOW, "celery", "worker", "--skip-serve-logs", "--without-gossip", "--without-mingle"]
@@ -126,6 +142,7 @@ def start_cluster(
         emulators=emulators,
         workers=Fleet("worker", [*worker, "--celery-hostname", "{name}@%h"], environment, processes),
         triggerers=Fleet("triggerer", triggerer, environment, processes),
+        api_server=api_server,
         task_logs=home / "logs",
         environment=environment,
     )

@@ -33,6 +33,12 @@ def dying(instant: str) -> str:
     return f"dying_{instant}"
 
 
+def waiting(count: int) -> str:
+    """Return the Dag with so many deferred tasks, one of `WAITING`, without retries."""
+    return f"waiting_{count}"
+
+
+WAITING = (5, 20)
 FIFTY = "fifty"
 BARE = "bare"  # nothing of this provider: a deferred task whose trigger writes down whether it was told of a kill
 SHORT_MAPPED = "short_mapped"  # `SHORT_RUNS` deferred tasks without retries
@@ -50,6 +56,7 @@ DAG_IDS = (
     *(usual(mode, shape) for mode in MODES for shape in SHAPES),
     *(make(mode) for make in (keeping, limited, once) for mode in MODES),
     *(dying(instant) for instant in INSTANTS),
+    *(waiting(count) for count in WAITING),
     FIFTY,
     BARE,
     SHORT_MAPPED,

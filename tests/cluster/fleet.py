@@ -54,6 +54,26 @@ class Replaceable(Processes):
             os.kill(pid, signal.SIGCONT)
 
 
+class Single:
+    """A process of which there is one at a time."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], processes: Replaceable
+    ) -> None:
+        self._name = name
+        self._command = command
+        self._environment = environment
+        self._processes = processes
+
+    def start(self) -> None:
+        """Start it, for the first time or again."""
+        self._processes.start(self._name, self._command, self._environment)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self._processes.kill(self._name)
+
+
 class Fleet:
     """
     Processes that run the same command, each under a name of its own, which replaces ``{name}`` in it.

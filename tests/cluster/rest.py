@@ -37,6 +37,12 @@ class UserRest(AirflowRest):
         """Return the Dag's runs, each with its ``logical_date``, ``partition_key`` and ``state``."""
         return list(self._get(f"/api/v2/dags/{dag_id}/dagRuns", limit=100, order_by="id")["dag_runs"])
 
+    def save_connection(self, conn_id: str, fields: Json) -> None:
+        """Store a connection in Airflow's database: a new one, or other fields for one that is there."""
+        body = {"connection_id": conn_id, **fields}
+        is_new = self._http.get(f"/api/v2/connections/{conn_id}").status_code == 404
+        self._send(*(("POST", "/api/v2/connections") if is_new else ("PATCH", f"/api/v2/connections/{conn_id}")), body)
+
     def asset_events(self, dag_id: str) -> list[Json]:
         """Return the events of assets that the Dag's tasks made, each with ``name``, ``partition_key``, ``extra``."""
         return list(self._get("/api/v2/assets/events", source_dag_id=dag_id, limit=100)["asset_events"])

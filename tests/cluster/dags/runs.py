@@ -107,5 +107,7 @@ for mode in dag_ids.MODES:
     make(dag_ids.once(mode), mode, retries=0)
 for instant in dag_ids.INSTANTS:
     make(dag_ids.dying(instant), "deferred", operator=DyingOperator, dies_at=DYING[instant])
+for count in dag_ids.WAITING:
+    make(dag_ids.waiting(count), "deferred", shape="mapped", runs=count, retries=0)
 make(dag_ids.FIFTY, "deferred", shape="mapped", runs=RUNS, retries=8, poll_interval=5.0)
 make(dag_ids.SHORT_MAPPED, "deferred", shape="mapped", runs=dag_ids.SHORT_RUNS, retries=0)
