@@ -67,7 +67,7 @@ def start_postgres(processes: Processes, folder: Path, databases: Sequence[str])
         prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     subprocess.run(
         [
-            *(*prefix, programs / "initdb", "-D", home, "-U", USER, "--pwfile", password),
+            *(*prefix, str(programs / "initdb"), "-D", str(home), "-U", USER, "--pwfile", str(password)),
             *("-A", "scram-sha-256", "--no-sync", "--locale=C.UTF-8", "--encoding=UTF8"),
         ],
         env=plain_environment(),
@@ -91,13 +91,13 @@ def start_postgres(processes: Processes, folder: Path, databases: Sequence[str])
     address = ["--host=127.0.0.1", f"--port={port}", f"--username={USER}"]
 
     def answers() -> bool:
-        ready = [programs / "pg_isready", "--quiet", *address]
+        ready = [str(programs / "pg_isready"), "--quiet", *address]
         return subprocess.run(ready, env=plain_environment(), check=False, timeout=COMMAND_LIMIT).returncode == 0
 
     eventually("PostgreSQL takes connections", answers, START_LIMIT, processes.require_alive)
     for name in databases:
         subprocess.run(
-            [programs / "createdb", "--no-password", *address, name],
+            [str(programs / "createdb"), "--no-password", *address, name],
             env={**plain_environment(), "PGPASSWORD": postgres.password},
             check=True,
             timeout=COMMAND_LIMIT,
