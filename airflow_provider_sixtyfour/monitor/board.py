@@ -32,8 +32,7 @@ from airflow_provider_sixtyfour.monitor.refusals import REFUSAL_PATIENCE, Repeti
 from airflow_provider_sixtyfour.monitor.run import NEVER, Run, Waiter
 from airflow_provider_sixtyfour.monitor.weather import Weather
 
-# Of the budget, what may go to runs that no list tells of, and to the progress of those of which one does. The rest is
-# kept for the moment when many end at once.
+# Of the rate limit, what may go to runs that no list has, and to the progress of others. The rest is for many ends.
 _SHARE = {1: 3 / 4, 2: 1 / 2}
 STORY_LIMIT = 60.0  # seconds in which the details of a failure are waited for; then it is told without them
 
@@ -62,7 +61,7 @@ class Board:
         run.waiters[waiter] = poll_interval
         run.poll_interval = min(run.waiters.values())
         self._lists.keep_up_with(poll_interval)
-        # One that has just been started has nothing to tell yet; the next list tells of one that is waited for again.
+        # One that was just started has no news yet; the next list has one that is waited for again.
         if is_new and are_many:
             run.due = now + jittered(poll_interval)
             run.progress_due = now + until_progress(poll_interval)
@@ -127,8 +126,8 @@ class Board:
                 rank = 1
             else:
                 rank, due = 2, run.progress_due
-                if now < due and stale_at < due:  # from then on its own turn counts, not that of its progress
-                    due = run.due if run.due > stale_at else stale_at
+                if now < due and stale_at < due:
+                    due = run.due if run.due > stale_at else stale_at  # its own turn counts then
             if due > now:
                 if due < soonest:
                     soonest = due
@@ -136,7 +135,6 @@ class Board:
                 chosen, chosen_rank, chosen_due = run, rank, due
         if not is_calm and self._calm_at < soonest:
             soonest = self._calm_at
-        # First of all: one list may tell of hundreds that are suspected.
         if (listing := self._lists.next(self.runs, now)) is not None:
             if isinstance(listing, WhichAre):
                 self._asked_at[listing] = now
@@ -271,9 +269,7 @@ class Board:
                 self._finish(run, verdict_of_row(row))
             elif status not in FAILED:
                 run.going_at, run.suspicions = now, 0
-                if not run.has_status:
-                    run.has_status = True
-                    self.deliveries += [partial(each.listed, row.status) for each in run.waiters]
+                self.deliveries += run.first_status(row.status)
                 if run.is_doubted:
                     run.is_doubted = False
                     for waiter in list(run.waiters):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourRefusedError
@@ -69,3 +71,10 @@ class Run:
         self.verdict: Verdict | None = None  # its end, as far as it is known
         self.story: WhichAre | None = None  # the list that is read for its reason
         self.ended_at = 0.0
+
+    def first_status(self, status: str) -> list[Callable[[], object]]:
+        """Return what tells all who wait of a status in a list; nothing once they know of one."""
+        if self.has_status:
+            return []
+        self.has_status = True
+        return [partial(each.listed, status) for each in self.waiters]

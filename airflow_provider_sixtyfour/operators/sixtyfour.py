@@ -13,14 +13,14 @@ from airflow_provider_sixtyfour.api import calls, payloads
 from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
-from airflow_provider_sixtyfour.operators.run_checks import check_run
-from airflow_provider_sixtyfour.operators.workflows import (
+from airflow_provider_sixtyfour.operators._workflows import (
     SixtyfourCancelRunOperator,
     SixtyfourDeleteWorkflowOperator,
     SixtyfourDeployWorkflowOperator,
 )
+from airflow_provider_sixtyfour.operators.failing import failing_for_good
+from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
+from airflow_provider_sixtyfour.operators.run_checks import check_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context

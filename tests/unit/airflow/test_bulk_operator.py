@@ -203,7 +203,7 @@ def test_a_limit_that_could_not_be_cancelled_for_is_held_by_the_next_try(emulato
     emulator.plan(seconds=1000)
     emulator.fault("answer", path="/workflows/cancel", status=502, body="<html>", times=4)
     one = bulk(max_cost_cents=1)
-    with pytest.raises(Exception, match="while cancelling run"):
+    with pytest.raises(Exception, match="While cancelling run"):
         one.run()
     assert emulator.statuses() == ["running"]
 
@@ -278,7 +278,7 @@ def test_a_dry_run_asks_the_api_for_nothing(emulator, bulk, logs, folder):
 
     assert (result["job_id"], result["charge_cents"], result["files"]) == (None, None, [])
     assert emulator.requests() == []
-    assert "Dry run: a bulk job (people, tier low) would find title, employees for" in logs
+    assert "Kind: people, tier: low. Fields: title, employees. Destination: " in logs
     assert files_below(folder) == []
 
 

@@ -81,10 +81,10 @@ def test_progress_is_told_when_it_changes_and_not_at_each_question(emulator, wor
 
     progress = [text.partition(". ")[0] for text in logs.texts() if " %" in text]
     assert len(emulator.questions()) > len(progress)
-    assert progress.count("queued 0 %") == 1
+    assert progress.count("Queued 0 %") == 1
     assert progress == list(dict.fromkeys(progress))
     assert any(
-        re.fullmatch(r"running \d+ %, block 'company_enrichment' \(2\), \d of 2 rows", line) for line in progress
+        re.fullmatch(r"Running \d+ %, block 'company_enrichment' \(2\), \d of 2 rows", line) for line in progress
     )
 
 
@@ -92,7 +92,7 @@ def test_progress_is_told_when_it_changes_and_not_at_each_question(emulator, wor
 @pytest.mark.parametrize(
     ("status", "happened"),
     [
-        ("failed", "failed"),
+        ("failed", "Failed"),
         ("cancelled", "Cancelled at Sixtyfour"),
         ("canceled", "Cancelled at Sixtyfour"),
         ("timeout", "Stopped by Sixtyfour's own time limit"),

@@ -328,7 +328,7 @@ def test_specs_are_held_against_their_schema():
     ],
 )
 def test_an_unknown_block_name_is_named_with_the_one_that_may_be_meant(name: str, hint: str):
-    assert faults_of_check(workflow([block(A, name)]), KINDS) == [
+    assert faults_of_check(workflow([block(A, name)]), KINDS, validate_specs=True) == [
         f"- block '{name}' (00000001): there is no block_name '{name}'{hint}"
     ]
 
@@ -357,7 +357,7 @@ def test_specs_that_a_block_does_not_have_are_named(names: list[str], unknown: l
     kept = Source("find_email", specs={"stored": 1})
     assert unknown_specs(names, kept, KINDS) == unknown
     assert unknown_specs(names, kept, ()) == []
-    assert unknown_specs(names, {**kept, "block_name": "webhook"}, KINDS) == []
+    assert unknown_specs(names, kept._replace(block_name="webhook"), KINDS) == []
 
 
 def test_without_a_catalogue_names_and_specs_are_the_servers_business():

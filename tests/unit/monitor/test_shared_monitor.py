@@ -366,7 +366,7 @@ def test_an_outage_is_waited_out_quietly_and_told_once(error: Callable[[], Excep
     during = [moment for moment, _ in api.asked if 75 < moment < 360]
     assert len(during) < 30
     for wait in waits:
-        assert sum("Waiting on; the run is not affected" in line for line in wait.log.lines) == 1
+        assert sum("Polling continues; the run is not affected" in line for line in wait.log.lines) == 1
         assert sum("Sixtyfour answers again" in line for line in wait.log.lines) == 1
         assert wait.ended_at < 360 + 100
 
@@ -383,7 +383,7 @@ def test_a_single_hiccup_is_told_to_nobody_else():
     api = FakeApi(fails=once)
     api.add(*(a_run(n, 60.0) for n in range(20)))
     waits = run(wait_for_all(api))
-    assert sum("Waiting on" in line for wait in waits for line in wait.log.lines) == 1
+    assert sum("Polling continues" in line for wait in waits for line in wait.log.lines) == 1
 
 
 def test_a_limit_that_others_use_up_is_kept_to():

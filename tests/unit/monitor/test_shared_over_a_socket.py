@@ -133,7 +133,7 @@ async def test_an_outage_in_the_middle_is_waited_out(emulator: EmulatorProcess, 
     await asyncio.sleep(3)
     await asyncio.to_thread(emulator.outage, 4.0)
     assert {each.status for each in await waiting} == {"completed"}
-    assert sum("answers again" in line for line in log.lines) == sum("Waiting on" in line for line in log.lines)
+    assert sum("answers again" in line for line in log.lines) == sum("Polling continues" in line for line in log.lines)
 
 
 async def test_failed_runs_are_told_with_their_block(emulator: EmulatorProcess, start: Callable[..., list[str]]):
