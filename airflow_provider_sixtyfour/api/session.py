@@ -159,13 +159,15 @@ class _Adapter(HTTPAdapter):
 
         :raises SixtyfourInputError: if the CA bundle, or the proxy, can't be used.
         """
+        if not cert:
+            tls(verify, str(request.url))  # a bundle that can't be read is named here: below it would be an invalid URL
         try:
             return super().get_connection_with_tls_context(request, verify, proxies, cert)
         except SixtyfourInputError:
             raise
         except InvalidSchema as error:  # SOCKS without its package
             raise unusable_proxy(ImportError(str(error).rstrip("."))) from None
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # the latter of a proxy without a host
             if not proxies:
                 raise
             raise unusable_proxy(error) from None

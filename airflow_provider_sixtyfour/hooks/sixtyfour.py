@@ -9,11 +9,13 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.errors import (
+    SixtyfourError,
     SixtyfourInputError,
     SixtyfourNotFoundError,
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
 )
+from airflow_provider_sixtyfour.hooks.operations import Operations
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.api.session import ApiSession
     from airflow_provider_sixtyfour.api.settings import Settings
 
 DEFAULT_CONNECTION = "sixtyfour_default"
@@ -34,11 +37,13 @@ RENEWED = "Connection %r has another credential, or other settings, by now: poll
 ELSEWHERE = "Connection %r now points to %s, while the run was started at %s: polling goes on at %s."
 
 
-class SixtyfourHook(BaseHook):
+class SixtyfourHook(Operations, BaseHook):
     """
-    Talk to the Sixtyfour Workflows API with the credential of a connection.
+    Talk to the Sixtyfour API with the credential of a connection.
 
-    ``hook.client.send(calls.list_workflows())`` sends any call of `airflow_provider_sixtyfour.api.calls`.
+    Has a method for each operation, see `Operations`. Async code sends the same calls, of
+    `airflow_provider_sixtyfour.api.calls`, by the client of `open_async_client`. `get_conn` reaches what no method
+    wraps.
 
     :param sixtyfour_conn_id: the Airflow connection, of type ``sixtyfour``.
     """
@@ -111,9 +116,20 @@ class SixtyfourHook(BaseHook):
         if warning := unknown_fields(extra):
             self.log.warning("%s Connection %r.", warning, self.sixtyfour_conn_id)
 
-    def get_conn(self) -> SixtyfourClient:
-        """Return `client`, under the name that Airflow's hooks give it."""
-        return self.client
+    def get_conn(self) -> ApiSession:
+        """
+        Return a new `requests.Session` for the API, for endpoints that no method wraps; close it after use.
+
+        It takes paths as well as URLs: ``session.get("/api/usage")``. The connection's timeout and certificates and the
+        environment's proxies are its defaults. The credential goes to the API's origin only: not to another host, along
+        no redirect, and no ``~/.netrc`` replaces it; the token of an OAuth client is renewed. Nothing is retried, and a
+        refusal is an answer, as ever with `requests`.
+
+        :raises SixtyfourInputError: if there is no such connection, it is of another type, or a field of it is wrong.
+        """
+        from airflow_provider_sixtyfour.api.session import ApiSession
+
+        return ApiSession(self.settings, self.client)
 
     def reconnected(self) -> SixtyfourClient | None:
         """
@@ -193,7 +209,9 @@ class SixtyfourHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Make one cheap authenticated call and say what is wrong: the address, the network or the credential.
+        Make a cheap authenticated call and say what is wrong: the address, the network or the credential.
+
+        Where the API tells the balance (``GET /check-balance``, since June 2026), it is said.
 
         Airflow calls this under a temporary connection id, which no message names.
         """
@@ -212,4 +230,12 @@ class SixtyfourHook(BaseHook):
             return False, str(error)
         except SixtyfourInputError as error:
             return False, str(error)
-        return True, f"{self.settings.base_url} accepts the credential."
+        return True, f"{self.settings.base_url} accepts the credential{self._credits_left()}."
+
+    def _credits_left(self) -> str:
+        """Return the balance as the end of a sentence; nothing where the API doesn't tell it."""
+        try:
+            credits = self.client.send(calls.check_balance(), attempts=1)
+        except SixtyfourError:
+            return ""
+        return f"; {credits:,.10g} credits left"

@@ -50,6 +50,23 @@ def object_storage_path(value: object, name: str) -> ObjectStoragePath:
     return path
 
 
+def local_or_object_path(value: object, name: str) -> ObjectStoragePath:
+    """
+    Return the path that a call of the hook names: as `object_storage_path`, or a path of the local file system.
+
+    Such a path is written in code that runs here, not rendered from a template: it may be relative, and hold ``~`` and
+    ``..``.
+
+    :raises SixtyfourInputError: as `object_storage_path`.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    is_local = isinstance(value, str | os.PathLike) and not isinstance(value, ObjectStoragePath)
+    if is_local and str(value).strip() and "://" not in str(value):
+        value = "file://" + os.path.abspath(os.path.expanduser(str(value)))
+    return object_storage_path(value, name)
+
+
 def check_scheme(value: object, name: str) -> None:
     """
     Check that a parameter names a path in a store, without a look at the store.

@@ -15,18 +15,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourTransferError
 from airflow_provider_sixtyfour.api.filenames import safe_names, storable
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
-from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict, describe_progress, verdict
+from airflow_provider_sixtyfour.api.verdicts import Verdict
 from airflow_provider_sixtyfour.transfers.announced import check
 from airflow_provider_sixtyfour.transfers.earlier import earlier, seem_there
 from airflow_provider_sixtyfour.transfers.exclusive import Exclusive, remove
 from airflow_provider_sixtyfour.transfers.landing_options import PARQUET, Landing
-from airflow_provider_sixtyfour.transfers.listing import Listing, choose, is_final_unclear, lacking, listing_of
+from airflow_provider_sixtyfour.transfers.listing import Listing, choose
 from airflow_provider_sixtyfour.transfers.manifest import LandedFile, Manifest, now
 from airflow_provider_sixtyfour.transfers.passage import Passage
 from airflow_provider_sixtyfour.transfers.progress import Progress, size
+from airflow_provider_sixtyfour.transfers.run_files import Hook, how_it_ended, listed
 from airflow_provider_sixtyfour.transfers.selection import wanted_blocks
 from airflow_provider_sixtyfour.transfers.storing import publishing
 from airflow_provider_sixtyfour.transfers.tally import Tally
@@ -36,12 +36,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_sixtyfour.api.downloads import Fetched
     from airflow_provider_sixtyfour.api.models import ResultFile
-    from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.stores.in_parts import PartSenders
 
 
 def land(
-    hook: SixtyfourHook,
+    hook: Hook,
     job_id: str,
     folder: ObjectStoragePath,
     landing: Landing,
@@ -76,25 +75,14 @@ def land(
         return there
     is_typed = ended is not None  # this task has started the run itself, with the formats that its landing takes
     if ended is None:
-        ended = _how_it_ended(hook, job_id, kind, log)
+        ended = how_it_ended(hook, job_id, log, kind=kind)
     wanted = wanted_blocks(landing.files)
-    listing = listing_of(
-        partial(_listing, hook, job_id, landing, wanted, is_typed=is_typed, kind=kind),
-        wanted,
-        job_id,
-        last_block=ended.last_block,
-        may_come=ended.status == COMPLETED,
-        log=log,
-        otherwise=partial(Listing, hook.client, job_id, landing.format, kind),
-    )
-    last_block = ended.last_block
-    if kind is WORKFLOW_RUN and is_final_unclear(listing.files, wanted, last_block):
-        last_block = _last_block(hook, job_id)
+    listing, last_block = listed(hook, job_id, landing, wanted, ended, is_typed=is_typed, log=log, kind=kind)
     if landing.manifest is not None and found.may_be_there and there is None:
         remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
     exclusive = Exclusive(folder, landing.manifest, found.content if there else None, job_id, log)
     known = {file.name: file for file in there.files} if there and not landing.overwrite else {}
-    files = _Files(hook, folder, landing, listing, known, exclusive, log)
+    files = Files(hook, folder, landing, listing, known, exclusive, log)
     try:
         landed = files.land(choose(listing.files, wanted, last_block))
     except BaseException:
@@ -115,61 +103,12 @@ def land(
     return manifest
 
 
-def _how_it_ended(hook: SixtyfourHook, job_id: str, kind: JobKind, log: Any) -> Verdict:
-    """
-    Ask how the run ended.
-
-    :raises SixtyfourTransferError: if it has not.
-    """
-    live = hook.client.send(kind.status(job_id))
-    ended = verdict(job_id, live)
-    if ended is None:
-        # Its files would be those of the blocks that have finished, as if they were all.
-        raise SixtyfourTransferError(
-            f"The run is still in progress: {describe_progress(live)}. Wait for it first, with SixtyfourRunSensor or "
-            f"wait_for_completion=True. Run {job_id}."
-        )
-    if ended.status != COMPLETED:
-        log.warning("%s Landing the files that it has. Run %s.", ended.cause(), job_id)
-    return ended
-
-
-def _last_block(hook: SixtyfourHook, job_id: str) -> int | None:
-    """Ask for the last block whose file is final; ``None`` if the API doesn't tell."""
-    try:
-        ended = verdict(job_id, hook.client.send(calls.live_status(job_id)))
-    except SixtyfourRefusedError:
-        return None
-    return ended.last_block if ended else None
-
-
-def _listing(
-    hook: SixtyfourHook,
-    job_id: str,
-    landing: Landing,
-    wanted: str | frozenset[int],
-    *,
-    is_typed: bool,
-    kind: JobKind,
-) -> Listing:
-    """
-    Return the run's files; for Parquet those with types, where the run has them.
-
-    :param is_typed: whether this task itself has started the run, with the formats that its landing takes.
-    """
-    if landing.output_format == PARQUET and landing.format == "csv":
-        typed = Listing(hook.client, job_id, "ndjson", kind)
-        if is_typed or lacking(typed.files, wanted) is None:
-            return typed
-    return Listing(hook.client, job_id, landing.format, kind)
-
-
-class _Files:
+class Files:
     """The files of one landing, several at a time."""
 
     def __init__(
         self,
-        hook: SixtyfourHook,
+        hook: Hook,
         folder: ObjectStoragePath,
         landing: Landing,
         listing: Listing,
@@ -199,6 +138,16 @@ class _Files:
             paths = [self._folder / name for name in names]
             work = [partial(self._one, position, path, senders) for position, path in zip(chosen, paths, strict=True)]
             return self._side_by_side(work)
+        finally:
+            senders.close()
+
+    def land_as(self, position: int, path: ObjectStoragePath) -> LandedFile:
+        """Land the file at this position of the list under another name."""
+        from airflow_provider_sixtyfour.stores.in_parts import PartSenders
+
+        senders = PartSenders()
+        try:
+            return self._one(position, path, senders)
         finally:
             senders.close()
 

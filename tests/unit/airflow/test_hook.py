@@ -494,7 +494,7 @@ def test_a_variable_that_describes_no_connection(monkeypatch):
 def test_the_client_is_made_once_and_the_spare_is_another(emulator):
     hook = SixtyfourHook()
 
-    assert hook.client is hook.client is hook.get_conn()
+    assert hook.client is hook.client
     assert hook.spare_client() is not hook.client
     assert hook.client.send(calls.list_workflows()) is not None
 
@@ -532,10 +532,31 @@ def test_reading_a_connection_in_a_loop_does_not_block_it(emulator):
 # The Test button
 
 
-def test_a_good_connection_passes_with_one_request(emulator):
-    assert SixtyfourHook().test_connection() == (True, f"{emulator.url} accepts the credential.")
-    [asked] = emulator.requests()
-    assert (asked["method"], asked["path"], asked["query"]) == ("GET", "/workflows/runs", "limit=1")
+def test_a_good_connection_passes_with_the_credits_that_are_left(emulator):
+    emulator.fault("answer", path="/check-balance", status=200, times=1, body={"credits": 1234})
+
+    assert SixtyfourHook().test_connection() == (True, f"{emulator.url} accepts the credential; 1,234 credits left.")
+
+    asked = [(one["method"], one["path"], one["query"]) for one in emulator.requests()]
+    assert asked == [("GET", "/workflows/runs", "limit=1"), ("GET", "/check-balance", "")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"status": 200, "body": {"credits": 0.5}}, "; 0.5 credits left."),
+        ({"status": 200, "body": {"credits": -3}}, "; -3 credits left."),
+        ({"status": 404, "body": {"detail": "Not Found"}}, "."),
+        ({"status": 403, "body": {"detail": "Access denied"}}, "."),
+        ({"status": 500}, "."),
+        ({"status": 200, "body": {"credits": "many"}}, "."),
+    ],
+    ids=str,
+)
+def test_a_balance_that_is_not_told_is_no_fault_of_the_connection(emulator, answer, said):
+    emulator.fault("answer", path="/check-balance", times=5, **answer)
+
+    assert SixtyfourHook().test_connection() == (True, f"{emulator.url} accepts the credential{said}")
 
 
 def test_airflow_itself_finds_the_hook_and_its_test(emulator):

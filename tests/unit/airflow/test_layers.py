@@ -19,7 +19,8 @@ FACE = (*OPERATORS, "task_groups")
 MAY_IMPORT = {
     "task_groups": {*FACE, "hooks"},
     **{folder: {*OPERATORS, "hooks", "monitor", "batches", "stores", "api"} for folder in OPERATORS},
-    "hooks": {"hooks", "api"},
+    # Its methods wait for runs and land files, for which it has no code of its own.
+    "hooks": {"hooks", "monitor", "transfers", "api"},
     "monitor": {"monitor", "api"},
     "batches": {"batches", "api"},
     "stores": {"stores"},
