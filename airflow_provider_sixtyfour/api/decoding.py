@@ -1,7 +1,7 @@
 """
 Undoes the ``Content-Encoding`` of a file that a storage host sends, with bounded memory, and knows whether it ended.
 
-urllib3 has decoders too, but takes a gzip body that stops before its trailer for a whole one.
+requests has decoders too, but takes a gzip body that stops before its trailer for a whole one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 What a failure of a proxy is called: which proxy, by host and port, never its user and password.
 
-Knows the errors of both libraries: httpx, which the API is called with, and urllib3, which fetches result files.
+Knows the errors of both libraries: httpx, which the API is called with, and requests, which fetches result files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.proxies import proxy_for
 
-# How httpx words the answer of a proxy to CONNECT, and how http.client does, which urllib3 uses.
+# How httpx words the answer of a proxy to CONNECT, and how http.client does, which requests builds on.
 _ANSWERED = re.compile(r"(?:Tunnel connection failed: )?([1-5]\d\d)\b")
 
 

@@ -5,8 +5,10 @@ import io
 import itertools
 import json
 import re
+import runpy
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -288,3 +290,22 @@ def test_async_client_sends_the_same_calls(hook, emulator, workflow):
 
     found, credits = asyncio.run(read())
     assert (found, credits) == (hook.get_workflow(workflow), hook.check_balance())
+
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def test_example_of_the_readme_runs(hook, emulator, workflow, tmp_path):
+    section = README.read_text().partition("## Use the API from a task")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    code = code.replace("YOUR_WORKFLOW_ID", workflow).replace("/data/leads.csv", f"{tmp_path}/leads.csv")
+    assert f"{tmp_path}/leads.csv" in code
+    (tmp_path / "example.py").write_text(f"from airflow.decorators import task\n{code}")
+    enrich = runpy.run_path(str(tmp_path / "example.py"))["enrich"].function
+
+    landed, again = enrich(ROWS, run_id="r"), enrich(ROWS, run_id="r")
+
+    assert (landed["rows"], again) == (2, landed)
+    assert len(emulator.runs()) == 1
+    listed = re.findall(r"`(\w+)`", section.partition("| what | methods |")[2].partition("They block")[0])
+    assert {*listed} - {"None"} == {*OPERATIONS}
