@@ -85,9 +85,9 @@ test-matrix: $(VENV)/.installed
 	$(MAKE) --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync) $(MATRIX:%=test-matrix-%)
 
 # Logic that meets neither Airflow nor a library that Airflow pins: tested once, by test-unit.
-WITHOUT_AIRFLOW := tests/unit/monitor tests/unit/batches tests/unit/stores
+WITHOUT_AIRFLOW := tests/unit/polling tests/unit/batches tests/unit/storage
 # What meets such a library, but not Airflow: also with the oldest ones.
-WITHOUT_AIRFLOW_BUT_ITS_LIBRARIES = $(if $(filter-out $(firstword $(MATRIX)),$*),tests/unit/api)
+WITHOUT_AIRFLOW_BUT_ITS_LIBRARIES = $(if $(filter-out $(firstword $(MATRIX)),$*),$(addprefix tests/unit/,api inputs results runs workflows))
 
 # What depends on Airflow. The local Sixtyfour API runs in $(VENV), whichever Airflow is under test. Exported, not put
 # before the command: so there is no shell between this make and pytest, and who stops the one stops the other.

@@ -31,7 +31,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_sixtyfour.emulator.synthetic import size_of
+from airflow_provider_sixtyfour.emulator.engine.synthetic_file import size_of
 from benchmarks.batches_input import PLAIN, write_leads
 from benchmarks.batches_ran import PER_MINUTE, Ran
 from benchmarks.batches_watch import Watch

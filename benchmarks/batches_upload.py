@@ -35,8 +35,8 @@ with open(f"{folder}.json", "w") as file:
 """
 _OURS = """
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
-from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
-from airflow_provider_sixtyfour.transfers.input_file import send
+from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
+from airflow_provider_sixtyfour.inputs.file import send
 client = SixtyfourHook("sixtyfour_default").client
 with open(path) as file:
     batches = json.load(file)

@@ -15,12 +15,12 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_sixtyfour.emulator.application import Late, api_application
-from airflow_provider_sixtyfour.emulator.bodies import CreateBody, RunBody
-from airflow_provider_sixtyfour.emulator.ledger import Submission
-from airflow_provider_sixtyfour.emulator.options import Options
-from airflow_provider_sixtyfour.emulator.runs import Intervention
+from airflow_provider_sixtyfour.emulator.app import Late, api_application
+from airflow_provider_sixtyfour.emulator.config import Options
+from airflow_provider_sixtyfour.emulator.schemas import CreateBody, RunBody
 from airflow_provider_sixtyfour.emulator.state import State
+from airflow_provider_sixtyfour.emulator.store.run_store import Submission
+from airflow_provider_sixtyfour.emulator.store.runs import Intervention
 from benchmarks.waiting_schedule import ScheduledRun
 
 _ROWS = [{"name": f"Lead {number}", "company": f"Company {number}"} for number in range(25)]

@@ -21,8 +21,8 @@ from typing import Any
 import uvicorn
 
 from benchmarks.waiting_apis import Api, DbtCloud, Sixtyfour
+from benchmarks.waiting_counts import Tally
 from benchmarks.waiting_schedule import schedule
-from benchmarks.waiting_tally import Tally
 
 KEY_VARIABLE = "WAITING_SERVER_KEY"
 

@@ -15,11 +15,11 @@ import httpx
 import tenacity
 
 from airflow_provider_sixtyfour.api import transport
-from airflow_provider_sixtyfour.api.bodies import UnreadableBodyError
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourUnavailableError
-from airflow_provider_sixtyfour.api.protocol import Answer
+from airflow_provider_sixtyfour.api.response_body import UnreadableBodyError
+from airflow_provider_sixtyfour.api.responses import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
-from airflow_provider_sixtyfour.api.token_answers import read_token
+from airflow_provider_sixtyfour.api.token_responses import read_token
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call

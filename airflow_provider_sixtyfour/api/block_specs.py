@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_sixtyfour.api.models import BlockType
-from airflow_provider_sixtyfour.api.sources import Source
+from airflow_provider_sixtyfour.workflows.source import Source
 
 
 def faults_of(blocks: Mapping[str, Mapping[str, Any]], kinds: Iterable[BlockType]) -> Iterator[tuple[str, str]]:

@@ -17,13 +17,13 @@ import httpx
 import tenacity
 
 from airflow_provider_sixtyfour.api import transport
-from airflow_provider_sixtyfour.api.bodies import UnreadableBodyError
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
-from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
-from airflow_provider_sixtyfour.api.protocol import Answer
+from airflow_provider_sixtyfour.api.response_body import UnreadableBodyError
+from airflow_provider_sixtyfour.api.responses import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
-from airflow_provider_sixtyfour.api.time_limits import TimeLimit, hold_limits
-from airflow_provider_sixtyfour.api.token_answers import read_token
+from airflow_provider_sixtyfour.api.timeouts import TimeLimit, hold_limits
+from airflow_provider_sixtyfour.api.token_responses import read_token
+from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call

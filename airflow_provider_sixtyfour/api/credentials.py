@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.calls import Call
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.models import Token

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from urllib.parse import quote
 
 from airflow_provider_sixtyfour.api.call import LONGEST_OBJECT, Call, Upload, identifier, json_body
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api import job_models

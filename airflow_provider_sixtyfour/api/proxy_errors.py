@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.proxies import proxy_for
+from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
 
 # How httpx words the answer of a proxy to CONNECT, and how http.client does, which requests builds on.
 _ANSWERED = re.compile(r"(?:Tunnel connection failed: )?([1-5]\d\d)\b")

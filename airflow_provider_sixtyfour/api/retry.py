@@ -11,7 +11,7 @@ import logging
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -56,7 +56,7 @@ def tenacity_options(call: Call[Any], attempts: int) -> dict[str, Any]:
     def wait(state: RetryCallState) -> float:
         return pause(state.outcome.exception() if state.outcome else None, state.attempt_number)
 
-    def tell(state: RetryCallState) -> None:
+    def log_retry(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         seconds = state.next_action.sleep if state.next_action else 0.0
         log.warning("%s Trying again in %.0f s (%d of %d).", error, seconds, state.attempt_number, attempts)
@@ -65,6 +65,6 @@ def tenacity_options(call: Call[Any], attempts: int) -> dict[str, Any]:
         "retry": tenacity.retry_if_exception(lambda error: may_repeat(call, error)),
         "wait": wait,
         "stop": tenacity.stop_after_attempt(attempts),
-        "before_sleep": tell,
+        "before_sleep": log_retry,
         "reraise": True,
     }

@@ -20,10 +20,10 @@ from requests.auth import AuthBase
 from requests.exceptions import InvalidSchema
 from requests.utils import rewind_body
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.api.http_logs import redact_http_logs
+from airflow_provider_sixtyfour.api.http_logging import redact_http_logs
 from airflow_provider_sixtyfour.api.proxies import proxy_for
 from airflow_provider_sixtyfour.api.transport import tls, unusable_proxy
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient

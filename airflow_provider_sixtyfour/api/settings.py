@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider_sixtyfour.api.credentials import Credential
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 LIVE_URL = "https://api.sixtyfour.ai"
 DEFAULT_TIMEOUT = 60.0  # seconds

@@ -15,18 +15,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from airflow_provider_sixtyfour.api.bodies import Body, UnreadableBodyError, check_values
-from airflow_provider_sixtyfour.api.errors import (
+from airflow_provider_sixtyfour.api.http_logging import redact_http_logs
+from airflow_provider_sixtyfour.api.proxies import proxy_for
+from airflow_provider_sixtyfour.api.proxy_errors import proxy_failure, proxy_refusal
+from airflow_provider_sixtyfour.api.response_body import Body, UnreadableBodyError, check_values
+from airflow_provider_sixtyfour.api.responses import Answer, read, retry_after
+from airflow_provider_sixtyfour.exceptions import (
     SixtyfourError,
     SixtyfourInputError,
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
     during,
 )
-from airflow_provider_sixtyfour.api.http_logs import redact_http_logs
-from airflow_provider_sixtyfour.api.protocol import Answer, read, retry_after
-from airflow_provider_sixtyfour.api.proxies import proxy_for
-from airflow_provider_sixtyfour.api.proxy_errors import proxy_failure, proxy_refusal
 
 if TYPE_CHECKING:
     import httpx

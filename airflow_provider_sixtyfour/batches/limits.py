@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 # What the API takes in one file.
 MOST_ROWS = 100_000

@@ -13,7 +13,7 @@ import unicodedata
 from hashlib import blake2b
 from pathlib import PurePosixPath
 
-from airflow_provider_sixtyfour.api.filenames import LONGEST_NAME, cut_to, safe_text
+from airflow_provider_sixtyfour.formats.names import LONGEST_NAME, cut_to, safe_text
 
 LONGEST_STEM = LONGEST_NAME - len("-00000")  # bytes of a name without its number
 _DIGEST = 6  # bytes
@@ -32,7 +32,7 @@ def batch_stem(name: str, suffix: str = "") -> str:
     # Half a surrogate pair, a line end or the like: no store, log or database need take that.
     if fits and not any(unicodedata.category(char)[0] == "C" for char in stem):
         return stem + suffix
-    return _told_apart(stem, "", suffix)
+    return _unique_name(stem, "", suffix)
 
 
 def folder_name(name: str) -> str:
@@ -50,10 +50,10 @@ def folder_name(name: str) -> str:
     safe = safe_text(name, extension)
     if safe and safe == path.stem and len(stem.encode()) <= longest:
         return safe
-    return _told_apart(stem, extension, number)
+    return _unique_name(stem, extension, number)
 
 
-def _told_apart(stem: str, extension: str, ending: str) -> str:
+def _unique_name(stem: str, extension: str, ending: str) -> str:
     """Return a name that no other stem or extension gives."""
     digest = blake2b(f"{stem}.{extension}".encode("utf-8", "surrogatepass"), digest_size=_DIGEST).hexdigest()
     kept = cut_to(safe_text(stem, extension), LONGEST_STEM - len(f"--{digest}{ending}")).rstrip("._- ")

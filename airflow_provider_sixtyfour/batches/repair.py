@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.batches.keys import Keys, is_empty, key_of
-from airflow_provider_sixtyfour.batches.pieces import Piece
-from airflow_provider_sixtyfour.batches.results import Result
-from airflow_provider_sixtyfour.batches.sources import Source
+from airflow_provider_sixtyfour.batches.key_set import KeySet, is_empty, key_of
+from airflow_provider_sixtyfour.batches.result_rows import Result
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.reader import Source
+from airflow_provider_sixtyfour.formats.records import RecordChunk
 
 
 def same_columns(first: Source, other: Source) -> Source:
@@ -39,7 +39,7 @@ class Repair:
     def __init__(self, *, key: Sequence[str], result_columns: Sequence[str] = ()) -> None:
         self._key = key
         self._result_columns = result_columns
-        self._enriched = Keys()
+        self._enriched = KeySet()
         self.without_key = 0
 
     def note_results(self, results: Result) -> None:
@@ -55,7 +55,7 @@ class Repair:
             if (key := key_of(row, self._key)) is not None:
                 self._enriched.add(key)
 
-    def owed(self, source: Source) -> Iterator[Piece]:
+    def pending(self, source: Source) -> Iterator[RecordChunk]:
         """
         Give the rows of an input that are still owed.
 
@@ -65,13 +65,13 @@ class Repair:
         :raises SixtyfourInputError: if the input lacks a key column.
         """
         source.require(self._key)
-        for piece in source.pieces():
-            owed = []
-            for line, record in piece.records():
+        for chunk in source.chunks():
+            pending = []
+            for line, record in chunk.records():
                 key = key_of(source.row(record), self._key)
                 if key is None:
                     self.without_key += 1
                 elif key not in self._enriched:
-                    owed.append((line, record))
-            if owed:
-                yield Piece.of(owed)
+                    pending.append((line, record))
+            if pending:
+                yield RecordChunk.of(pending)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from airflow_provider_sixtyfour.emulator.command_line import main
+from airflow_provider_sixtyfour.emulator.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

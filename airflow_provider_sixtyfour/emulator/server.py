@@ -21,12 +21,12 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from airflow_provider_sixtyfour.emulator.application import api_application, storage_application
-from airflow_provider_sixtyfour.emulator.connections import Connections
-from airflow_provider_sixtyfour.emulator.options import Options
-from airflow_provider_sixtyfour.emulator.samples import SAMPLES
+from airflow_provider_sixtyfour.emulator.app import api_application, storage_application
+from airflow_provider_sixtyfour.emulator.config import Options
+from airflow_provider_sixtyfour.emulator.middleware.connections import Connections
 from airflow_provider_sixtyfour.emulator.state import State
-from airflow_provider_sixtyfour.emulator.workflows import Workflow
+from airflow_provider_sixtyfour.emulator.store.samples import SAMPLES
+from airflow_provider_sixtyfour.emulator.store.workflows import Workflow
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 75  # seconds; longer than clients poll, so that a pooled connection isn't closed under them

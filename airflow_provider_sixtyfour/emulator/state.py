@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from airflow_provider_sixtyfour.emulator.connections import Connections
-from airflow_provider_sixtyfour.emulator.deliveries import Deliveries
-from airflow_provider_sixtyfour.emulator.faults import Faults
-from airflow_provider_sixtyfour.emulator.gate import BULK_PER_MINUTE, AcceptedKey, RateLimit
-from airflow_provider_sixtyfour.emulator.ledger import Ledger
-from airflow_provider_sixtyfour.emulator.links import Links
-from airflow_provider_sixtyfour.emulator.options import Options
-from airflow_provider_sixtyfour.emulator.outage import Outage
-from airflow_provider_sixtyfour.emulator.plans import Plans
-from airflow_provider_sixtyfour.emulator.results import Results
-from airflow_provider_sixtyfour.emulator.runs import Run
-from airflow_provider_sixtyfour.emulator.signing import Signing
-from airflow_provider_sixtyfour.emulator.storage import Storage
-from airflow_provider_sixtyfour.emulator.tokens import Tokens
-from airflow_provider_sixtyfour.emulator.traffic import Traffic
-from airflow_provider_sixtyfour.emulator.uploads import Uploads
-from airflow_provider_sixtyfour.emulator.workflows import Workflows
+from airflow_provider_sixtyfour.emulator.config import Options
+from airflow_provider_sixtyfour.emulator.middleware.access import BULK_PER_MINUTE, AcceptedKey, RateLimit
+from airflow_provider_sixtyfour.emulator.middleware.connections import Connections
+from airflow_provider_sixtyfour.emulator.middleware.faults import Faults
+from airflow_provider_sixtyfour.emulator.middleware.request_log import RequestLog
+from airflow_provider_sixtyfour.emulator.middleware.tokens import Tokens
+from airflow_provider_sixtyfour.emulator.store.outage import Outage
+from airflow_provider_sixtyfour.emulator.store.results import Results
+from airflow_provider_sixtyfour.emulator.store.run_plans import Plans
+from airflow_provider_sixtyfour.emulator.store.run_store import RunStore
+from airflow_provider_sixtyfour.emulator.store.runs import Run
+from airflow_provider_sixtyfour.emulator.store.signed_urls import SignedUrls
+from airflow_provider_sixtyfour.emulator.store.storage import Storage
+from airflow_provider_sixtyfour.emulator.store.uploads import Uploads
+from airflow_provider_sixtyfour.emulator.store.webhook_secret import Signing
+from airflow_provider_sixtyfour.emulator.store.webhooks import Webhooks
+from airflow_provider_sixtyfour.emulator.store.workflows import Workflows
 
 
 def storage_origin(base_url: str, storage_port: int | None) -> str:
@@ -44,7 +44,7 @@ def storage_origin(base_url: str, storage_port: int | None) -> str:
 class Side:
     """What is recorded of the API, or of the storage."""
 
-    traffic: Traffic
+    traffic: RequestLog
     connections: Connections
 
 
@@ -57,9 +57,9 @@ class State:
     workflows: Workflows
     uploads: Uploads
     plans: Plans
-    ledger: Ledger
+    ledger: RunStore
     results: Results
-    links: Links
+    links: SignedUrls
     storage: Storage
     api_key: AcceptedKey
     tokens: Tokens
@@ -67,7 +67,7 @@ class State:
     bulk_limit: RateLimit
     bulk_workflow_id: str  # what the list of runs shows of jobs without a workflow
     signing: Signing
-    deliveries: Deliveries
+    deliveries: Webhooks
     faults: Faults
     outage: Outage
     api_side: Side
@@ -84,7 +84,7 @@ class State:
 
         :param origin: where it listens, for links that no request asked for.
         """
-        links, plans = Links(), Plans()
+        links, plans = SignedUrls(), Plans()
         uploads = Uploads(folder / "uploads")
         connections = Connections()
         results, storage = Results(folder / "results", options.inline_rows), Storage(options, links)
@@ -104,7 +104,7 @@ class State:
             workflows=Workflows(fill_defaults=options.fill_defaults),
             uploads=uploads,
             plans=plans,
-            ledger=Ledger(options, uploads, plans),
+            ledger=RunStore(options, uploads, plans),
             results=results,
             links=links,
             storage=storage,
@@ -114,11 +114,11 @@ class State:
             bulk_limit=RateLimit(BULK_PER_MINUTE if options.requests_per_minute else 0),
             bulk_workflow_id=str(uuid.uuid4()),
             signing=signing,
-            deliveries=Deliveries(options, signing, download_url),
+            deliveries=Webhooks(options, signing, download_url),
             faults=Faults(),
             outage=Outage(),
-            api_side=Side(Traffic(options.show_credentials), connections),
+            api_side=Side(RequestLog(options.show_credentials), connections),
             storage_side=Side(
-                Traffic(options.show_credentials), connections if storage_port is None else Connections()
+                RequestLog(options.show_credentials), connections if storage_port is None else Connections()
             ),
         )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import settings
 from airflow_provider_sixtyfour.api.credentials import ApiKey, Credential, OAuthClient
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.private_keys import pem, read_file
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourError, SixtyfourInputError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourInputError, SixtyfourUnavailableError
 
 
 def not_found(conn_id: str) -> SixtyfourError:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import SixtyfourNotFoundError
+from airflow_provider_sixtyfour.exceptions import SixtyfourNotFoundError
 from airflow_provider_sixtyfour.hooks.job_operations import JobOperations, new_key
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         Workflow,
     )
     from airflow_provider_sixtyfour.api.settings import Settings
-    from airflow_provider_sixtyfour.api.verdicts import Verdict
     from airflow_provider_sixtyfour.hooks.sources import Source
+    from airflow_provider_sixtyfour.runs.status import RunOutcome
 
 
 class Operations(JobOperations):
@@ -93,15 +93,15 @@ class Operations(JobOperations):
         :param workflow: a dict, or its JSON text, in the shape that the workflow editor copies out.
         :return: the stored workflow.
         """
-        from airflow_provider_sixtyfour.api import definitions
+        from airflow_provider_sixtyfour.workflows import definition
 
-        wanted = definitions.parse(workflow, workflow_id)
-        definitions.check(wanted, ())  # its shape; the API checks the specs before it saves
+        wanted = definition.parse(workflow, workflow_id)
+        definition.check(wanted, ())  # its shape; the API checks the specs before it saves
         try:
             stored = self.get_workflow(workflow_id)
         except SixtyfourNotFoundError:
             return self.update_workflow(workflow_id, wanted.as_body())
-        if not definitions.changes(wanted, definitions.stored(stored), self.list_blocks(), self.client.cleaner):
+        if not definition.changes(wanted, definition.stored(stored), self.list_blocks(), self.client.cleaner):
             return stored
         return self.update_workflow(workflow_id, wanted.as_body())
 
@@ -142,10 +142,10 @@ class Operations(JobOperations):
             so that the call itself can be retried. How long a key is remembered is not documented.
         :return: its ``job_id``, and whether it is a run that the key has started before.
         """
-        from airflow_provider_sixtyfour.api import payloads
+        from airflow_provider_sixtyfour.inputs import payload
 
-        body = payloads.run_body(webhook_payload, resource_handle_id, specs_override)
-        formats = payloads.check_formats(result_formats)
+        body = payload.run_body(webhook_payload, resource_handle_id, specs_override)
+        formats = payload.check_formats(result_formats)
         key = idempotency_key or new_key()
         return self.client.send(calls.run_workflow(workflow_id, body, result_formats=formats, idempotency_key=key))
 
@@ -171,7 +171,7 @@ class Operations(JobOperations):
 
     def wait_for_run(
         self, job_id: str, *, poll_interval: float = 10.0, timeout: float | timedelta | None = None
-    ) -> Verdict:
+    ) -> RunOutcome:
         """
         Wait until a run has completed. Outages of the API are waited out; nothing cancels the run if the wait ends.
 
@@ -187,9 +187,9 @@ class Operations(JobOperations):
         """
         import time
 
-        from airflow_provider_sixtyfour.api import deadlines
-        from airflow_provider_sixtyfour.monitor.waiting import wait
-        from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
+        from airflow_provider_sixtyfour.polling.blocking import wait
+        from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
+        from airflow_provider_sixtyfour.runs import deadline as deadlines
 
         interval, limit = deadlines.check_poll_interval(poll_interval), deadlines.seconds(timeout, "timeout")
         deadline = None if limit is None else time.time() + limit
@@ -242,11 +242,11 @@ class Operations(JobOperations):
         :return: ``path`` (a URL), ``rows``, ``bytes``, ``sha256``, ``block_number`` and ``filename``.
         :raises SixtyfourTransferError: if the run has not ended, or its file can't be had whole.
         """
-        from airflow_provider_sixtyfour.transfers.destination import local_or_object_path
-        from airflow_provider_sixtyfour.transfers.landing_one import land_file
-        from airflow_provider_sixtyfour.transfers.landing_options import Landing
+        from airflow_provider_sixtyfour.results.landing_one import land_file
+        from airflow_provider_sixtyfour.results.options import LandingOptions
+        from airflow_provider_sixtyfour.storage.object_paths import local_or_object_path
 
-        landing = Landing(format=format, files=files, on_mismatch=on_mismatch, manifest=None)
+        landing = LandingOptions(format=format, files=files, on_mismatch=on_mismatch, manifest=None)
         path = local_or_object_path(destination, "destination")
         return land_file(self, job_id, path, landing, log=self.log)._asdict()
 

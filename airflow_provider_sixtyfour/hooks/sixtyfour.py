@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import (
+from airflow_provider_sixtyfour.exceptions import (
     SixtyfourError,
     SixtyfourInputError,
     SixtyfourNotFoundError,
@@ -141,7 +141,7 @@ class SixtyfourHook(Operations, BaseHook):
         from airflow.providers.common.compat.sdk import mask_secret
 
         from airflow_provider_sixtyfour.api.client import SixtyfourClient
-        from airflow_provider_sixtyfour.hooks.resolving import resolved
+        from airflow_provider_sixtyfour.hooks.resolved import resolved
 
         before = self.settings
         try:

@@ -15,11 +15,11 @@ from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
-    from airflow_provider_sixtyfour.api.verdicts import Verdict
-    from airflow_provider_sixtyfour.operators.run_control import RunControl
-    from airflow_provider_sixtyfour.transfers.landing_options import Landing
-    from airflow_provider_sixtyfour.transfers.lineage import Data
-    from airflow_provider_sixtyfour.transfers.manifest import Manifest
+    from airflow_provider_sixtyfour.results.manifest import Manifest
+    from airflow_provider_sixtyfour.results.options import LandingOptions
+    from airflow_provider_sixtyfour.runs.status import RunOutcome
+    from airflow_provider_sixtyfour.tasks.lineage import Dataset
+    from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
 
 class LandsResults(BaseOperator):
@@ -35,7 +35,7 @@ class LandsResults(BaseOperator):
     operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
     run_link: str | None = None
-    _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
+    _datasets: tuple[tuple[Dataset, ...], tuple[Dataset, ...]] = ((), ())
 
     workflow_id: Any  # None where there is no workflow
     destination: Any
@@ -52,12 +52,12 @@ class LandsResults(BaseOperator):
     sixtyfour_conn_id: str
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; see `running.without_event`."""
-        from airflow_provider_sixtyfour.operators import running
+        """Resume after a deferral; see `_running.without_event`."""
+        from airflow_provider_sixtyfour.operators import _running
 
-        if next_method != running.FAIL:
+        if next_method != _running.FAIL:
             return super().resume_execution(next_method, next_kwargs, context)
-        with running.without_event(self, context, self._control, next_kwargs):
+        with _running.without_event(self, context, self._control, next_kwargs):
             return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
@@ -66,9 +66,9 @@ class LandsResults(BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Report to OpenLineage the input and the run, and of each file with its rows and bytes."""
-        from airflow_provider_sixtyfour.transfers.lineage import openlineage
+        from airflow_provider_sixtyfour.tasks.lineage import openlineage
 
-        return openlineage(*self._moved)
+        return openlineage(*self._datasets)
 
     @cached_property
     def _hook(self) -> SixtyfourHook:
@@ -76,19 +76,19 @@ class LandsResults(BaseOperator):
 
     @cached_property
     def _control(self) -> RunControl:
-        from airflow_provider_sixtyfour.operators.run_control import RunControl
+        from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
         return RunControl(self._hook, cancels=self.cancel_on_kill, log=self.log, kind=self.job_kind)
 
     def _folder(self, context: Context) -> ObjectStoragePath:
-        from airflow_provider_sixtyfour.operators.enrich_input import batch_folder
+        from airflow_provider_sixtyfour.tasks.batch_input import batch_folder
 
         return batch_folder(self.destination, self.source, context["ti"].map_index)
 
-    def _landing(self, digest: str | None) -> Landing:
-        from airflow_provider_sixtyfour.transfers.landing_options import Landing
+    def _landing(self, digest: str | None) -> LandingOptions:
+        from airflow_provider_sixtyfour.results.options import LandingOptions
 
-        return Landing(
+        return LandingOptions(
             format=self.format,
             files=self.files,
             overwrite=self.overwrite,
@@ -100,7 +100,7 @@ class LandsResults(BaseOperator):
 
     def _done(self, folder: ObjectStoragePath, digest: str) -> Manifest | None:
         """Return the manifest of this very work, if all that it names is there."""
-        from airflow_provider_sixtyfour.transfers.manifest import are_there, read_manifest
+        from airflow_provider_sixtyfour.results.manifest import are_there, read_manifest
 
         there = None if self.overwrite else read_manifest(folder)
         if there is None or there.input != digest or not self._landing(digest).is_of(there):
@@ -108,7 +108,7 @@ class LandsResults(BaseOperator):
         return there if are_there(folder, there.files) else None
 
     def _landed(
-        self, context: Context, folder: ObjectStoragePath, ended: Verdict, digest: str | None, rows: int | None
+        self, context: Context, folder: ObjectStoragePath, ended: RunOutcome, digest: str | None, rows: int | None
     ) -> dict[str, Any]:
         """
         Land the files of a run that has completed, and return what the task returns.
@@ -116,7 +116,7 @@ class LandsResults(BaseOperator):
         :param digest: of the input; ``None`` if it isn't known.
         :param rows: of the input, likewise.
         """
-        from airflow_provider_sixtyfour.transfers.landing import land
+        from airflow_provider_sixtyfour.results.landing import land
 
         if digest is None:
             self.log.warning(
@@ -127,28 +127,28 @@ class LandsResults(BaseOperator):
         manifest = land(self._hook, ended.job_id, folder, landing, log=self.log, ended=ended, kind=self.job_kind)
         return self._reported(context, folder, manifest, rows, did="Completed")
 
-    def _measured(self, ended: Verdict) -> Verdict:
+    def _measured(self, ended: RunOutcome) -> RunOutcome:
         """Return the end of a run with what the run has used."""
-        from airflow_provider_sixtyfour.operators import running
+        from airflow_provider_sixtyfour.operators import _running
 
-        return running.measured(self._hook.client, ended, self.log)
+        return _running.measured(self._hook.client, ended, self.log)
 
     def _reported(
         self, context: Context, folder: ObjectStoragePath, manifest: Manifest, rows: int | None, *, did: str
     ) -> dict[str, Any]:
         """Report what is at the destination, and return it."""
-        from airflow_provider_sixtyfour.operators import closing
-        from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
-        from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
+        from airflow_provider_sixtyfour.tasks import summary
+        from airflow_provider_sixtyfour.tasks.landing_lineage import datasets_of, outlet_extra
+        from airflow_provider_sixtyfour.tasks.lineage import record_hook_lineage, set_outlet_extra
 
         returned = self._returned(folder, manifest)
-        self._moved = moved(self._hook.settings.base_url, folder, manifest, source=returned["source"])
-        tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
-        tell_hook_lineage(self._hook, *self._moved)
-        self.log.info("%s", closing.landed(manifest, context, did=did, rows_in=rows, folder=folder))
+        self._datasets = datasets_of(self._hook.settings.base_url, folder, manifest, source=returned["source"])
+        set_outlet_extra(self.outlets or (), context, outlet_extra(folder, manifest))
+        record_hook_lineage(self._hook, *self._datasets)
+        self.log.info("%s", summary.landed(manifest, context, did=did, rows_in=rows, folder=folder))
         return returned
 
     def _returned(self, folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:
-        from airflow_provider_sixtyfour.operators.enrich_result import enriched
+        from airflow_provider_sixtyfour.tasks.batch_result import enriched
 
         return enriched(self.source, folder, manifest)

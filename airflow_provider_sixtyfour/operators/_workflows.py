@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import SixtyfourDifferenceError, SixtyfourInputError, SixtyfourNotFoundError
+from airflow_provider_sixtyfour.exceptions import SixtyfourDifferenceError, SixtyfourInputError, SixtyfourNotFoundError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, SixtyfourWorkflowLink, show_run, show_workflow
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import json_files, read_json
-from airflow_provider_sixtyfour.operators.run_checks import check_job, check_workflow
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.json_params import json_file_parameters, read_json
+from airflow_provider_sixtyfour.tasks.run_checks import check_job, check_workflow
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -35,7 +35,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         ``workflow_description``, ``workflow_definition`` with ``blocks`` and ``edges``): a dict, JSON text, or
         the path of a ``.json`` file, absolute or beside the Dag, written here without a template. (templated, the
         file's content too)
-    :param check: whether to only look: a difference fails the task and nothing is saved.
+    :param check_only: whether to only look: a difference fails the task and nothing is saved.
     :param validate_specs: whether names and specs of blocks that differ from the schemas which the API publishes are
         errors. By default they are warnings: the server validates before it saves, and accepts more than it publishes.
     :param sixtyfour_conn_id: the connection. (templated)
@@ -56,7 +56,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         *,
         workflow_id: str,
         workflow: Mapping[str, Any] | str,
-        check: bool = False,
+        check_only: bool = False,
         validate_specs: bool = False,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
@@ -64,41 +64,41 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
         super().__init__(**kwargs)
         self.workflow_id = workflow_id
         self.workflow = workflow
-        self.check = check
+        self.check_only = check_only
         self.validate_specs = validate_specs
         self.sixtyfour_conn_id = sixtyfour_conn_id
-        self._json_files = json_files(self, workflow=workflow)
+        self._json_files = json_file_parameters(self, workflow=workflow)
         check_workflow(self, SixtyfourDeployWorkflowOperator)
 
     def execute(self, context: Context) -> str:
         """Compare, and save if something differs."""
-        from airflow_provider_sixtyfour.api import definitions, deploying
+        from airflow_provider_sixtyfour.workflows import definition, deployment
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             calls.identifier(self.workflow_id, "workflow_id")
-            wanted = definitions.parse(read_json(self, "workflow", context, self._json_files), self.workflow_id)
+            wanted = definition.parse(read_json(self, "workflow", context, self._json_files), self.workflow_id)
             client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client
             kinds: tuple[BlockType, ...] = client.send(calls.list_blocks())
-            for found in definitions.check(wanted, kinds, client.cleaner, validate_specs=self.validate_specs):
+            for found in definition.check(wanted, kinds, client.cleaner, validate_specs=self.validate_specs):
                 self.log.warning("Not as the API's published schema says: %s", found)
             try:
-                existing = definitions.stored(client.send(calls.get_workflow(self.workflow_id)))
+                existing = definition.stored(client.send(calls.get_workflow(self.workflow_id)))
             except SixtyfourNotFoundError:
-                existing = definitions.Definition(None, None, {}, ())
+                existing = definition.Definition(None, None, {}, ())
                 if wanted.name is None:
                     raise SixtyfourInputError("A workflow that isn't stored yet needs a workflow_name.") from None
             else:
                 show_workflow(self, context, hook, self.workflow_id)
-            wanted = deploying.keep_server_ids(wanted, existing)
-            changes = definitions.changes(wanted, existing, kinds, client.cleaner)
+            wanted = deployment.keep_server_ids(wanted, existing)
+            changes = definition.changes(wanted, existing, kinds, client.cleaner)
             if not changes:
                 self.log.info("The stored workflow is up to date; nothing was saved. Workflow %s.", self.workflow_id)
                 return self.workflow_id
             diff = "\n".join(changes)
-            if self.check:
+            if self.check_only:
                 raise SixtyfourDifferenceError(f"The stored workflow differs:\n{diff}\nWorkflow {self.workflow_id}.")
                 raise SixtyfourDifferenceError(f"Workflow {self.workflow_id} is not as it should be:\n{diff}")
-            if paid := deploying.blocks_run_by_a_save(wanted):
+            if paid := deployment.blocks_run_by_a_save(wanted):
                 self.log.warning("This save may cost credits: %s has auto_execute and runs now.", ", ".join(paid))
             client.send(calls.update_workflow(self.workflow_id, wanted.as_body()))
             show_workflow(self, context, hook, self.workflow_id)
@@ -129,9 +129,9 @@ class SixtyfourCancelRunOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Cancel, and log how the run ended."""
-        from airflow_provider_sixtyfour.api.cancelling import cancel
+        from airflow_provider_sixtyfour.runs.cancellation import cancel
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client
             show_run(self, context, hook, self.job_id, is_brief=True)
             outcome = cancel(client, self.job_id)
@@ -168,7 +168,7 @@ class SixtyfourDeleteWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Delete it."""
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             try:
                 SixtyfourHook(self.sixtyfour_conn_id).client.send(calls.delete_workflow(self.workflow_id))
             except SixtyfourNotFoundError:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.batches.limits import BATCH_BYTES, BATCH_ROWS
-from airflow_provider_sixtyfour.operators.batch_checks import check_repair, check_split
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import json_files, read_json
-from airflow_provider_sixtyfour.operators.literals import can_check
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.json_params import json_file_parameters, read_json
+from airflow_provider_sixtyfour.tasks.literals import can_check
+from airflow_provider_sixtyfour.tasks.parameter_checks import check_repair, check_split
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_sixtyfour.batches.splitting import Batch
+    from airflow_provider_sixtyfour.batches.split import Batch
 
 
 def split_input(
@@ -44,7 +44,7 @@ def split_input(
 
     :raises SixtyfourInputError: if a parameter or the input can't be right.
     """
-    from airflow_provider_sixtyfour.operators.batch_files import split
+    from airflow_provider_sixtyfour.tasks.split_input import split
 
     return split(
         source=source,
@@ -82,7 +82,7 @@ def repair_input(
 
     :raises SixtyfourInputError: if a parameter or a file can't be right.
     """
-    from airflow_provider_sixtyfour.operators.batch_files import repair
+    from airflow_provider_sixtyfour.tasks.split_input import repair
 
     return repair(
         source=source,
@@ -190,19 +190,19 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.batch_bytes = batch_bytes
         self.max_rows = max_rows
         self.max_runs = max_runs
-        self._json_files = json_files(self, rows=rows)
+        self._json_files = json_file_parameters(self, rows=rows)
         if can_check(self, SixtyfourSplitInputOperator):
-            with failing_for_good():
+            with non_retryable_errors():
                 check_split(self)
 
     def execute(self, context: Context) -> list[Batch]:
         """Read, cut and write."""
-        from airflow_provider_sixtyfour.operators.batch_files import split
+        from airflow_provider_sixtyfour.tasks.split_input import split
 
         destination = self.destination
         if self.subfolder is not None and destination is not None:
             destination = f"{str(destination).rstrip('/')}/{self.subfolder}"
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             batches, summary = split(
                 source=self.source,
                 rows=read_json(self, "rows", context, self._json_files),
@@ -301,14 +301,14 @@ class SixtyfourRepairInputOperator(BaseOperator):
         self.max_rows = max_rows
         self.max_runs = max_runs
         if can_check(self, SixtyfourRepairInputOperator):
-            with failing_for_good():
+            with non_retryable_errors():
                 check_repair(self)
 
     def execute(self, context: Context) -> list[Batch]:
         """Read what came back, then write what didn't."""
-        from airflow_provider_sixtyfour.operators.batch_files import repair
+        from airflow_provider_sixtyfour.tasks.split_input import repair
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             batches, summary = repair(
                 source=self.source,
                 results=self.results,

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.job_kinds import BULK_JOB, CHARGE, ESTIMATE, JobKind
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
+from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
 from airflow_provider_sixtyfour.operators._base import LandsResults
-from airflow_provider_sixtyfour.operators.bulk_request import BulkRequest, bulk_config
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.literals import can_check, is_literal
-from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
+from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
+from airflow_provider_sixtyfour.tasks.bulk_request import BulkRequest, bulk_config
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.literals import can_check, is_literal
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_sixtyfour.api.verdicts import Verdict
-    from airflow_provider_sixtyfour.operators.enrich_input import EnrichInput
-    from airflow_provider_sixtyfour.transfers.input_file import InputFile
-    from airflow_provider_sixtyfour.transfers.manifest import Manifest
+    from airflow_provider_sixtyfour.inputs.file import InputFile
+    from airflow_provider_sixtyfour.results.manifest import Manifest
+    from airflow_provider_sixtyfour.runs.status import RunOutcome
+    from airflow_provider_sixtyfour.tasks.batch_input import EnrichInput
 
 _CONFIG = (
     "struct",
@@ -47,7 +47,7 @@ def check_bulk(given: Mapping[str, Any]) -> None:
     :param given: some of them, or all, by name.
     :raises SixtyfourInputError: naming the one that can't be right.
     """
-    from airflow_provider_sixtyfour.operators.bulk_costs import cost_limit
+    from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit
 
     config = {name: given.get(name) for name in _CONFIG}
     if all(is_literal(value) for value in config.values()):
@@ -114,7 +114,7 @@ class SixtyfourBulkEnrichOperator(LandsResults):
     :param overwrite: whether to run and land again what has been done.
     :param max_rows: how many rows the input may have.
     :param check_destination: whether to check that the destination can be written to before a job is started.
-    :param dry_run: whether to only check the input and log what would be sent. Asks the API for nothing.
+    :param validate_only: whether to only check the input and log what would be sent. Asks the API for nothing.
     :param sixtyfour_conn_id: the connection. (templated)
 
     :returns: as ``SixtyfourEnrichOperator``, with ``workflow_id`` ``None``, and ``kind``, ``estimated_cost_cents`` and
@@ -177,7 +177,7 @@ class SixtyfourBulkEnrichOperator(LandsResults):
         overwrite: bool = False,
         max_rows: int = MAX_ROWS,
         check_destination: bool = True,
-        dry_run: bool = False,
+        validate_only: bool = False,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
@@ -208,23 +208,23 @@ class SixtyfourBulkEnrichOperator(LandsResults):
         self.overwrite = overwrite
         self.max_rows = max_rows
         self.check_destination = check_destination
-        self.is_dry_run = dry_run  # `dry_run` is a method of every operator
+        self.validate_only = validate_only
         self.sixtyfour_conn_id = sixtyfour_conn_id
         if can_check(self, SixtyfourBulkEnrichOperator):
             check_bulk(vars(self))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
-        from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.operators.bulk_costs import cost_limit, hold_to_limit, with_estimate
-        from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
-        from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
-        from airflow_provider_sixtyfour.operators.records import records_of
-        from airflow_provider_sixtyfour.operators.submission import Submission
-        from airflow_provider_sixtyfour.transfers.storing import probe_writable
+        from airflow_provider_sixtyfour.operators import _running
+        from airflow_provider_sixtyfour.storage.errors import probe_writable
+        from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
+        from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit, hold_to_limit, with_estimate
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
+        from airflow_provider_sixtyfour.tasks.submission import Submission
+        from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
-        with failing_for_good(self.log):
-            poll_interval, ends_at = check_poll_interval(self.poll_interval), running.ends_at(self, context)
+        with non_retryable_errors(self.log):
+            poll_interval, ends_at = check_poll_interval(self.poll_interval), _running.ends_at(self, context)
             config, limit = self._config(), cost_limit(self.max_cost_cents)
             folder, formats = self._folder(context), self._landing(None).run_formats
             given = enrich_input(
@@ -233,7 +233,7 @@ class SixtyfourBulkEnrichOperator(LandsResults):
             digest = given.digest(f"bulk-intelligence/{self.kind}", formats)
             if (done := self._done(folder, digest)) is not None:
                 return self._reported(context, folder, done, given.rows, did="Done before, nothing was sent; checked")
-            if self.is_dry_run:
+            if self.validate_only:
                 return self._dry_run(given, config, folder)
             self.log.info("Input: %s. Destination: %s.", given, folder)
             file = cast("InputFile", given.file)  # of a source there always is one
@@ -264,9 +264,9 @@ class SixtyfourBulkEnrichOperator(LandsResults):
                     hold_to_limit(self._control, job_id, submission.estimated_cost_cents, limit, self.log)
                     return job_id
 
-                job_id = running.started(self, context, self._control, start)
+                job_id = _running.started(self, context, self._control, start)
                 carried = {"digest": digest, "estimate": submission.estimated_cost_cents, "rows": given.rows}
-                wait = partial(running.waited_for, self, self._control, job_id, carried=carried)
+                wait = partial(_running.waited_for, self, self._control, job_id, carried=carried)
                 ended = wait(poll_interval=poll_interval, ends_at=ends_at)
                 ended = with_estimate(ended, submission.estimated_cost_cents)
                 return self._landed(context, folder, ended, digest, given.rows)
@@ -286,14 +286,14 @@ class SixtyfourBulkEnrichOperator(LandsResults):
         :param estimate: of what it costs, in cents.
         :param rows: how many that input has.
         """
-        from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.operators.bulk_costs import with_estimate
-        from airflow_provider_sixtyfour.operators.next_try import has_next_try
-        from airflow_provider_sixtyfour.operators.records import records_of
-        from airflow_provider_sixtyfour.operators.submission import recorded
+        from airflow_provider_sixtyfour.operators import _running
+        from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
+        from airflow_provider_sixtyfour.tasks.submission import recorded
+        from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
-        running.resumed(self)
-        with failing_for_good(self.log), self._control.running(has_next_try=has_next_try(context)):
+        _running.resumed(self)
+        with non_retryable_errors(self.log), self._control.running(has_next_try=has_next_try(context)):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries
@@ -304,8 +304,8 @@ class SixtyfourBulkEnrichOperator(LandsResults):
     def _config(self) -> dict[str, Any]:
         return bulk_config(self.kind, **{name: getattr(self, name) for name in _CONFIG})
 
-    def _measured(self, ended: Verdict) -> Verdict:
-        from airflow_provider_sixtyfour.operators.bulk_costs import with_charge
+    def _measured(self, ended: RunOutcome) -> RunOutcome:
+        from airflow_provider_sixtyfour.tasks.bulk_costs import with_charge
 
         return with_charge(self._hook.client, ended, self.log)
 
@@ -316,7 +316,7 @@ class SixtyfourBulkEnrichOperator(LandsResults):
         return {**returned, "kind": self.kind, ESTIMATE: metrics.get(ESTIMATE), CHARGE: metrics.get(CHARGE)}
 
     def _dry_run(self, given: EnrichInput, config: Mapping[str, Any], folder: ObjectStoragePath) -> dict[str, Any]:
-        from airflow_provider_sixtyfour.operators.enrich_result import nothing_sent
+        from airflow_provider_sixtyfour.tasks.batch_result import nothing_sent
 
         given.check_file()
         self.log.info(

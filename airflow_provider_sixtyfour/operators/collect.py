@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.operators.batch_checks import check_collect
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.literals import can_check
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.literals import can_check
+from airflow_provider_sixtyfour.tasks.parameter_checks import check_collect
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -35,7 +35,7 @@ def collect_batches(
     :raises SixtyfourIncompleteError: if batches are missing.
     :raises SixtyfourTransferError: if a file isn't what its batch has landed.
     """
-    from airflow_provider_sixtyfour.operators.batch_whole import collect_whole
+    from airflow_provider_sixtyfour.tasks.collect_results import collect_whole
 
     return collect_whole(batches=batches, results=results, destination=destination, merge_into=merge_into)
 
@@ -90,19 +90,19 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         self._knows_batches = batches is not None  # before they are pulled
         self._split_id = _task_id_of(batches)
         if can_check(self, SixtyfourCollectBatchesOperator):
-            with failing_for_good():
+            with non_retryable_errors():
                 check_collect(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Collect, merge, write."""
         from airflow.providers.common.compat.sdk import AirflowSkipException
 
-        from airflow_provider_sixtyfour.operators.batch_whole import collect_whole
-        from airflow_provider_sixtyfour.operators.upstream import were_skipped
-        from airflow_provider_sixtyfour.transfers.destination import object_storage_path
-        from airflow_provider_sixtyfour.transfers.lineage import tell_outlets, uri_of
+        from airflow_provider_sixtyfour.storage.object_paths import object_storage_path
+        from airflow_provider_sixtyfour.tasks.collect_results import collect_whole
+        from airflow_provider_sixtyfour.tasks.lineage import set_outlet_extra, uri_of
+        from airflow_provider_sixtyfour.tasks.upstream import were_skipped
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             if self._knows_batches and self.batches is None:
                 if were_skipped(context, self.upstream_task_ids):
                     raise AirflowSkipException("The tasks that make the batches were skipped.")
@@ -118,7 +118,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
                 columns=partial(self._columns, context),
             )
             uri = uri_of(object_storage_path(self.destination, "destination"))
-        tell_outlets(self.outlets or (), context, {"uri": uri, **summary})
+        set_outlet_extra(self.outlets or (), context, {"uri": uri, **summary})
         return summary
 
     def _columns(self, context: Context) -> Sequence[str]:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
-from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError
+from airflow_provider_sixtyfour.exceptions import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
+from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
 from airflow_provider_sixtyfour.operators._base import LandsResults
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
-from airflow_provider_sixtyfour.operators.run_checks import check_enrich
-from airflow_provider_sixtyfour.transfers.input_file import MAX_ROWS
+from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.json_params import check_given, json_file_parameters, read_json
+from airflow_provider_sixtyfour.tasks.run_checks import check_enrich
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -66,7 +66,7 @@ class SixtyfourEnrichOperator(LandsResults):
     :param max_rows: how many rows the input may have.
     :param check_destination: whether to check that the destination can be written to before a run is started, which
         takes two or three small requests to its store and leaves nothing there.
-    :param dry_run: whether to only check the input and log what would be sent. Asks the API for nothing.
+    :param validate_only: whether to only check the input and log what would be sent. Asks the API for nothing.
     :param sixtyfour_conn_id: the connection. (templated)
 
     The events of its ``outlets`` get the same ``extra`` as those of ``SixtyfourToObjectStorageOperator``.
@@ -118,7 +118,7 @@ class SixtyfourEnrichOperator(LandsResults):
         overwrite: bool = False,
         max_rows: int = MAX_ROWS,
         check_destination: bool = True,
-        dry_run: bool = False,
+        validate_only: bool = False,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
@@ -141,28 +141,28 @@ class SixtyfourEnrichOperator(LandsResults):
         self.overwrite = overwrite
         self.max_rows = max_rows
         self.check_destination = check_destination
-        self.is_dry_run = dry_run  # `dry_run` is a method of every operator
+        self.validate_only = validate_only
         self.sixtyfour_conn_id = sixtyfour_conn_id
-        self._json_files = json_files(self, rows=rows, specs_override=specs_override)
+        self._json_files = json_file_parameters(self, rows=rows, specs_override=specs_override)
         self._given = tuple(name for name, value in (("source", source), ("rows", rows)) if value is not None)
         check_enrich(self, SixtyfourEnrichOperator)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
-        from airflow_provider_sixtyfour.api.submissions import Request
-        from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.operators.enrich_input import enrich_input
-        from airflow_provider_sixtyfour.operators.enrich_result import dry_run_result
-        from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
-        from airflow_provider_sixtyfour.operators.records import records_of
-        from airflow_provider_sixtyfour.operators.submission import Submission
-        from airflow_provider_sixtyfour.transfers.input_file import send
-        from airflow_provider_sixtyfour.transfers.storing import probe_writable
+        from airflow_provider_sixtyfour.inputs.file import send
+        from airflow_provider_sixtyfour.operators import _running
+        from airflow_provider_sixtyfour.runs.idempotency import Request
+        from airflow_provider_sixtyfour.storage.errors import probe_writable
+        from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
+        from airflow_provider_sixtyfour.tasks.batch_result import dry_run_result
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
+        from airflow_provider_sixtyfour.tasks.submission import Submission
+        from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             calls.identifier(self.workflow_id, "workflow_id")
             check_given(self, self._given)
-            poll_interval, ends_at = check_poll_interval(self.poll_interval), running.ends_at(self, context)
+            poll_interval, ends_at = check_poll_interval(self.poll_interval), _running.ends_at(self, context)
             folder, formats = self._folder(context), self._landing(None).run_formats
             given = enrich_input(
                 source=self.source,
@@ -174,7 +174,7 @@ class SixtyfourEnrichOperator(LandsResults):
             digest = given.digest(self.workflow_id, formats)
             if (done := self._done(folder, digest)) is not None:
                 return self._reported(context, folder, done, given.rows, did="Done before, nothing was sent; checked")
-            if self.is_dry_run:
+            if self.validate_only:
                 return dry_run_result(given, self.source, self.workflow_id, formats, folder, log=self.log)
             self.log.info("Input: %s. Destination: %s.", given, folder)
             again, asks = has_next_try(context), next_try(context)
@@ -182,7 +182,7 @@ class SixtyfourEnrichOperator(LandsResults):
                 client = self._control.client
 
                 def check() -> None:
-                    given.check_fit(running.source_block(self, client, given.body), self.workflow_id)
+                    given.check_fit(_running.source_block(self, client, given.body), self.workflow_id)
 
                 def check_before_start() -> None:
                     if not given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests
@@ -211,9 +211,9 @@ class SixtyfourEnrichOperator(LandsResults):
                             check()
                         raise
 
-                job_id = running.started(self, context, self._control, start)
+                job_id = _running.started(self, context, self._control, start)
                 carried = {"digest": digest, "rows": given.rows}
-                wait = partial(running.waited_for, self, self._control, job_id, carried=carried)
+                wait = partial(_running.waited_for, self, self._control, job_id, carried=carried)
                 ended = wait(poll_interval=poll_interval, ends_at=ends_at)
                 return self._landed(context, folder, ended, digest, given.rows)
 
@@ -230,13 +230,13 @@ class SixtyfourEnrichOperator(LandsResults):
         :param digest: of the input that the run was started for, which by now may have changed.
         :param rows: how many that input has; ``None`` if it isn't known.
         """
-        from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.operators.next_try import has_next_try
-        from airflow_provider_sixtyfour.operators.records import records_of
-        from airflow_provider_sixtyfour.operators.submission import recorded_digest
+        from airflow_provider_sixtyfour.operators import _running
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
+        from airflow_provider_sixtyfour.tasks.submission import recorded_digest
+        from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
-        running.resumed(self)
-        with failing_for_good(self.log), self._control.running(has_next_try=has_next_try(context)):
+        _running.resumed(self)
+        with non_retryable_errors(self.log), self._control.running(has_next_try=has_next_try(context)):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries

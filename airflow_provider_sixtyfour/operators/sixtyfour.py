@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_sixtyfour.api import calls, payloads
-from airflow_provider_sixtyfour.api.deadlines import check_poll_interval
+from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
+from airflow_provider_sixtyfour.inputs import payload as payloads
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
 from airflow_provider_sixtyfour.operators._workflows import (
     SixtyfourCancelRunOperator,
     SixtyfourDeleteWorkflowOperator,
     SixtyfourDeployWorkflowOperator,
 )
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.json_file import check_given, json_files, read_json
-from airflow_provider_sixtyfour.operators.run_checks import check_run
+from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.json_params import check_given, json_file_parameters, read_json
+from airflow_provider_sixtyfour.tasks.run_checks import check_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_sixtyfour.api.verdicts import Verdict
-    from airflow_provider_sixtyfour.operators.run_control import RunControl
+    from airflow_provider_sixtyfour.runs.status import RunOutcome
+    from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
 __all__ = [
     "SixtyfourCancelRunOperator",
@@ -113,23 +114,23 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
         self.cancel_on_kill = cancel_on_kill
         self.durable = durable
         self.sixtyfour_conn_id = sixtyfour_conn_id
-        self._json_files = json_files(self, webhook_payload=webhook_payload, specs_override=specs_override)
+        self._json_files = json_file_parameters(self, webhook_payload=webhook_payload, specs_override=specs_override)
         inputs = {"webhook_payload": webhook_payload, "resource_handle_id": resource_handle_id}
         self._given = tuple(name for name, value in inputs.items() if value is not None)
         check_run(self, SixtyfourRunWorkflowOperator)
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
-        from airflow_provider_sixtyfour.api.submissions import Request
-        from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.operators.downstream import check_landing
-        from airflow_provider_sixtyfour.operators.next_try import has_next_try, next_try
-        from airflow_provider_sixtyfour.operators.submission import Submission
+        from airflow_provider_sixtyfour.operators import _running
+        from airflow_provider_sixtyfour.runs.idempotency import Request
+        from airflow_provider_sixtyfour.tasks.downstream import check_landing
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
+        from airflow_provider_sixtyfour.tasks.submission import Submission
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             body, formats, poll_interval = self._checked_input(context)
             rows = payloads.count_rows(body)
-            ends_at = running.ends_at(self, context)
+            ends_at = _running.ends_at(self, context)
             # A next try reattaches to the run only where tries share it.
             with self._control.running(
                 has_next_try=self.durable and has_next_try(context),
@@ -139,7 +140,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 client = self._control.client
 
                 def check() -> None:
-                    payloads.check_fit(body, running.source_block(self, client, body), self.workflow_id)
+                    payloads.check_fit(body, _running.source_block(self, client, body), self.workflow_id)
                     check_landing(self, context)
 
                 submission = Submission(
@@ -153,9 +154,9 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 )
                 store = context.get("task_state_store")
                 start = partial(submission.start_or_adopt, context, store) if self.durable else submission.start
-                job_id = running.started(self, context, self._control, start)
+                job_id = _running.started(self, context, self._control, start)
                 if self.wait_for_completion:
-                    wait = partial(running.waited_for, self, self._control, job_id, carried={"rows": rows})
+                    wait = partial(_running.waited_for, self, self._control, job_id, carried={"rows": rows})
                     return self._completed(context, wait(poll_interval=poll_interval, ends_at=ends_at), rows)
                 self._control.over()
                 return job_id
@@ -166,27 +167,28 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
         :param rows: how many rows were sent; ``None`` if they are in a file.
         """
-        from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.operators.next_try import has_next_try
+        from airflow_provider_sixtyfour.operators import _running
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
 
-        running.resumed(self)
-        with failing_for_good(self.log), self._control.running(has_next_try=self.durable and has_next_try(context)):
+        _running.resumed(self)
+        with non_retryable_errors(self.log), self._control.running(has_next_try=self.durable and has_next_try(context)):
             return self._completed(context, self._control.conclude(event), rows)
 
-    def _completed(self, context: Context, ended: Verdict, rows: int | None) -> str:
-        from airflow_provider_sixtyfour.operators import closing, running
+    def _completed(self, context: Context, ended: RunOutcome, rows: int | None) -> str:
+        from airflow_provider_sixtyfour.operators import _running
+        from airflow_provider_sixtyfour.tasks import summary
 
-        ended = running.measured(self._control.client, ended._replace(workflow_id=self.workflow_id), self.log)
-        self.log.info("%s", closing.completed(ended, context, rows_in=rows))
+        ended = _running.measured(self._control.client, ended._replace(workflow_id=self.workflow_id), self.log)
+        self.log.info("%s", summary.completed(ended, context, rows_in=rows))
         return ended.job_id
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; see `running.without_event`."""
-        from airflow_provider_sixtyfour.operators import running
+        """Resume after a deferral; see `_running.without_event`."""
+        from airflow_provider_sixtyfour.operators import _running
 
-        if next_method != running.FAIL:
+        if next_method != _running.FAIL:
             return super().resume_execution(next_method, next_kwargs, context)
-        with running.without_event(self, context, self._control, next_kwargs):
+        with _running.without_event(self, context, self._control, next_kwargs):
             return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
@@ -195,7 +197,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     @cached_property
     def _control(self) -> RunControl:
-        from airflow_provider_sixtyfour.operators.run_control import RunControl
+        from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
         return RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=self.cancel_on_kill, log=self.log)
 

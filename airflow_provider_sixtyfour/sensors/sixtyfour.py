@@ -14,23 +14,23 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.deadlines import check_poll_interval, deadline, seconds
-from airflow_provider_sixtyfour.api.errors import (
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
+from airflow_provider_sixtyfour.exceptions import (
     SixtyfourError,
     SixtyfourRunFailedError,
     SixtyfourTimeoutError,
     SixtyfourWaitError,
 )
-from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, show_run
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.run_checks import check_sensor
+from airflow_provider_sixtyfour.runs.deadline import check_poll_interval, deadline, seconds
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.run_checks import check_sensor
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_sixtyfour.monitor.watch import RunWatch
+    from airflow_provider_sixtyfour.polling.run_watch import RunWatch
 
 
 class SixtyfourRunSensor(BaseSensorOperator):
@@ -86,7 +86,7 @@ class SixtyfourRunSensor(BaseSensorOperator):
     def _wait_in_the_triggerer(self, context: Context) -> NoReturn:
         from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             trigger = SixtyfourRunTrigger(
                 sixtyfour_conn_id=self.sixtyfour_conn_id,
                 job_id=calls.identifier(self.job_id, "job_id"),
@@ -108,9 +108,9 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Check the status once; a temporary failure counts as "not yet"."""
-        from airflow_provider_sixtyfour.monitor.watch import RunWatch
+        from airflow_provider_sixtyfour.polling.run_watch import RunWatch
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             if self._watch is None:
                 self._watch = RunWatch(self.job_id, poll_interval=self.poll_interval, deadline=None, log=self.log)
             hook = SixtyfourHook(self.sixtyfour_conn_id)
@@ -143,13 +143,13 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
-        from airflow_provider_sixtyfour.operators import running
-        from airflow_provider_sixtyfour.operators.run_control import RunControl
+        from airflow_provider_sixtyfour.operators import _running
+        from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
-        running.resumed(self)
+        _running.resumed(self)
         control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
         try:
-            with failing_for_good(self.log):
+            with non_retryable_errors(self.log):
                 match event:
                     case {"refused": str(reason)}:
                         raise _given_up(reason, self.job_id)

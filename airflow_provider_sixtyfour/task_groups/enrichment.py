@@ -57,7 +57,7 @@ def sixtyfour_enrichment(
     merge_into: str | ObjectStoragePath | XComArg | None = None,
     max_rows: int | str | XComArg | None = None,
     max_runs: int | str | XComArg | None = None,
-    dry_run: bool = False,
+    validate_only: bool = False,
     batches_at_once: int = BATCHES_AT_ONCE,
     split: Mapping[str, Any] | None = None,
     enrich: Mapping[str, Any] | None = None,
@@ -86,7 +86,7 @@ def sixtyfour_enrichment(
     :param max_rows: fail before anything is sent if there are more rows than this. (templated)
     :param max_runs: fail before anything is sent if there would be more runs than this; a retry that replaces a failed
         run is not counted. (templated)
-    :param dry_run: whether to only split and check, and log what would be sent. Asks the API for nothing.
+    :param validate_only: whether to only split and check, and log what would be sent. Asks the API for nothing.
     :param batches_at_once: how many batches of one Dag run are under way at once. Airflow counts deferred tasks in from
         3.3 on; before, a pool that includes them does (``enrich={"pool": …}``).
     :param split: other parameters of ``SixtyfourSplitInputOperator``: ``delimiter``, ``rename_columns`` …
@@ -121,7 +121,7 @@ def sixtyfour_enrichment(
                     **({"workflow_id": workflow_id} if bulk is None else bulk),
                     "destination": destination,
                     "deferrable": True,
-                    "dry_run": dry_run,
+                    "validate_only": validate_only,
                     "max_active_tis_per_dagrun": batches_at_once,
                     "map_index_template": BATCH_LABEL,
                     "sixtyfour_conn_id": sixtyfour_conn_id,

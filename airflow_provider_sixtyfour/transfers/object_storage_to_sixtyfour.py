@@ -10,20 +10,20 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.batches.kinds import check_delimiter
+from airflow_provider_sixtyfour.formats.input_formats import check_delimiter
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
-from airflow_provider_sixtyfour.operators.batch_checks import check_upload
-from airflow_provider_sixtyfour.operators.batch_log import count, shown
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.literals import can_check
-from airflow_provider_sixtyfour.transfers.destination import extension, object_storage_path
-from airflow_provider_sixtyfour.transfers.input_checks import check_size, count_rows
-from airflow_provider_sixtyfour.transfers.input_file import MAX_BYTES, MAX_ROWS, InputFile, checked_size, sendable
+from airflow_provider_sixtyfour.inputs.file import MAX_BYTES, MAX_ROWS, InputFile, checked_size, sendable
+from airflow_provider_sixtyfour.inputs.file_checks import check_size, count_rows
+from airflow_provider_sixtyfour.storage.object_paths import extension, object_storage_path
+from airflow_provider_sixtyfour.tasks.batch_log import count, shown
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.literals import can_check
+from airflow_provider_sixtyfour.tasks.parameter_checks import check_upload
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
-    from airflow_provider_sixtyfour.transfers.lineage import Data
+    from airflow_provider_sixtyfour.tasks.lineage import Dataset
 
 
 class ObjectStorageToSixtyfourOperator(BaseOperator):
@@ -52,7 +52,7 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("source", "delimiter", "sixtyfour_conn_id")
     ui_color = "#e8e4fb"
-    _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
+    _datasets: tuple[tuple[Dataset, ...], tuple[Dataset, ...]] = ((), ())
 
     def __init__(
         self,
@@ -73,16 +73,16 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
         self.validate = validate
         self.sixtyfour_conn_id = sixtyfour_conn_id
         if can_check(self, ObjectStorageToSixtyfourOperator):
-            with failing_for_good():
+            with non_retryable_errors():
                 check_upload(self)
 
     def execute(self, context: Context) -> str:
         """Check and upload."""
-        from airflow_provider_sixtyfour.operators.closing import since_start
-        from airflow_provider_sixtyfour.transfers.lineage import Data, tell_hook_lineage, tell_outlets, uri_of
-        from airflow_provider_sixtyfour.transfers.progress import size as shown_size
+        from airflow_provider_sixtyfour.results.progress import size as shown_size
+        from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineage, set_outlet_extra, uri_of
+        from airflow_provider_sixtyfour.tasks.summary import since_start
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             path = object_storage_path(self.source, "source")
             delimiter = check_delimiter(self.delimiter)
             size = checked_size(path, self.max_bytes, delimiter)
@@ -106,15 +106,15 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
                 shown(path),
                 handle,
             )
-        uploaded = Data(f"{hook.settings.base_url}/storage/csv/{quote(handle)}", rows, size)
-        self._moved = ((Data(uri_of(path)),), (uploaded,))
+        uploaded = Dataset(f"{hook.settings.base_url}/storage/csv/{quote(handle)}", rows, size)
+        self._datasets = ((Dataset(uri_of(path)),), (uploaded,))
         extra = {"uri": uploaded.uri, "handle_id": handle, "source": str(path), "rows": rows, "bytes": size}
-        tell_outlets(self.outlets or (), context, extra)
-        tell_hook_lineage(hook, *self._moved)
+        set_outlet_extra(self.outlets or (), context, extra)
+        record_hook_lineage(hook, *self._datasets)
         return handle
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Tell OpenLineage of the file and of the upload."""
-        from airflow_provider_sixtyfour.transfers.lineage import openlineage
+        from airflow_provider_sixtyfour.tasks.lineage import openlineage
 
-        return openlineage(*self._moved)
+        return openlineage(*self._datasets)

@@ -10,14 +10,14 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, show_run
-from airflow_provider_sixtyfour.operators.failing import failing_for_good
-from airflow_provider_sixtyfour.operators.run_checks import check_transfer
-from airflow_provider_sixtyfour.transfers.destination import MANIFEST, object_storage_path
+from airflow_provider_sixtyfour.storage.object_paths import MANIFEST, object_storage_path
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.run_checks import check_transfer
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
-    from airflow_provider_sixtyfour.transfers.lineage import Data
+    from airflow_provider_sixtyfour.tasks.lineage import Dataset
 
 
 class SixtyfourToObjectStorageOperator(BaseOperator):
@@ -71,7 +71,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
     operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
     run_link: str | None = None
-    _moved: tuple[tuple[Data, ...], tuple[Data, ...]] = ((), ())
+    _datasets: tuple[tuple[Dataset, ...], tuple[Dataset, ...]] = ((), ())
 
     def __init__(
         self,
@@ -105,15 +105,15 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Land the files."""
-        from airflow_provider_sixtyfour.operators import closing
-        from airflow_provider_sixtyfour.transfers.landing import land
-        from airflow_provider_sixtyfour.transfers.landing_lineage import moved, outlet_extra
-        from airflow_provider_sixtyfour.transfers.landing_options import Landing
-        from airflow_provider_sixtyfour.transfers.lineage import tell_hook_lineage, tell_outlets
+        from airflow_provider_sixtyfour.results.landing import land
+        from airflow_provider_sixtyfour.results.options import LandingOptions
+        from airflow_provider_sixtyfour.tasks import summary
+        from airflow_provider_sixtyfour.tasks.landing_lineage import datasets_of, outlet_extra
+        from airflow_provider_sixtyfour.tasks.lineage import record_hook_lineage, set_outlet_extra
 
-        with failing_for_good(self.log):
+        with non_retryable_errors(self.log):
             calls.identifier(self.job_id, "job_id")
-            landing = Landing(
+            landing = LandingOptions(
                 format=self.format,
                 files=self.files,
                 overwrite=self.overwrite,
@@ -127,14 +127,14 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
             hook = SixtyfourHook(self.sixtyfour_conn_id)
             show_run(self, context, hook, self.job_id)
             manifest = land(hook, self.job_id, folder, landing, log=self.log)
-        self._moved = moved(hook.settings.base_url, folder, manifest)
-        tell_outlets(self.outlets or (), context, outlet_extra(folder, manifest))
-        tell_hook_lineage(hook, *self._moved)
-        self.log.info("%s", closing.landed(manifest, context, did="Landed", folder=folder))
+        self._datasets = datasets_of(hook.settings.base_url, folder, manifest)
+        set_outlet_extra(self.outlets or (), context, outlet_extra(folder, manifest))
+        record_hook_lineage(hook, *self._datasets)
+        self.log.info("%s", summary.landed(manifest, context, did="Landed", folder=folder))
         return manifest.as_dicts()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Tell OpenLineage of the run, and of each file with its rows and bytes."""
-        from airflow_provider_sixtyfour.transfers.lineage import openlineage
+        from airflow_provider_sixtyfour.tasks.lineage import openlineage
 
-        return openlineage(*self._moved)
+        return openlineage(*self._datasets)

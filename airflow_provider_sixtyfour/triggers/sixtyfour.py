@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_sixtyfour.api.errors import (
+from airflow_provider_sixtyfour.api.job_kinds import KINDS, WORKFLOW_RUN
+from airflow_provider_sixtyfour.exceptions import (
     SixtyfourError,
     SixtyfourRefusedError,
     SixtyfourTimeoutError,
     SixtyfourUnavailableError,
     SixtyfourWaitError,
 )
-from airflow_provider_sixtyfour.api.job_kinds import KINDS, WORKFLOW_RUN
 from airflow_provider_sixtyfour.hooks.sixtyfour import ELSEWHERE, RENEWED
-from airflow_provider_sixtyfour.monitor.watch import NEWBORN, RunWatch
-from airflow_provider_sixtyfour.triggers.ownership import still_waits_for, warm_up
+from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
+from airflow_provider_sixtyfour.tasks.task_state import still_waits_for, warm_up
 
 if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.api.verdicts import Verdict
-    from airflow_provider_sixtyfour.hooks.resolving import Resolved
-    from airflow_provider_sixtyfour.monitor.shared import Monitor
+    from airflow_provider_sixtyfour.hooks.resolved import Resolved
+    from airflow_provider_sixtyfour.polling.poller import RunPoller
+    from airflow_provider_sixtyfour.runs.status import RunOutcome
 
 # Seconds from its start in which a trigger fires no event. Airflow's LocalExecutor (3.3.2) loses a task that is
 # queued again while the supervisor of its first slice still lingers, up to 5 s ("state mismatch").
@@ -51,7 +51,7 @@ class SixtyfourRunTrigger(BaseTrigger):
     :param sixtyfour_conn_id: the connection.
     :param job_id: the run.
     :param poll_interval: target seconds between status checks; all waiting triggers share one poller, see
-        `monitor.pace`.
+        `polling.intervals`.
     :param deadline: when to give up, in seconds of the epoch; ``None`` for never.
     :param cancel_on_kill: whether a user's act on the deferred task (mark failed, mark success, clear) cancels the
         run. Airflow calls it from 3.3 on.
@@ -120,9 +120,9 @@ class SixtyfourRunTrigger(BaseTrigger):
         """Log how the wait ended, cause first: the last line that the task's log has until a worker resumes it."""
         match event:
             case {"ended": {} as ended}:
-                from airflow_provider_sixtyfour.api.verdicts import COMPLETED, Verdict
+                from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome
 
-                outcome = Verdict.from_event(ended)
+                outcome = RunOutcome.from_event(ended)
                 say = self.log.info if outcome.status == COMPLETED else self.log.error
                 say("%s %s", outcome.cause(), outcome.ids())
             case {"deadline": reason} | {"refused": reason} | {"broken": reason}:
@@ -161,9 +161,9 @@ class SixtyfourRunTrigger(BaseTrigger):
         finally:
             self._is_known = watch.is_known
 
-    async def _wait(self, access: Resolved, watch: RunWatch) -> Verdict | None:
-        async with _monitor(access) as monitor:
-            return await monitor.wait(self.job_id, watch, reread=self._reread)
+    async def _wait(self, access: Resolved, watch: RunWatch) -> RunOutcome | None:
+        async with _poller(access) as poller:
+            return await poller.wait(self.job_id, watch, reread=self._reread)
 
     async def _taken_on(self) -> Resolved:
         """Return what the connection resolved to when this trigger began, or has moved on to since."""
@@ -244,15 +244,15 @@ class SixtyfourRunTrigger(BaseTrigger):
             await self._send_cancel(await self._taken_on())
 
     async def _send_cancel(self, access: Resolved) -> None:
-        from airflow_provider_sixtyfour.api.cancelling import cancel_async
+        from airflow_provider_sixtyfour.runs.cancellation import cancel_async
 
-        async with _monitor(access) as monitor:
-            outcome = await cancel_async(monitor, self.job_id, KINDS[self.kind])
+        async with _poller(access) as poller:
+            outcome = await cancel_async(poller, self.job_id, KINDS[self.kind])
         self.log.info("%s", outcome.describe(access.base_url))
 
 
-def _monitor(access: Resolved) -> AbstractAsyncContextManager[Monitor]:
+def _poller(access: Resolved) -> AbstractAsyncContextManager[RunPoller]:
     # Here, since a task that defers needs the trigger's class and not what makes it wait.
-    from airflow_provider_sixtyfour.monitor.shared import shared_monitor
+    from airflow_provider_sixtyfour.polling.poller import shared_poller
 
-    return shared_monitor(access.key, access.open_client, account=access.account)
+    return shared_poller(access.key, access.open_client, account=access.account)

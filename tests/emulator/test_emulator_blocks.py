@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sixtyfour.emulator.conditions import OPERATORS
+from airflow_provider_sixtyfour.emulator.engine.conditions import OPERATORS
 from tests.emulator.calls import ROWS, Calls, definition
 from tests.emulator_process import EmulatorProcess
 

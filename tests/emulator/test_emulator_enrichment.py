@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_sixtyfour.emulator import enrichment
+from airflow_provider_sixtyfour.emulator.engine import fake_values
 from tests.unit.api.properties import searched
 
 names = st.text(alphabet='ab"\\\n\0\x7f é😀%{', max_size=4)
@@ -26,4 +26,4 @@ values = st.recursive(
 def test_a_row_is_known_by_its_canonical_json(row: dict[str, Any]) -> None:
     text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     expected = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    assert enrichment.digest(row) == enrichment.digest(dict(reversed(row.items()))) == expected
+    assert fake_values.digest(row) == fake_values.digest(dict(reversed(row.items()))) == expected

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_sixtyfour.emulator.misbehaviours import MISBEHAVIOURS, SIGNED_URL
+from airflow_provider_sixtyfour.emulator.middleware.misbehaviours import MISBEHAVIOURS, SIGNED_URL
 from tests.emulator.calls import Calls
 from tests.emulator_process import EmulatorProcess
 
@@ -299,7 +299,7 @@ def test_odd_answers_of_the_token_endpoint(calls: Calls, emulator: EmulatorProce
 def test_every_misbehaviour_is_described_and_leaves_the_server_well(
     calls: Calls, emulator: EmulatorProcess, file_url: str
 ) -> None:
-    from airflow_provider_sixtyfour.emulator import misbehaviours
+    from airflow_provider_sixtyfour.emulator.middleware import misbehaviours
 
     for action in MISBEHAVIOURS:
         assert f"\n``{action}``" in (misbehaviours.__doc__ or "")

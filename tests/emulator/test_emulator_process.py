@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_sixtyfour.emulator.command_line import main
+from airflow_provider_sixtyfour.emulator.cli import main
 from tests.emulator.calls import Calls
 from tests.emulator_process import EmulatorProcess
 
@@ -205,7 +205,7 @@ def test_requests_are_written_to_stderr_where_that_is_asked_for() -> None:
 
 
 def test_the_control_api_answers_to_this_machine_only() -> None:
-    from airflow_provider_sixtyfour.emulator.control import LoopbackOnly
+    from airflow_provider_sixtyfour.emulator.routes.control import LoopbackOnly
 
     reached: list[str] = []
 

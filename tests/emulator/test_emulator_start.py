@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_sixtyfour.emulator.command_line import main
-from airflow_provider_sixtyfour.emulator.samples import READ_CSV_ID, SEARCH_ID, WEBHOOK_ID
+from airflow_provider_sixtyfour.emulator.cli import main
+from airflow_provider_sixtyfour.emulator.store.samples import READ_CSV_ID, SEARCH_ID, WEBHOOK_ID
 from tests.emulator.calls import ROWS, Calls, definition
 from tests.emulator.test_emulator_process import start
 from tests.emulator_process import EmulatorProcess

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_sixtyfour.emulator import tables
+from airflow_provider_sixtyfour.emulator.engine import csv_tables
 from tests.unit.api.properties import searched
 
 ODD = "a\",\n\r'; \t\0\ufeff\\é😀\u2028\x85\x0b"
@@ -42,7 +42,7 @@ def everything(read: Callable[[], Any]) -> tuple[list[list[str]], list[int], str
 @example('a\n"not closed,\nb')
 @example('a\n"closed"within,b\nc')
 def test_cells_and_lines_are_what_csv_reads(text: str) -> None:
-    ours = everything(lambda: tables.Reader(io.StringIO(text, newline="")))
+    ours = everything(lambda: csv_tables.Reader(io.StringIO(text, newline="")))
     assert ours == everything(lambda: csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
@@ -52,7 +52,7 @@ def test_cells_and_lines_are_what_csv_reads(text: str) -> None:
 @example([], [{"a": "b"}])
 def test_bytes_are_what_csv_writes(columns: list[str], rows: list[dict[str, Any]]) -> None:
     ours, theirs = io.StringIO(newline=""), io.StringIO(newline="")
-    writer, plain = tables.Writer(ours, columns), csv.writer(theirs, lineterminator="\r\n")
+    writer, plain = csv_tables.Writer(ours, columns), csv.writer(theirs, lineterminator="\r\n")
     plain.writerow(columns)
     for row in rows:
         writer.write(row)
@@ -69,6 +69,6 @@ def flat(value: Any) -> Any:
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_table_is_read_a_row_at_a_time(quote: str) -> None:
     file = io.StringIO(f"{quote}a{quote},b\n" * 3, newline="")
-    rows = iter(tables.Reader(file))
+    rows = iter(csv_tables.Reader(file))
     assert next(rows) == ["a", "b"]
     assert file.read() == f"{quote}a{quote},b\n" * 2

@@ -14,7 +14,7 @@ from typing import Any
 import airflow
 import pytest
 
-from airflow_provider_sixtyfour.monitor.watch import RunWatch
+from airflow_provider_sixtyfour.polling.run_watch import RunWatch
 from airflow_provider_sixtyfour.triggers import sixtyfour as triggers
 from tests.emulator_process import EmulatorProcess
 

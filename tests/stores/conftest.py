@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from demo.processes import Processes
 from tests.stores.servers import BUCKET, STARTS, StoreServer
-from tests.unit.airflow.conftest import (  # noqa: F401 - fixtures
+from tests.unit.conftest import (  # noqa: F401 - fixtures
     _nothing_masked_yet,
     emulator,
     emulator_process,

@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.operators.batches import repair_input, split_input
-from airflow_provider_sixtyfour.stores.publishing import publishing
+from airflow_provider_sixtyfour.storage.atomic import publishing
 from tests.stores.conftest import Place
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from airflow_provider_sixtyfour.operators.batches import split_input
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
-from airflow_provider_sixtyfour.transfers.intent_file import INTENT
-from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
+from airflow_provider_sixtyfour.results.manifest import MANIFEST
+from airflow_provider_sixtyfour.tasks.submission_file import SUBMISSION_FILE
 from tests.stores.conftest import Place
 from tests.stores.test_batches import put
-from tests.unit.airflow.conftest import Emulator
-from tests.unit.airflow.standins import StateStore, Task
+from tests.unit.conftest import Emulator
+from tests.unit.standins import StateStore, Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 LEADS = b"name,company_name\n" + b"".join(b"Lead %d,Example %d\n" % (number, number) for number in range(5))
@@ -44,7 +44,7 @@ def test_a_batch_is_enriched_once(place: Place, emulator: Emulator, has_store: b
 
     [file] = first["files"]
     name = file["path"].rpartition("/")[2]
-    extra = [] if has_store else [f"enriched/leads-00000/{INTENT}"]
+    extra = [] if has_store else [f"enriched/leads-00000/{SUBMISSION_FILE}"]
     assert [one for one in place.names() if one.startswith("enriched/")] == sorted(
         [f"enriched/leads-00000/{MANIFEST}", f"enriched/leads-00000/{name}", *extra]
     )

@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import redact
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
-from airflow_provider_sixtyfour.emulator import synthetic
-from airflow_provider_sixtyfour.stores.in_parts import PART
-from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
+from airflow_provider_sixtyfour.emulator.engine import synthetic_file
+from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
+from airflow_provider_sixtyfour.results.manifest import MANIFEST
+from airflow_provider_sixtyfour.storage.multipart import PART
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.stores.conftest import Place
 from tests.stores.host import Host
-from tests.unit.airflow.conftest import Emulator, Logs
-from tests.unit.airflow.standins import Task
+from tests.unit.conftest import Emulator, Logs
+from tests.unit.standins import Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,7 @@ def land(job_id: str, place: Place, **more: Any) -> list[dict[str, Any]]:
 
 
 def the_file() -> bytes:
-    return b"".join(synthetic.content(SIZE))
+    return b"".join(synthetic_file.content(SIZE))
 
 
 def check_whole(place: Place, landed: dict[str, Any], content: bytes) -> None:
@@ -70,7 +70,7 @@ def test_a_file_and_its_manifest(emulator: Emulator, run: str, place: Place) -> 
     [landed] = land(run, place)
 
     check_whole(place, landed, the_file())
-    assert landed["rows"] == synthetic.row_count(SIZE)
+    assert landed["rows"] == synthetic_file.row_count(SIZE)
     manifest = json.loads(place.read(MANIFEST))
     assert (manifest["job_id"], manifest["format"], manifest["files"]) == (run, "csv", [{**landed, "format": "csv"}])
 

@@ -8,8 +8,8 @@ from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import Obj
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.stores.conftest import Place
 from tests.stores.servers import BUCKET
-from tests.unit.airflow.conftest import Emulator
-from tests.unit.airflow.standins import Task
+from tests.unit.conftest import Emulator
+from tests.unit.standins import Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 NAMESPACES = {"disk": "file", "s3": f"s3://{BUCKET}", "azure": f"abfs://{BUCKET}", "gcs": f"gs://{BUCKET}"}

@@ -1,4 +1,4 @@
-"""Results land as Parquet in each store; what becomes of a file is tested in ``tests/unit/transfers_parquet``."""
+"""Results land as Parquet in each store; what becomes of a file is tested in ``tests/unit/formats/parquet``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourTransferError
-from airflow_provider_sixtyfour.stores.in_parts import PART
-from airflow_provider_sixtyfour.transfers.manifest import MANIFEST
+from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
+from airflow_provider_sixtyfour.results.manifest import MANIFEST
+from airflow_provider_sixtyfour.storage.multipart import PART
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.stores.conftest import Place
-from tests.unit.airflow.conftest import Emulator
-from tests.unit.airflow.standins import Task
+from tests.unit.conftest import Emulator
+from tests.unit.standins import Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_sixtyfour.stores.in_parts import MIB, PART
-from airflow_provider_sixtyfour.stores.publishing import current_version, probe, publishing
+from airflow_provider_sixtyfour.storage.atomic import current_version, probe, publishing
+from airflow_provider_sixtyfour.storage.multipart import MIB, PART
 from tests.stores.conftest import Place
 
 SIZES = [0, 1, PART - 1, PART, PART + 1, 3 * PART, 3 * PART + 12345]

@@ -7,8 +7,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
 from tests.stores.conftest import Place
-from tests.unit.airflow.conftest import Emulator
-from tests.unit.airflow.standins import Task
+from tests.unit.conftest import Emulator
+from tests.unit.standins import Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 ROWS = 60_000

@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.errors import SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
 from tests.unit.api.servers import Raw, Reply, Request, Server, trickle
 
 WAITS = 300

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from tests.unit.api.properties import searched
 
 GOOD = ["a", "0b6f7c58-59a4-4b8e-8f43-0b7c7e7d2c11", "run_1", "a.b", "A~B:C@D", "x" * 200, "..a", "nullable"]

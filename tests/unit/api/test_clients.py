@@ -11,15 +11,15 @@ import pytest
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.errors import (
+from airflow_provider_sixtyfour.api.retry import ATTEMPTS
+from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.exceptions import (
     SixtyfourError,
     SixtyfourInputError,
     SixtyfourNotFoundError,
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
 )
-from airflow_provider_sixtyfour.api.retry import ATTEMPTS
-from airflow_provider_sixtyfour.api.settings import Settings
 from tests.emulator_process import EmulatorProcess
 from tests.unit.api.certificates import Certificates
 from tests.unit.api.conftest import plain_settings

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from airflow_provider_sixtyfour.api.credentials import ApiKey, OAuthClient
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.models import Token
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 
 class Clock:

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.job_kinds import BULK_JOB, CHARGE, KINDS, WORKFLOW_RUN
-from airflow_provider_sixtyfour.api.verdicts import verdict
+from airflow_provider_sixtyfour.runs.status import outcome_of
 
 
 def job(**more: Any) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def job(**more: Any) -> dict[str, Any]:
 
 
 def ended(**more: Any) -> Any:
-    return verdict("t", BULK_JOB.status("t").read(job(**more), Cleaner()))
+    return outcome_of("t", BULK_JOB.status("t").read(job(**more), Cleaner()))
 
 
 @pytest.mark.parametrize("status", ["running", "RUNNING", "queued", "pending", "continued_as_new", "finalizing"])

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourNotFoundError
 from airflow_provider_sixtyfour.api.fields import MalformedAnswer
 from airflow_provider_sixtyfour.api.job_models import Job, StartedJob, read_credits
 from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourNotFoundError
 from tests.emulator_process import EmulatorProcess
 from tests.unit.api.properties import searched
 from tests.unit.api.senders import SENDERS, Sender

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.calls import identifier
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.api.filenames import safe_stem
 from airflow_provider_sixtyfour.api.models import (
     BlockProgress,
     BlockType,
@@ -26,6 +24,8 @@ from airflow_provider_sixtyfour.api.models import (
     Workflow,
     read_handle,
 )
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.names import safe_stem
 from tests.unit.api.properties import searched
 
 READERS: dict[str, Callable[[Any], object]] = {

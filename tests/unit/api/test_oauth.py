@@ -15,8 +15,8 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import OAuthClient
-from airflow_provider_sixtyfour.api.errors import SixtyfourRefusedError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.exceptions import SixtyfourRefusedError, SixtyfourUnavailableError
 from tests.emulator_process import EmulatorProcess
 from tests.unit.api.conftest import CLIENT_ID, plain_settings
 from tests.unit.api.senders import Sender

@@ -15,15 +15,11 @@ from requests import RequestException
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.downloads import Download, Link
-from airflow_provider_sixtyfour.api.errors import (
-    SixtyfourInputError,
-    SixtyfourTransferError,
-    SixtyfourUnavailableError,
-)
 from airflow_provider_sixtyfour.api.proxies import proxy_for
 from airflow_provider_sixtyfour.api.session import Session
 from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourTransferError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.results.download import Download, Link
 from tests.unit.api.certificates import Certificates
 from tests.unit.api.conftest import plain_settings
 from tests.unit.api.senders import Sender

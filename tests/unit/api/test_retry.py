@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.errors import (
+from airflow_provider_sixtyfour.api.retry import ATTEMPTS, may_repeat, pause
+from airflow_provider_sixtyfour.exceptions import (
     SixtyfourInputError,
     SixtyfourNotFoundError,
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
 )
-from airflow_provider_sixtyfour.api.retry import ATTEMPTS, may_repeat, pause
 from tests.unit.api.properties import searched
 
 REPEATABLE: dict[str, calls.Call[Any]] = {

@@ -13,9 +13,9 @@ import requests
 
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import ApiKey, Credential, OAuthClient
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.api.session import ApiSession
 from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourRefusedError
 from tests.emulator_process import EmulatorProcess
 from tests.unit.api.certificates import Certificates
 from tests.unit.api.conftest import plain_settings

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from urllib3.util import parse_url
 
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
 from airflow_provider_sixtyfour.api.settings import LIVE_URL, Settings, base_url, timeout, verify
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from tests.unit.api.properties import searched
 
 

@@ -11,14 +11,14 @@ import pytest
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.downloads import Download, Link
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.api.settings import Settings
 from airflow_provider_sixtyfour.api.transport import _context, tls
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourRefusedError
+from airflow_provider_sixtyfour.results.download import Download, Link
 from tests.unit.api.certificates import Certificates
 from tests.unit.api.senders import Sender
 from tests.unit.api.servers import Reply, Server
-from tests.unit.api.test_downloads import Memory
+from tests.unit.results.test_download import Memory
 
 URL = "https://127.0.0.1"
 

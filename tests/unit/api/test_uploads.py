@@ -15,8 +15,8 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError, SixtyfourRefusedError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.api.settings import Settings
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourRefusedError, SixtyfourUnavailableError
 from tests.emulator_process import EmulatorProcess
 from tests.unit.api.conftest import plain_settings
 from tests.unit.api.servers import Reply, Request, Server

@@ -13,10 +13,10 @@ from itertools import chain
 from typing import Any
 
 from airflow_provider_sixtyfour.batches.limits import Limits
-from airflow_provider_sixtyfour.batches.rejects import NoRejects, RejectFile
-from airflow_provider_sixtyfour.batches.sieve import Sieve
-from airflow_provider_sixtyfour.batches.sources import open_rows, open_source
-from airflow_provider_sixtyfour.batches.splitting import write_batches
+from airflow_provider_sixtyfour.batches.row_filter import RowFilter
+from airflow_provider_sixtyfour.batches.split import write_batches
+from airflow_provider_sixtyfour.formats.reader import open_rows, open_source
+from airflow_provider_sixtyfour.formats.rejects import NoRejects, RejectFile
 
 
 class MemoryFile(BytesIO):
@@ -68,7 +68,7 @@ class Split:
         rename_columns: dict[str, str] | None = None,
         rejecting: bool = False,
         max_rows: int | None = None,
-        **sieve: Any,
+        **filtering: Any,
     ) -> None:
         self.folder, rejects = MemoryFolder(), BytesIO()
         taken = RejectFile(rejects) if rejecting else NoRejects(name)
@@ -79,11 +79,11 @@ class Split:
         else:
             source = open_rows(content, rejects=taken, rename_columns=rename_columns)
         self.header = source.header
-        sieved = Sieve(source, rejects=taken, **sieve)
+        row_filter = RowFilter(source, rejects=taken, **filtering)
         self.batches = write_batches(
-            sieved.pieces(), source, self.folder, stem="leads", limits=limits or Limits(), max_rows=max_rows
+            row_filter.chunks(), source, self.folder, stem="leads", limits=limits or Limits(), max_rows=max_rows
         )
-        self.duplicates = sieved.duplicates
+        self.duplicates = row_filter.duplicates
         self.rejects = [json.loads(line) for line in rejects.getvalue().splitlines()]
         assert self.folder.open == 0
         self.contents = [content for _, content in sorted(self.folder.files.items())]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sixtyfour.api.filenames import cut_to
 from airflow_provider_sixtyfour.batches.names import batch_stem, folder_name
+from airflow_provider_sixtyfour.formats.names import cut_to
 from tests.unit.api.properties import searched
 
 hostile = st.text() | st.text(alphabet="\\. _-aAß\x00\n\u202e\ud83d%:é\u0301", max_size=12)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sixtyfour.api.errors import SixtyfourInputError
-from airflow_provider_sixtyfour.batches.rejects import NoRejects
 from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
-from airflow_provider_sixtyfour.batches.results import open_result
-from airflow_provider_sixtyfour.batches.sources import open_source
+from airflow_provider_sixtyfour.batches.result_rows import open_result
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.reader import open_source
+from airflow_provider_sixtyfour.formats.rejects import NoRejects
 from tests.unit.api.properties import searched
-from tests.unit.batches.test_splitting_csv import written
+from tests.unit.batches.test_split_csv import written
 
 INPUT = b'name,email\nOne,1@x\n"Two, Ltd",2@x\nThree,3@x\nFour,\nFive,5@x\n'
 
@@ -24,27 +24,27 @@ def opened(content, name="leads.csv", **more):
     return open_source(BytesIO(content), name, rejects=NoRejects(name), **more)
 
 
-def owed(source, *results, key=("email",), result_columns=(), **more):
+def pending(source, *results, key=("email",), result_columns=(), **more):
     """Return the records that are owed, and the repair."""
     repair = Repair(key=key, result_columns=result_columns)
     for name, content in results:
         repair.note_results(open_result(BytesIO(content), name))
-    pieces = list(repair.owed(opened(source, **more)))
-    return b"".join(piece.data for piece in pieces), repair
+    chunks = list(repair.pending(opened(source, **more)))
+    return b"".join(chunk.data for chunk in chunks), repair
 
 
 def test_missing_rows_and_rows_with_nothing_in_them_are_owed():
     first = ("first.csv", b"email,phone,title\n1@x,555,\n2@x, ,\n")
     second = ("second.ndjson", b'{"email": "3@x", "phone": null, "title": ""}\n{"email": "5@x", "title": "x"}\n')
 
-    assert owed(INPUT, first, second, result_columns=("phone", "title"))[0] == b'"Two, Ltd",2@x\nThree,3@x\n'
-    assert owed(INPUT, first, second, result_columns=("phone",))[0] == b'"Two, Ltd",2@x\nThree,3@x\nFive,5@x\n'
-    assert owed(INPUT, first, second)[0] == b""
-    assert owed(INPUT, first)[0] == b"Three,3@x\nFive,5@x\n"
+    assert pending(INPUT, first, second, result_columns=("phone", "title"))[0] == b'"Two, Ltd",2@x\nThree,3@x\n'
+    assert pending(INPUT, first, second, result_columns=("phone",))[0] == b'"Two, Ltd",2@x\nThree,3@x\nFive,5@x\n'
+    assert pending(INPUT, first, second)[0] == b""
+    assert pending(INPUT, first)[0] == b"Three,3@x\nFive,5@x\n"
 
 
 def test_a_row_without_a_key_is_left_out_and_counted():
-    records, repair = owed(INPUT)
+    records, repair = pending(INPUT)
 
     assert b"Four" not in records
     assert records.count(b"\n") == 4
@@ -54,12 +54,12 @@ def test_a_row_without_a_key_is_left_out_and_counted():
 def test_a_row_that_came_back_twice_is_enriched_if_one_of_them_is():
     for rows in ("2@x,\n2@x,555\n", "2@x,555\n2@x,\n"):
         results = ("results.csv", b"email,phone\n" + rows.encode())
-        assert b"Two" not in owed(INPUT, results, result_columns=("phone",))[0]
+        assert b"Two" not in pending(INPUT, results, result_columns=("phone",))[0]
 
 
 def test_the_input_has_its_columns_renamed_as_it_was_for_the_split():
     source = b"Mail\n1@x\n2@x\n"
-    assert owed(source, ("r.csv", b"email\n1@x\n"), rename_columns={"Mail": "email"})[0] == b"2@x\n"
+    assert pending(source, ("r.csv", b"email\n1@x\n"), rename_columns={"Mail": "email"})[0] == b"2@x\n"
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_the_input_has_its_columns_renamed_as_it_was_for_the_split():
 )
 def test_a_column_that_is_not_there_pays_for_nothing_again(source, results, said):
     with pytest.raises(SixtyfourInputError, match=said):
-        owed(source, ("results.csv", results), result_columns=("phone",))
+        pending(source, ("results.csv", results), result_columns=("phone",))
 
 
 def test_a_column_that_no_json_row_has_pays_for_nothing_again():
     with pytest.raises(SixtyfourInputError, match="has no column 'phone'"):
-        owed(INPUT, ("results.ndjson", b'{"email": "1@x", "telephone": 1}\n'), result_columns=("phone",))
-    assert owed(INPUT, ("results.ndjson", b""), result_columns=("phone",))[0].count(b"\n") == 4
+        pending(INPUT, ("results.ndjson", b'{"email": "1@x", "telephone": 1}\n'), result_columns=("phone",))
+    assert pending(INPUT, ("results.ndjson", b""), result_columns=("phone",))[0].count(b"\n") == 4
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_results_are_read_whatever_is_in_them(name, results):
     if b'1@x,"open' in results:
         wanted = b"Five,5@x\n"
 
-    assert owed(INPUT, (name, results), result_columns=("phone",))[0] == wanted
+    assert pending(INPUT, (name, results), result_columns=("phone",))[0] == wanted
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n", b"email,phone\n", b"email,phone"])
 def test_a_file_without_a_row_says_nothing(content):
-    assert owed(INPUT, ("r.csv", content), result_columns=("phone",))[0].count(b"\n") == 4
+    assert pending(INPUT, ("r.csv", content), result_columns=("phone",))[0].count(b"\n") == 4
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_what_is_owed_and_what_came_back_are_the_whole_input(rows, came_back, as
         name, results = "results.jsonl", "\n".join(lines).encode()
     done = {key for key, found in came_back if found.strip()}
 
-    records, repair = owed(content, (name, results), key=("id",), result_columns=("found",))
+    records, repair = pending(content, (name, results), key=("id",), result_columns=("found",))
 
     wanted = [row for row in rows if row[0] and row[0] not in done]
     assert b"id,text\r\n" + records == written([("id", "text"), *wanted])

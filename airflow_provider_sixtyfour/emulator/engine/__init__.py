@@ -1,0 +1,1 @@
+"""What runs do: graphs, blocks, rows, prices."""

@@ -1,0 +1,1 @@
+"""What every request passes: access, faults, the log of requests."""

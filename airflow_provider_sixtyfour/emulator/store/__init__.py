@@ -1,0 +1,1 @@
+"""What the emulator remembers: workflows, runs, files, webhooks."""

@@ -1,0 +1,129 @@
+"""
+The rows of a file with one JSON object a line.
+
+Every line is parsed, so that none goes up that the API would stumble over after the run has begun.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from airflow_provider_sixtyfour.formats.columns import Seen
+from airflow_provider_sixtyfour.formats.json_text import json_line
+from airflow_provider_sixtyfour.formats.json_values import plain_object
+from airflow_provider_sixtyfour.formats.records import RecordChunk, bad_line, check_text
+from airflow_provider_sixtyfour.formats.rejects import Rejects
+
+ROWS_PER_CHUNK = 256
+
+
+class JsonSource:
+    """
+    A `Source` made of JSON lines.
+
+    :param chunks: the lines.
+    :param renamed: new names of members by their old ones.
+    """
+
+    header = b""
+    columns: Sequence[str] = ()
+
+    def __init__(
+        self, chunks: Iterator[RecordChunk], name: str, extension: str, *, rejects: Rejects, renamed: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.extension = extension
+        self._chunks = chunks
+        self._rejects = rejects
+        self._renamed = renamed
+        self._old, self._new = Seen(name), Seen(name)
+        self._old.want(renamed)
+
+    def chunks(self) -> Iterator[RecordChunk]:
+        """
+        Give all rows, once.
+
+        :raises SixtyfourInputError: if the rejects refuse a line; and after the last, if no row has a column that is
+            required or gets another name.
+        """
+        for chunk in self._chunks:
+            check_text(chunk, self.name)
+            good = []
+            for line, record in chunk.records():
+                if not record.strip():
+                    continue
+                try:
+                    good.append((line, self._good(record)))
+                except ValueError as error:
+                    self._rejects.put(line, str(error), record)
+            is_whole = len(good) == len(chunk.ends) and not self._renamed
+            yield chunk if is_whole else RecordChunk.of(good)
+        self._old.check()
+        self._new.check()
+
+    def row(self, record: bytes) -> dict[str, Any]:
+        """Return a record of a piece by its members' names."""
+        return _object(record)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Have it checked that there are members of these names: after the last row, since any row may have others."""
+        self._new.want(names)
+
+    def _good(self, record: bytes) -> bytes:
+        """
+        Return the line of a row, with its members' new names.
+
+        :raises ValueError: with what is wrong with it.
+        """
+        row = _object(record)
+        self._old.note(row)
+        if self._renamed:
+            names = [self._renamed.get(name, name) for name in row]
+            if len(set(names)) < len(row):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise ValueError(f"with other names for columns, two would have the name {twice[:60]!r}")
+            row = dict(zip(names, row.values(), strict=True))
+            record = json_line(row)
+        self._new.note(row)
+        return record
+
+
+def lines_of(rows: Iterable[Any], name: str) -> Iterator[RecordChunk]:
+    """
+    Give rows as JSON lines; a row's line is its number, counted from 1.
+
+    :raises SixtyfourInputError: if one is no object, or JSON has no word for something in it.
+    """
+    lines: list[tuple[int, bytes]] = []
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            raise bad_line(name, number, f"an object should be here, not {type(row).__name__}")
+        lines.append((number, json_line(plain_object(row, f"{name}, line {number}"))))
+        if len(lines) == ROWS_PER_CHUNK:
+            yield RecordChunk.of(lines)
+            lines = []
+    if lines:
+        yield RecordChunk.of(lines)
+
+
+def _object(record: bytes) -> dict[str, Any]:
+    """
+    Return the object that a line holds.
+
+    :raises ValueError: with what it holds instead.
+    """
+    try:
+        value = json.loads(record.decode(), parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg}, at character {error.pos + 1})") from None
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply to be read") from None
+    if not isinstance(value, dict):
+        raise ValueError('JSON, but no object such as {"company": "Example"}')
+    return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant}, for which JSON has no word")

@@ -1,0 +1,1 @@
+"""Result files as Parquet. Imports pyarrow, apart from `schema` and `types`."""

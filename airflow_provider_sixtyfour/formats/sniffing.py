@@ -1,0 +1,82 @@
+"""The beginning of a file, looked at before it is read, for what its name doesn't say."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.records import MARK, Readable
+
+LOOKED_AT = 64 * 1024  # bytes
+_SAVE = "Save it as text in UTF-8"
+_UNPACK = "Unpack it first"
+_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "Save it as CSV in UTF-8"),
+    (b"PK\x05\x06", "an empty ZIP archive", _UNPACK),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "Save it as CSV in UTF-8"),
+    (b"\x1f\x8b", "compressed with gzip", _UNPACK),
+    (b"BZh", "compressed with bzip2", _UNPACK),
+    (b"\xfd7zXZ\x00", "compressed with xz", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+    (b"PAR1", "Parquet", _SAVE),
+    (b"Obj\x01", "Avro", _SAVE),
+    (b"SQLite format 3\x00", "a SQLite database", _SAVE),
+    (b"%PDF-", "a PDF", _SAVE),
+    (b"{\\rtf", "RTF", _SAVE),
+)
+_MARKUP = re.compile(rb"<(?:!--|(?:!doctype|html|head|body|meta|title|script|table|div|center|h1)[\s>])", re.IGNORECASE)
+_XML = re.compile(rb"<(?:\?xml\s|Error>)")
+_JSON_OBJECT = re.compile(rb"\{\s*(?:[\"}]|\Z)")
+_JSON_ARRAY = re.compile(rb"\[(?:\s*[\[{\"\]]|\s*[\r\n]|\s*\Z)")
+
+
+class PeekedStream:
+    """
+    A stream whose beginning has been looked at, to be read from there.
+
+    :param stream: at its beginning.
+    """
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        parts, size = [], 0
+        while size < LOOKED_AT and (part := stream.read(LOOKED_AT - size)):
+            parts.append(part)
+            size += len(part)
+        self.start = b"".join(parts)
+        self.is_whole = size < LOOKED_AT
+
+    def read(self, size: int) -> bytes:
+        """Read on."""
+        if not self.start:
+            return self._stream.read(size)
+        part, self.start = self.start[:size], self.start[size:]
+        return part
+
+
+def refuse_other_kinds(start: bytes, name: str, extension: str) -> None:
+    """
+    Check that a file isn't something else than rows as text.
+
+    :param start: its first bytes.
+    :param extension: what its name ends in, without the dot.
+    :raises SixtyfourInputError: if it is: each of its lines would be sent and paid for as a row, or be rejected.
+    """
+    for signature, kind, help_ in _SIGNATURES:
+        if start.startswith(signature):
+            raise refused(f"The file is {kind}, whatever its name says. {help_}", name)
+    text = start.removeprefix(MARK).lstrip()
+    if _MARKUP.match(text):
+        raise refused("The file is an HTML page, perhaps of a login or an error. Download it again", name)
+    if _XML.match(text):
+        raise refused("The file is XML, perhaps the error of a store. Download it again", name)
+    if extension in ("ndjson", "jsonl"):
+        return
+    if _JSON_ARRAY.match(text) or _JSON_OBJECT.match(text):
+        raise refused("The file is JSON, not CSV. Let its name end in .json or .ndjson, as it is", name)
+
+
+def refused(reason: str, name: str) -> SixtyfourInputError:
+    """Return the error for a file that is told by its beginning."""
+    return SixtyfourInputError(f"{reason}. {name}, line 1.")

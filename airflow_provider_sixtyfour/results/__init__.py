@@ -1,0 +1,1 @@
+"""From the result files of a run to files at a destination."""

@@ -1,0 +1,1 @@
+"""Runs: status, outcome, idempotency, cancellation, deadline; free of Airflow."""

@@ -1,0 +1,1 @@
+"""Object stores and file systems: atomic writes and multipart uploads. Free of the Sixtyfour API."""

@@ -1,0 +1,147 @@
+"""What split, repair and collect log: sentences that begin with the numbers and end with the paths, and one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.results.progress import size
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.batches.collect import BatchSummary
+
+MOST_LINES = 50  # of a table
+DONE = "done"
+UNKNOWN = "?"
+
+
+def split_done(
+    name: str,
+    folder: object,
+    batches: Sequence[Any],
+    *,
+    duplicates: int,
+    rejected: int,
+    rejects: object,
+    seconds: float,
+) -> str:
+    """
+    Return the sentence that ends a split.
+
+    :param name: of the input, a path or URL.
+    :param rejects: the file that holds the rejected rows and the duplicates; ``None`` if there is none.
+    """
+    rows, total = sum(batch["rows"] for batch in batches), sum(batch["bytes"] for batch in batches)
+    left_out = [f"{duplicates:,} duplicates", f"{rejected:,} rejected"] if duplicates or rejected else []
+    if duplicates == 1:
+        left_out[0] = "1 duplicate"
+    also = f" ({', '.join(left_out)})" if left_out else ""
+    where = f" Rejects: {shown(rejects)}." if rejects is not None else ""
+    return (
+        f"Split {short(name)} into {count(len(batches), 'batch', 'batches')}: {count(rows, 'row')}{also}, "
+        f"{size(total)}, in {duration(seconds)}. Batches: {shown(folder)}.{where}"
+    )
+
+
+def repair_done(name: str | None, folder: object, batches: Sequence[Any], *, without_key: int, seconds: float) -> str:
+    """
+    Return the sentence that ends a repair.
+
+    :param name: of the first input, ``None`` if there is none.
+    """
+    of = f" of {short(name)}" if name else ""
+    rows = sum(batch["rows"] for batch in batches)
+    also = f" ({count(without_key, 'row')} without a key left out)" if without_key else ""
+    if not batches:
+        return f"Nothing{of} is left to be enriched{also}, found in {duration(seconds)}."
+    return (
+        f"{count(rows, 'row')}{of} left to be enriched{also}, in {count(len(batches), 'batch', 'batches')}, found in "
+        f"{duration(seconds)}. Batches: {shown(folder)}."
+    )
+
+
+def table(whole: BatchSummary) -> Iterator[str]:
+    """Give a line a batch, aligned; of more than `MOST_LINES` those that differ alone, and how many are left out."""
+    lines = [_line(batch, result) for batch, result in whole.each]
+    shown_ = lines if len(lines) <= MOST_LINES else [line for line in lines if line[-1] != DONE][:MOST_LINES]
+    if not shown_:
+        return
+    rows = [("batch", "rows in", "rows out", "credits", "state"), *shown_]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for name, *numbers, state in rows:
+        aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=False)]
+        yield "  ".join([name.ljust(widths[0]), *aligned, state])
+    if left := len(lines) - len(shown_):
+        others = sum(line[-1] != DONE for line in lines) - sum(line[-1] != DONE for line in shown_)
+        yield f"{left:,} more, {others:,} of them not {DONE}."
+
+
+def collected(whole: BatchSummary, merged: Mapping[str, Any] | None, seconds: float) -> str:
+    """
+    Return the sentence that ends a collection.
+
+    :param merged: the file that all of it was merged into.
+    """
+    totals = whole.totals
+    numbers = [
+        f"{UNKNOWN if number is None else f'{number:,}'} rows {way}"
+        for number, way in ((totals["rows_sent"], "in"), (totals["rows"], "out"))
+    ]
+    if (used := credits_of(totals["metrics"])) is not None:
+        numbers.append(f"{number(used)} credits")
+    numbers += [count(sum(len(result["files"]) for result in whole.results), "file"), size(totals["bytes"])]
+    into = f" Merged into {shown(merged['path'])}." if merged else ""
+    return (
+        f"Collected {count(totals['batches'], 'batch', 'batches')} in {duration(seconds)}: {', '.join(numbers)}.{into}"
+    )
+
+
+def credits_of(metrics: Mapping[str, float]) -> float | None:
+    """Return what a run has cost, by the name that the API gives it; ``None`` if it tells nothing of it."""
+    names = sorted(
+        (name for name in metrics if "credit" in name.lower()), key=lambda name: (name != "credits_used", name)
+    )
+    return metrics[names[0]] if names else None
+
+
+def _line(batch: Mapping[str, Any] | None, result: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return a line of the table, by its cells."""
+    known = batch or result or {}
+    path = known.get("path") or known.get("source") or str(known.get("manifest") or UNKNOWN).rpartition("/")[0]
+    sent, back = (batch or {}).get("rows"), (result or {}).get("rows")
+    state = DONE
+    if result is None:
+        state = "missing"
+    elif sent is not None and back is not None and sent != back:
+        state = f"{count(abs(sent - back), 'row')} {'fewer' if back < sent else 'more'}"
+    values = (sent, back, credits_of(result.get("metrics") or {}) if result else None)
+    return (short(path), *(UNKNOWN if value is None else number(value) for value in values), state)
+
+
+def number(value: float) -> str:
+    """Return a number with separators, and two decimals at most."""
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with what it counts."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people read it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def short(name: object) -> str:
+    """Return the last part of a path or URL."""
+    return shown(name).rstrip("/").rpartition("/")[2]
+
+
+def shown(value: object) -> str:
+    """Return text that any log can hold: half a surrogate pair can't be written to one."""
+    return str(value).encode("utf-8", "replace").decode()

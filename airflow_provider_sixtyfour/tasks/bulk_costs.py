@@ -1,0 +1,81 @@
+"""What a bulk job costs: the estimate of the answer that starts it, the limit that it is held to, and the charge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.api.job_kinds import BULK_JOB, CHARGE, ESTIMATE
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourInputError
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.runs.log import Log
+    from airflow_provider_sixtyfour.runs.status import RunOutcome
+    from airflow_provider_sixtyfour.tasks.run_control import RunControl
+
+
+def cost_limit(given: Any) -> float | None:
+    """
+    Return the most that a job may cost, in cents; ``None`` for no limit.
+
+    :param given: a number, or its text from a template.
+    :raises SixtyfourInputError: if it is none.
+    """
+    if given is None or given in ("", "None"):
+        return None
+    try:
+        limit = float(given)
+    except (TypeError, ValueError):
+        limit = -1.0
+    if isinstance(given, bool) or not 0 <= limit < float("inf"):
+        raise SixtyfourInputError(f"max_cost_cents should be a number of cents, not {given!r:.60}.")
+    return limit
+
+
+def hold_to_limit(control: RunControl, job_id: str, estimate: float | None, limit: float | None, log: Log) -> None:
+    """
+    Log what a job will cost, and cancel it if that is more than it may.
+
+    :param estimate: cents; ``None`` where the API didn't tell, which it does only in the answer that starts the job.
+    :raises AirflowFailException: if it exceeds the limit.
+    :raises SixtyfourUnavailableError: if the API can't be reached to cancel the job: the next try does.
+    """
+    if estimate is None:
+        say = log.info if limit is None else log.warning
+        unchecked = "" if limit is None else f" It could not be compared with max_cost_cents ({limit:g})."
+        say("The estimated cost is not known.%s Job %s.", unchecked, job_id)
+        return
+    log.info("Estimated cost: %g cents, a floor of what is charged. Job %s.", estimate, job_id)
+    if limit is None or estimate <= limit:
+        return
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    from airflow_provider_sixtyfour.runs.cancellation import cancel
+
+    outcome = cancel(control.client, job_id, kind=BULK_JOB)
+    control.over()
+    reason = (
+        f"The estimated cost of {estimate:g} cents exceeds max_cost_cents ({limit:g}). The estimate is a floor: the "
+        f"job could have cost more. {outcome.describe(control.client.base_url)}"
+    )
+    log.error("%s", reason)
+    raise AirflowFailException(reason)
+
+
+def with_estimate(ended: RunOutcome, estimate: float | None) -> RunOutcome:
+    """Return the end of a job with what the API said that it would cost."""
+    return ended if estimate is None else ended._replace(metrics={ESTIMATE: estimate, **ended.metrics})
+
+
+def with_charge(client: SixtyfourClient, ended: RunOutcome, log: Log) -> RunOutcome:
+    """Return the end of a job with what was charged for it; the API is asked where the end came from a list of runs."""
+    if CHARGE not in ended.metrics:
+        try:
+            status = client.send(BULK_JOB.status(ended.job_id), attempts=2)
+        except SixtyfourError as error:  # what it is good for is no reason to fail a task
+            log.warning("Could not read what was charged: %s Job %s.", error, ended.job_id)
+        else:
+            ended = ended._replace(metrics={**ended.metrics, **status.metrics})
+    if (charge := ended.metrics.get(CHARGE)) is not None:
+        log.info("Charged: %g cents. Job %s.", charge, ended.job_id)
+    return ended

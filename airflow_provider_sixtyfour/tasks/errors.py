@@ -1,0 +1,51 @@
+"""Which errors end a task for good: the one translation from this provider's errors to Airflow's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow_provider_sixtyfour.exceptions import (
+    SixtyfourError,
+    SixtyfourIncompleteError,
+    SixtyfourInputError,
+    SixtyfourRefusedError,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.runs.log import Log
+
+_FINAL = (SixtyfourInputError, SixtyfourRefusedError, SixtyfourIncompleteError)
+
+
+def is_final(error: BaseException) -> bool:
+    """Return whether Airflow makes no further try after this error, however many retries the task has."""
+    from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+    return isinstance(error, (*_FINAL, AirflowFailException, AirflowSkipException))
+
+
+@contextmanager
+def non_retryable_errors(log: Log | None = None) -> Iterator[None]:
+    """
+    Turn what no retry can fix into ``AirflowFailException``; let all else pass to Airflow's own retries.
+
+    The cause is logged once at ERROR, as a line of its own: Airflow shows it at the end of a stack trace only.
+
+    :param log: the task's log; ``None`` where there is none yet.
+    :raises AirflowFailException: for input that can't be sent, for what the API refuses, and for a whole that lacks
+        batches.
+    """
+    try:
+        yield
+    except _FINAL as error:
+        from airflow.providers.common.compat.sdk import AirflowFailException
+
+        if log is not None:
+            log.error("%s", error)
+        raise AirflowFailException(str(error)) from None
+    except SixtyfourError as error:
+        if log is not None:
+            log.error("%s", error)
+        raise

@@ -1,0 +1,320 @@
+"""
+A run in the hands of a task on a worker: waited for, concluded, or stopped when the task is.
+
+Waiting here and waiting in the triggerer end in the same place, `conclude`, so both give the same value, the same
+errors and the same cancellation.
+
+Invariant: however a task ends before its run has, by a signal or by any exception, the run is cancelled, unless the
+task's next try will reattach to it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourTimeoutError, SixtyfourWaitError
+from airflow_provider_sixtyfour.runs.cancellation import Cancellation, cancel
+from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome
+from airflow_provider_sixtyfour.tasks.errors import is_final
+from airflow_provider_sixtyfour.tasks.submission import recover
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.calls import Call
+    from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
+    from airflow_provider_sixtyfour.runs.log import Log
+
+
+class RunControl:
+    """
+    Holds what `kill` needs: it runs in a signal handler, while the task is still in the middle of something.
+
+    What is in the middle may hold any lock, that of the log included. So the handler only wakes a thread, which asks
+    Airflow, cancels and logs; and the task doesn't end before that thread is done.
+
+    :param cancels: whether to cancel the run when the task is killed or times out.
+    :param kind: of the run, see `api.job_kinds`.
+    """
+
+    def __init__(self, hook: SixtyfourHook, *, cancels: bool, log: Log, kind: JobKind = WORKFLOW_RUN) -> None:
+        self.kind = kind
+        self._hook = hook
+        self._cancels = cancels
+        self._log = log
+        self._job_id: str | None = None
+        self._submission: Call[Any] | None = None
+        self._is_killed = False
+        self._is_running = False
+        self._kills: SimpleQueue[bool] = SimpleQueue()  # its `put` is safe in a signal handler
+        self._is_asking = False
+        self._is_judged = threading.Event()
+        self._is_kept = False
+        self._has_next_try = False
+        self._stopped: str | None = None
+        self._spare: SixtyfourClient | None = None
+
+    @contextmanager
+    def running(
+        self,
+        *,
+        has_next_try: bool,
+        ends_at: float | None = None,
+        is_tried_again: Callable[[], bool] | None = None,
+    ) -> Iterator[None]:
+        """
+        Be ready to be killed for as long as the block runs, and don't let an exception leave a run behind.
+
+        :param has_next_try: whether Airflow will try the task again if it fails, and that try shares this one's run.
+        :param ends_at: the task's deadline, in seconds of the epoch; from then on no next try keeps the run.
+        :param is_tried_again: asks Airflow whether it will try the task again after a kill, and so reattach to the run;
+            ``None`` if it won't.
+        """
+        # There before it is needed: a signal handler had better not start one.
+        threading.Thread(target=self._judge, args=[ends_at, is_tried_again], name="sixtyfour-kill", daemon=True).start()
+        self._has_next_try = has_next_try
+        self._is_running = True
+        try:
+            yield
+        except BaseException as error:
+            if not self._is_killed:  # else that is judged already
+                self._left_by(error)
+            raise
+        finally:
+            self._is_running = False
+            self._kills.put(False)
+            if self._is_asking:
+                self._is_judged.wait()
+
+    def _left_by(self, error: BaseException) -> None:
+        """
+        Stop the run of a task that ends by an exception, unless the next try reattaches to it.
+
+        A deferral is no end. At a timeout of Airflow's own, which comes as an exception, Airflow calls `kill` next.
+        """
+        from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
+
+        if isinstance(error, TaskDeferred | AirflowTaskTimeout):
+            return
+        if self._job_id is None and self._submission is None:
+            return
+        of = f" Run {self._job_id}." if self._job_id else ""
+        if self._has_next_try and not is_final(error):
+            self._log.warning("The task failed, but its run is kept: the next try reattaches to it.%s", of)
+        elif not self._cancels:
+            self._log.warning("The task failed; its run keeps running, as cancel_on_kill is off.%s", of)
+        elif self._spare is not None:
+            self._log.warning("The task ends while its run is in progress: cancelling the run.%s", of)
+            self._stop(self._spare)
+
+    @property
+    def client(self) -> SixtyfourClient:
+        """
+        The task's client.
+
+        Made with a spare for `kill`: the signal handler may interrupt this one in the middle of a request, and
+        can't ask for a connection, since it may have interrupted that too.
+        """
+        if self._spare is None:
+            self._spare = self._hook.spare_client()
+        return self._hook.client
+
+    def submitting(self, call: Call[Any]) -> None:
+        """
+        Note the request that is about to start a run.
+
+        :raises SixtyfourError: if the task was killed: nothing more is started for it.
+        """
+        self.stop_if_killed()
+        self._submission = call
+
+    def not_started(self) -> None:
+        """Note that the API refused that request."""
+        self._submission = None
+
+    def started(self, job_id: str) -> None:
+        """
+        Note the run.
+
+        :raises SixtyfourError: if the task was killed: nothing more is done for it, least of all recorded.
+        """
+        self._job_id, self._submission = job_id, None
+        self.stop_if_killed()
+
+    def over(self) -> None:
+        """Note that the run that was noted needs no stopping."""
+        self._job_id = self._submission = None
+
+    def kill(self) -> None:
+        """
+        Stop the run, once, unless the task's next try will go on with it. Also one whose id is not known yet.
+
+        There is no time to wait for anything: Airflow kills the process 5 s after the signal that led here. A timeout
+        of Airflow's own calls this after it has ended the block of `running`; nothing is interrupted then.
+        """
+        self._is_killed = True
+        if not self._cancels or self._spare is None:
+            return
+        if self._is_running:
+            self._is_asking = True
+            self._kills.put(True)
+        else:
+            self._stop(self._spare)
+
+    def _judge(self, ends_at: float | None, is_tried_again: Callable[[], bool] | None) -> None:
+        """Wait for a kill, and decide between the run's end and its keeping."""
+        if not self._kills.get():
+            return
+        try:
+            is_late = ends_at is not None and time.time() >= ends_at
+            self._is_kept = is_tried_again is not None and not is_late and is_tried_again()
+            if self._spare is not None and not self._is_kept:
+                self._stop(self._spare)
+        finally:
+            self._is_judged.set()
+
+    def _stop(self, spare: SixtyfourClient) -> None:
+        """
+        Cancel the run.
+
+        Its key tells which run a submission has started whose answer is still to come, or never will (a timeout).
+        """
+        job_id, submission = self._job_id, self._submission
+        self._job_id = self._submission = None
+        if job_id is None and submission is not None:
+            job_id = recover(spare, submission)
+            if job_id is None:
+                self._log.error("A run may have been started, but the API does not say which: it can't be cancelled.")
+        if job_id is not None and job_id != self._stopped:
+            self._stopped = job_id
+            self._cancel(spare, job_id)
+
+    def stop_if_killed(self) -> None:
+        """
+        End the task if it was killed.
+
+        :raises SixtyfourError: if it was.
+        """
+        if not self._is_killed:
+            return
+        if self._is_asking:
+            self._is_judged.wait()
+        if self._cancels and self._spare is not None and not self._is_kept:
+            self._stop(self._spare)
+        has_run = self._job_id is not None or self._submission is not None
+        outcome = " The next try reattaches to it." if self._is_kept and has_run else ""
+        raise SixtyfourError(f"The task was stopped while its run was in progress.{outcome}")
+
+    def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> RunOutcome:
+        """Wait on this worker until the run has ended, and conclude."""
+        from airflow_provider_sixtyfour.polling.blocking import wait
+        from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
+
+        watch = RunWatch(
+            job_id,
+            poll_interval=poll_interval,
+            deadline=ends_at,
+            log=self._log,
+            may_be_unknown=NEWBORN,
+            kind=self.kind,
+        )
+        try:
+            ended = wait(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
+        except SixtyfourTimeoutError as error:
+            return self._give_up(job_id, str(error))
+        except SixtyfourWaitError as error:
+            return self._abandon(job_id, str(error))
+        return self._end(ended)
+
+    def _reconnected(self) -> SixtyfourClient | None:
+        """Return the client of the connection as it is now, if that is another; the spare follows it."""
+        client = self._hook.reconnected()
+        if client is not None:
+            self._spare = self._hook.spare_client()
+        return client
+
+    def conclude(self, event: Mapping[str, Any] | None) -> RunOutcome:
+        """
+        Conclude what a trigger found, as `wait` would have; see `SixtyfourRunTrigger` for the event.
+
+        :returns: how the run has completed; all other ends are errors.
+        """
+        if isinstance(event, Mapping) and isinstance(event.get("job_id"), str):
+            self._job_id = event["job_id"]
+        match event:
+            case {"ended": {"job_id": str(), "status": str()} as ended}:
+                return self._end(RunOutcome.from_event(ended))
+            case {"deadline": str(reason), "job_id": str(job_id)}:
+                return self._give_up(job_id, reason)
+            case {"refused": str(reason), "job_id": str(job_id)} | {"broken": str(reason), "job_id": str(job_id)}:
+                return self._abandon(job_id, reason)
+        return self._abandon(self._job_id or "unknown", f"Unreadable event of the trigger: {event!r:.200}")
+
+    def _end(self, ended: RunOutcome) -> RunOutcome:
+        self._job_id = None  # nothing is left to cancel
+        ended.raise_if_failed()
+        return ended
+
+    def _abandon(self, job_id: str, reason: str) -> RunOutcome:
+        """
+        End a wait that no patience helps: the next try takes it up; the last one cancels the run.
+
+        :returns: how the run has completed, if it turns out to have.
+        :raises SixtyfourWaitError: saying what became of the run.
+        """
+        reason = reason if reason.endswith(".") else f"{reason}."
+        if self._has_next_try:
+            self._job_id = None
+            raise SixtyfourWaitError(
+                f"{reason} The run may still be in progress: the next try of this task reattaches to it. Run {job_id}.",
+                job_id=job_id,
+            )
+        return self._stop_waiting(job_id, reason, SixtyfourWaitError(reason, job_id=job_id))
+
+    def _give_up(self, job_id: str, reason: str) -> RunOutcome:
+        """Cancel at the deadline; a run that turns out to have completed is taken, since it is paid for."""
+        return self._stop_waiting(job_id, reason, SixtyfourTimeoutError(reason))
+
+    def _stop_waiting(self, job_id: str, reason: str, error: SixtyfourError) -> RunOutcome:
+        if not self._cancels:
+            self._job_id = None
+            error.args = (f"{reason} The run was not cancelled and may still be in progress. Run {job_id}.",)
+            raise error
+        outcome = self._cancel(self.client, job_id)
+        self._job_id = None
+        ended = outcome.ended if outcome is not None else None
+        if ended is not None and ended.status == COMPLETED:
+            self._log.warning("%s It completed just then, so its results stand. Run %s.", reason, job_id)
+            return self._end(ended)
+        sentence = "The run could not be cancelled and may still be in progress; see above."
+        if outcome is not None:
+            sentence = outcome.describe(self.client.base_url)
+        error.args = (f"{reason} {sentence}",)
+        raise error
+
+    def _cancel(self, client: SixtyfourClient, job_id: str) -> Cancellation | None:
+        """Cancel without hiding what led to it: a failure is logged, not raised."""
+        try:
+            outcome = cancel(client, job_id, kind=self.kind)
+        except SixtyfourError as error:
+            self._log.error("The run could not be cancelled and may keep running: %s Run %s.", error, job_id)
+            return None
+        self._log.info("%s", outcome.describe(client.base_url))
+        return outcome
+
+    def sleep(self, pause: float) -> None:
+        """
+        Sleep, but wake up within a second when the task is killed.
+
+        :raises SixtyfourError: if it was.
+        """
+        until = time.monotonic() + pause
+        while (left := until - time.monotonic()) > 0:
+            self.stop_if_killed()
+            time.sleep(min(1.0, left))
+        self.stop_if_killed()
