@@ -112,7 +112,7 @@ class SixtyfourIncompleteError(SixtyfourError):
 
 
 class SixtyfourDifferenceError(SixtyfourError):
-    """The stored workflow differs from the wanted one, and the task was told to only check."""
+    """The stored workflow differs from the wanted one, and the task was to check only."""
 
 
 def during(cause: str, purpose: str) -> str:

@@ -61,7 +61,7 @@ class AsyncSixtyfourClient:
         """Send a call, again where the policy allows it; the same as `SixtyfourClient.send`."""
         if call.upload is not None:
             raise SixtyfourInputError("A file is uploaded by the blocking client only.")
-        if attempts == 1:  # what a monitor sends by the hundred: the machinery costs as much as a quarter of a request
+        if attempts == 1:  # what a poller sends by the hundred: the machinery costs as much as a quarter of a request
             return await self._try(call)
         retrying = tenacity.AsyncRetrying(sleep=self._sleep, **tenacity_options(call, attempts))
         result: T = await retrying(self._try, call)
@@ -88,7 +88,7 @@ class AsyncSixtyfourClient:
         async with self._renewal:
             if (headers := credential.headers()) is not None:
                 return headers
-            # Signing takes a millisecond or two, and telling the supervisor of a secret blocks: off the loop.
+            # Signing takes a millisecond or two, and to pass a secret to the supervisor blocks: off the loop.
             renewal = await asyncio.to_thread(credential.renewal, self._settings.base_url)
             try:
                 answer = await self._transmit(renewal, {})

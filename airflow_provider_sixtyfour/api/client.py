@@ -2,7 +2,7 @@
 The client of the worker: blocking.
 
 On httpx, as that of the triggerer: Airflow 3 has loaded it before it forks a task's process, and another library would
-be loaded anew in each. Every request carries the credential to the API's origin only.
+be loaded again in each. Every request carries the credential to the API's origin only.
 """
 
 from __future__ import annotations

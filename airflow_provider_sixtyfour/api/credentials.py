@@ -2,7 +2,7 @@
 Who we are to the API: an API key, or an OAuth client that mints short-lived tokens.
 
 Holds no socket: it says which header to send, or that a token must be had first, and judges whether a 401 may
-be mended by a new token. Every token is handed to ``on_secret`` before it is used.
+be fixed by a new token. Every token is handed to ``on_secret`` before it is used.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ What the API answers, as frozen values.
 
 Forgiving about what is unknown or missing, exact about the few fields that decisions rest on: a run without a
 ``job_id`` or a ``status`` is no run, and `MalformedAnswer` says so. Named tuples: every task's process makes these
-classes anew, and a dataclass takes a millisecond.
+classes each time, and a dataclass takes a millisecond.
 
 Text for readers is cleaned as it is read, so that who shows it can't forget to; see `cleaning`. An id, a status and a
 file's name, which decisions rest on, are changed only where they hold what no such text has. As they came are kept: a
@@ -152,7 +152,7 @@ class BlockProgress(NamedTuple):
 
 class LiveStatus(NamedTuple):
     """
-    A run as its ``live_status`` tells it; ``percent`` is 0 to 100.
+    A run as its ``live_status`` reports it; ``percent`` is 0 to 100.
 
     :param error_message: why it ended badly, and ``metrics``: what it has used; where a status tells, which that of a
         run does not; see `job_kinds`.
@@ -274,7 +274,7 @@ class ResultFile(NamedTuple):
     rows: tuple[Mapping[str, Any], ...] | None
 
     def __repr__(self) -> str:
-        """Tell all but the secret and the rows."""
+        """Show all but the secret and the rows."""
         return f"ResultFile{self[:-2]}"
 
     @classmethod
@@ -308,7 +308,7 @@ class Token(NamedTuple):
     expires_in: float
 
     def __repr__(self) -> str:
-        """Tell only how long it lives."""
+        """Show only how long it lives."""
         return f"Token(expires_in={self.expires_in})"
 
     @classmethod

@@ -44,7 +44,7 @@ class Body:
 
         :raises UnreadableBodyError: as soon as the bound is passed, or if the chunk can't be decoded.
         """
-        self._sent += len(chunk)  # counted too: gzip can go on for ever and decode to nothing
+        self._sent += len(chunk)  # counted too: gzip can continue for ever and decode to nothing
         if self._gzip is None:
             self._keep(chunk)
         elif self._sent <= self._longest:

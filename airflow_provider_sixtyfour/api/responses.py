@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 _LONGEST_LOOK = 20_000  # characters of a page that are searched for words
 
-# Statuses that time can mend. 408 and 425 are a proxy's ways of saying "send it again".
+# Statuses of transient errors. 408 and 425 are a proxy's ways of saying "send it again".
 _PASSING = {408, 425, 429}
 # Refused before any work was done, so that even a submission may be sent again.
 _NOT_CARRIED_OUT = {425, 429}
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
     body: bytes
 
     def __repr__(self) -> str:
-        """Tell the status; a body may hold a token, or signed links."""
+        """Show the status; a body may hold a token, or signed links."""
         return f"Answer({self.status})"
 
 

@@ -40,7 +40,7 @@ class Settings(NamedTuple):
     requests_per_minute: float = DEFAULT_REQUESTS_PER_MINUTE
 
     def __repr__(self) -> str:
-        """Tell all but the credential."""
+        """Show all but the credential."""
         return f"Settings{self[1:]}"
 
 

@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 MOST_CONNECTIONS = 32  # those that wait for slow answers included, so that they keep nobody else from asking
 MOST_IDLE_CONNECTIONS = 8
-# Of files to upload, by their ending. Told, since httpx would first read all types that the system knows.
+# Of files to upload, by their ending. Given here, since httpx would first read all types that the system knows.
 _CONTENT_TYPES = {"csv": "text/csv", "json": "application/json"}
 LONG_BODY = 64 * 1024  # bytes; reading more than this takes so long that it is not done on an event loop
 _SLOWEST_UPLOAD = 16 * 1024  # bytes a second, which the time limit of a request allows for what it sends

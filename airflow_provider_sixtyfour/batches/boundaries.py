@@ -2,7 +2,7 @@
 Where one batch ends and the next begins.
 
 Invariant: each batch takes as many records as its two limits allow, in their order. So where it ends depends on the
-records alone, and the same records give the same batches, in whatever pieces they come.
+records alone, and the same records give the same batches, in whatever chunks they come.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class BatchSummary:
         yield from ((batch, by_source.get(batch["path"])) for batch in self.wanted)
 
     def missing_names(self) -> str:
-        """Tell which batches are missing, for a message."""
+        """Name the batches that are missing."""
         names = [str(batch["path"]).rpartition("/")[2] for batch in self.missing[:NAMED]]
         more = len(self.missing) - len(names)
         return ", ".join(names) + (f" and {more} more" if more else "")

@@ -36,7 +36,7 @@ class KeySet:
 
 
 def key_of(row: Mapping[str, Any], columns: Sequence[str]) -> bytes | None:
-    """Return the digest of a row's key columns; ``None`` if they are all empty, which tells no row from another."""
+    """Return the digest of a row's key columns; ``None`` if they are all empty, which identifies no row."""
     texts = [cell_text(row.get(column)) for column in columns]
     if not "".join(texts).strip():
         return None

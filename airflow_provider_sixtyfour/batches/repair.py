@@ -1,5 +1,5 @@
 """
-Rows whose enrichment is still owed: missing from the results, or there with nothing in the columns that count.
+Rows that are not yet enriched: missing from the results, or there with nothing in the columns that count.
 
 Invariant: a row of the input is repaired exactly if no row of the results has its key and something in a result
 column. Only digests of the keys that did come back are held.
@@ -31,7 +31,7 @@ class Repair:
     """
     What came back, and what of an input didn't.
 
-    :param key: columns that tell one row from another, by the names that they have in input and results.
+    :param key: columns that identify a row, by the names that they have in input and results.
     :param result_columns: columns of the results; a row in which all of them are empty is as good as missing. Without
         any, every row that came back is enriched.
     """
@@ -46,7 +46,7 @@ class Repair:
         """
         Take in one file of results; a row that can't be read says nothing.
 
-        :raises SixtyfourInputError: if it lacks a column; a typing error must not pay for every row again.
+        :raises SixtyfourInputError: if it lacks a column; a typo must not pay for every row again.
         """
         results.require((*self._key, *self._result_columns))
         for row in results.mappings():
@@ -57,10 +57,10 @@ class Repair:
 
     def pending(self, source: Source) -> Iterator[RecordChunk]:
         """
-        Give the rows of an input that are still owed.
+        Give the rows of an input that are not yet enriched.
 
-        One without a key is left out and counted: whether it came back can't be told, and it would be paid for in
-        every repair anew.
+        One without a key is left out and counted: nothing shows whether it came back, and every repair would pay
+        for it again.
 
         :raises SixtyfourInputError: if the input lacks a key column.
         """

@@ -65,7 +65,7 @@ def open_result(stream: Readable, name: str) -> Result:
     """
     Return the rows of a file of results.
 
-    :param name: its name, which tells its format.
+    :param name: its name, which gives its format.
     :raises SixtyfourInputError: if its rows are not one a line.
     """
     is_csv = check_readable(name, None) == "csv"

@@ -1,4 +1,4 @@
-"""Which rows are worth a run: each key once, with the columns that it can't do without."""
+"""Filters rows before they are sent: required columns, a check of the user's, and one row for each key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RowCheck = Callable[[Mapping[str, Any]], str | None]
 
 class RowFilter:
     """
-    Lets rows pass, or hands them to the rejects.
+    Filter and deduplicate rows; what is left out is rejected.
 
     :param unique_by: columns of which no two rows may have the same text; the first is kept. A row in which all of
         them are empty is kept.

@@ -3,7 +3,7 @@ An input as batches: files that each fit a run.
 
 Invariant: every row of the input is in exactly one batch, or among the rejects, or a duplicate of a row in a batch. The
 same input gives the same batches, under the same names, byte for byte; so a second try writes again what a first one
-left. What counts is the list that is returned: a longer input may have left more files beside them.
+left. What counts is the list that is returned: a longer input may have left more files in the folder.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ def write_batches(
     """
     Write rows as batches, each file whole or not at all.
 
-    :param chunks: the rows; read once, and a piece at a time.
-    :param source: where they are from: it tells the header and the format of the files.
+    :param chunks: the rows; read once, and a chunk at a time.
+    :param source: where they are from: it gives the header and the format of the files.
     :param stem: what the files' names begin with: ``{stem}-00000.csv`` is the first.
     :param max_rows: how many rows there may be in all; ``None`` for any number.
     :param max_runs: how many batches, likewise.
     :raises SixtyfourInputError: if there are more, or a row is larger than a batch may be. The batches before it are
-        written then, but nobody is told of them.
+        written then, but they are not returned.
     """
     batches: list[Batch] = []
     parts = cut(_guarded(chunks, source.name, max_rows), source.name, source.header, limits)
@@ -99,7 +99,7 @@ def write_batches(
                 while len(under_way) == UNDER_WAY or sum(each for _, each in under_way) > UNDER_WAY_BYTES:
                     wait_for_first()
                 # A disk or a store takes longer to bring a file to its place than it takes to fill the next one. And
-                # a large piece is hashed and written without the interpreter's lock: that is done beside, too.
+                # a large chunk is hashed and written without the interpreter's lock: in parallel, too.
                 finishing = committing.submit(_finish, file, written, rest, folder.path(file_name), ending.pop_all())
                 under_way.append((finishing, size))
         while under_way:
@@ -128,7 +128,7 @@ def _finish(file: Publication, written: HashingWriter, rest: Part, path: str, en
 
 
 def _guarded(chunks: Iterable[RecordChunk], name: str, max_rows: int | None) -> Iterator[RecordChunk]:
-    """Give the pieces, unless they have more rows than they may."""
+    """Give the chunks, unless they have more rows than they may."""
     rows = 0
     for chunk in chunks:
         rows += len(chunk.ends)

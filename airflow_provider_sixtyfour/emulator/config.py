@@ -1,5 +1,5 @@
 """
-What an emulator can be told when it starts: one table of options, with their defaults and units.
+The options that an emulator starts with: one table, with their defaults and units.
 
 Invariant: an :class:`Options` is complete and valid; nothing else reads the command line or the environment.
 """
@@ -46,7 +46,7 @@ class Options:
     inline_rows: int = 100  # results of up to this many rows are also given inline
     fill_defaults: bool = False
     older_errors: bool = False  # refusals of the shapes that the API's older pages show
-    workflows: tuple[Mapping[str, Any], ...] = ()  # bodies of create_workflow, stored at the start beside the samples
+    workflows: tuple[Mapping[str, Any], ...] = ()  # bodies of create_workflow, stored at the start, with the samples
     webhook_secret: str | None = field(default=None, repr=False)  # None: unsigned until one is made
     webhook_pauses: tuple[float, ...] = (1.0, 5.0, 25.0, 125.0, 625.0)  # before each repetition of a delivery
     webhook_hosts: frozenset[str] = frozenset()  # besides loopback addresses; "*": any

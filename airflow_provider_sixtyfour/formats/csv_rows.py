@@ -63,7 +63,7 @@ class CsvSource:
         yield from map(self._good, self._chunks)
 
     def row(self, record: bytes) -> dict[str, str]:
-        """Return a record of a piece by its columns' names."""
+        """Return a record of a chunk by its columns' names."""
         return dict(zip(self.columns, csv_records.cells(record), strict=True))
 
     def require(self, names: Iterable[str]) -> None:
@@ -84,7 +84,7 @@ class CsvSource:
             yield chunk
 
     def _header(self) -> tuple[int, bytes, RecordChunk]:
-        """Return the first line that isn't empty, where it is, and what is left of its piece."""
+        """Return the first line that isn't empty, where it is, and what is left of its chunk."""
         for chunk in self._chunks:
             for number, (line, record) in enumerate(chunk.records()):
                 if record not in csv_records.BLANK:
@@ -94,7 +94,7 @@ class CsvSource:
         raise SixtyfourInputError(f"{self.name} is empty: a CSV file begins with a line of column names.")
 
     def _good(self, chunk: RecordChunk) -> RecordChunk:
-        """Return the piece without empty lines and rejects."""
+        """Return the chunk without empty lines and rejects."""
         width = len(self.columns)
         outlined = csv_records.outline(chunk.data) if chunk.outline is None else chunk.outline
         if csv_records.flaw(outlined, width) is None:

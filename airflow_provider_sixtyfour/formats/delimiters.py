@@ -79,11 +79,11 @@ def refuse_other_delimiters(start: bytes, is_whole: bool, name: str, delimiter: 
 
 def with_commas(chunks: Iterator[RecordChunk], name: str, delimiter: str) -> Iterator[RecordChunk]:
     """
-    Give pieces of CSV with commas in place of another separator; a cell that holds a comma gets quotes.
+    Give chunks of CSV with commas in place of another separator; a cell that holds a comma gets quotes.
 
     Lines stay where they are, and what was wrong with a row is wrong with what becomes of it.
 
-    :raises SixtyfourInputError: at a row in which nobody can tell what is in quotes.
+    :raises SixtyfourInputError: at a row in which it is ambiguous what is in quotes.
     """
     old, new = delimiter.encode(), COMMA.encode()
     swapping = bytes.maketrans(old + new, new + old)
@@ -94,7 +94,7 @@ def with_commas(chunks: Iterator[RecordChunk], name: str, delimiter: str) -> Ite
         outside = b'"'.join(parts[::2])
         if new in outside:
             _refuse_uncertain(chunk, name, swapping)
-            # A NUL stands for the quotes to come, so that those that are there can still be told: text holds none.
+            # A NUL stands for the quotes to come, so that those that are there can still be found: text holds none.
             outside = holds_comma.sub(rb"\0\g<0>\0", outside)
             between = outside.split(b"\0")  # the cells that get quotes are at odd places
             between[::2] = [part.replace(old, new) for part in between[::2]]

@@ -15,7 +15,7 @@ def json_bytes(value: Any, indent: int | None = None) -> bytes:
     """
     Return a value as JSON, in UTF-8.
 
-    :raises ValueError: if it holds a number that JSON has no word for.
+    :raises ValueError: if it holds a number that JSON cannot represent.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent).encode()

@@ -14,7 +14,7 @@ def plain_object(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
     Return an object as JSON's own types, whatever mappings, tuples and subclasses it is made of.
 
     :param where: what it is, for a message.
-    :raises SixtyfourInputError: naming the place of a value that JSON has no word for.
+    :raises SixtyfourInputError: naming the place of a value that JSON cannot represent.
     """
     result: dict[str, Any] = _plain(value, where, 0)
     return result
@@ -32,7 +32,7 @@ def _plain(value: Any, where: str, depth: int) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise SixtyfourInputError(f"{where} is {value}, for which JSON has no word. Use None for a missing value.")
+            raise SixtyfourInputError(f"{where} is {value}, which JSON cannot represent. Use None for a missing value.")
         return float(value)
     if depth > 100:
         raise SixtyfourInputError(f"{where.partition('[')[0]} is nested more than 100 levels deep, or holds itself.")
@@ -44,7 +44,7 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item, f"{where}[{number}]", depth + 1) for number, item in enumerate(value)]
     raise SixtyfourInputError(
-        f"{where} is of type {type(value).__name__}, for which JSON has no word. Turn it into text or a number first."
+        f"{where} is of type {type(value).__name__}, which JSON cannot represent. Turn it into text or a number first."
     )
 
 

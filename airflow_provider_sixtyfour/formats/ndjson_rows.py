@@ -64,7 +64,7 @@ class JsonSource:
         self._new.check()
 
     def row(self, record: bytes) -> dict[str, Any]:
-        """Return a record of a piece by its members' names."""
+        """Return a record of a chunk by its members' names."""
         return _object(record)
 
     def require(self, names: Iterable[str]) -> None:
@@ -94,7 +94,7 @@ def lines_of(rows: Iterable[Any], name: str) -> Iterator[RecordChunk]:
     """
     Give rows as JSON lines; a row's line is its number, counted from 1.
 
-    :raises SixtyfourInputError: if one is no object, or JSON has no word for something in it.
+    :raises SixtyfourInputError: if one is no object, or holds something that JSON cannot represent.
     """
     lines: list[tuple[int, bytes]] = []
     for number, row in enumerate(rows, start=1):
@@ -126,4 +126,4 @@ def _object(record: bytes) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant}, for which JSON has no word")
+    raise ValueError(f"{constant}, which JSON cannot represent")

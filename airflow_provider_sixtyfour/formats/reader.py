@@ -2,7 +2,7 @@
 What rows are read from: a CSV file, a file of JSON lines, or rows that another task made.
 
 Invariant: a source gives each row once, in order, as the very bytes of the file; only a header with other names, and
-JSON whose members get other names, are written anew. A row that isn't what its format asks for goes to the rejects.
+JSON whose members get other names, are rewritten. A row that isn't what its format asks for goes to the rejects.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from airflow_provider_sixtyfour.formats.sniffing import PeekedStream, refuse_oth
 
 class Source(Protocol):
     """
-    Rows in pieces.
+    Rows in chunks.
 
     ``name`` is the input's, for messages; ``extension`` that of a file of such rows; ``header`` what it begins with;
     ``columns`` are their names in the header, none where each row names its own.
@@ -42,7 +42,7 @@ class Source(Protocol):
         """Give all rows, once."""
 
     def row(self, record: bytes) -> Mapping[str, Any]:
-        """Return a record of a piece by its columns' names."""
+        """Return a record of a chunk by its columns' names."""
 
     def require(self, names: Iterable[str]) -> None:
         """
@@ -63,11 +63,11 @@ def open_source(
     """
     Return the rows of a file.
 
-    :param name: its name, which tells its format.
+    :param name: its name, which gives its format.
     :param rejects: where rows go that are no rows.
     :param rename_columns: other names for some columns, by the names that they have in the file.
     :param delimiter: what separates the cells of CSV, where it isn't commas: the rows get commas.
-    :raises SixtyfourInputError: if it is of another format than its name tells, its cells are probably separated by
+    :raises SixtyfourInputError: if it is of another format than its name says, its cells are probably separated by
         something else, or its header can't be right.
     """
     renamed, separator = check_renamed(rename_columns), check_delimiter(delimiter)

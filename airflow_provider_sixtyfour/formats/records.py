@@ -1,7 +1,7 @@
 """
-A file as pieces of whole records, read once, a block at a time.
+A file as chunks of whole records, read once, a block at a time.
 
-Invariant: a piece holds whole records only. All pieces together are the file, in its order, without a byte order mark
+Invariant: a chunk holds whole records only. All chunks together are the file, in its order, without a byte order mark
 at its beginning and with a line end at its end; how the stream was cut into blocks doesn't show.
 """
 
@@ -103,7 +103,7 @@ class RecordChunk:
 
     @classmethod
     def of(cls, records: Iterable[tuple[int, bytes]]) -> RecordChunk:
-        """Return a piece of single records, each with its line."""
+        """Return a chunk of single records, each with its line."""
         pairs = list(records)
         lines, parts = [line for line, _ in pairs], [record for _, record in pairs]
         data = b"".join(parts)
@@ -141,7 +141,7 @@ def whole_records(
     why_endless: Callable[[bytes], tuple[int, str] | None] = lambda _: None,
 ) -> Iterator[RecordChunk]:
     """
-    Give a stream's records in pieces.
+    Give a stream's records in chunks.
 
     :param name: the file, for messages.
     :param ends_of: returns where records end in bytes that begin with one, and their `RecordChunk.outline`, up to the
@@ -177,7 +177,7 @@ def whole_records(
 
 def check_text(chunk: RecordChunk, name: str) -> None:
     """
-    Check that a piece is UTF-8 text.
+    Check that a chunk is UTF-8 text.
 
     :raises SixtyfourInputError: naming the line that isn't.
     """

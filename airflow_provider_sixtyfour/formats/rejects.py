@@ -1,4 +1,4 @@
-"""Where rows go that no batch takes: into an error, or into a file with the reason beside each."""
+"""Rejected rows: reported in an error, or written to a file, each with its reason."""
 
 from __future__ import annotations
 

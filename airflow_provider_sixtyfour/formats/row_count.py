@@ -10,13 +10,13 @@ DEEPEST = 1000  # JSON in JSON; Python's own parser stops about here
 
 
 class RowCount(Protocol):
-    """Counts rows from pieces of a file."""
+    """Counts rows from chunks of a file."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take in the next piece."""
+        """Take in the next chunk."""
 
     def rows(self) -> int | None:
-        """Return the number of rows, once all has been fed; ``None`` if it can't be told."""
+        """Return the number of rows, once all has been fed; ``None`` if it is not known."""
 
 
 class _Mark:
@@ -28,7 +28,7 @@ class _Mark:
         self._left = self._MARK
 
     def off(self, chunk: bytes) -> bytes:
-        """Return the next piece without what is left of the mark."""
+        """Return the next chunk without what is left of the mark."""
         while self._left and chunk:
             if chunk[0] != self._left[0]:
                 self._left = b""
@@ -58,7 +58,7 @@ class CsvRows:
         self._records = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Take in the next piece."""
+        """Take in the next chunk."""
         chunk = self._held + self._mark.off(chunk) if self._held else self._mark.off(chunk)
         self._held = b""
         if b"\r" in chunk:
@@ -123,7 +123,7 @@ class LineRows:
         self._line_has_content = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take in the next piece."""
+        """Take in the next chunk."""
         *lines, rest = self._mark.off(chunk).split(b"\n")
         for line in lines:
             self._records += bool(line.strip()) or self._line_has_content
@@ -157,7 +157,7 @@ class JsonRows:
         self._commas = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Take in the next piece."""
+        """Take in the next chunk."""
         chunk = self._held + self._mark.off(chunk)
         # Half of an escape, maybe; all of the backslashes, so that they are paired from the first one on.
         end = len(chunk.rstrip(b"\\")) if chunk.endswith(b"\\") else len(chunk)

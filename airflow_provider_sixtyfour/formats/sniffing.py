@@ -1,4 +1,4 @@
-"""The beginning of a file, looked at before it is read, for what its name doesn't say."""
+"""Detects by the beginning of a file what its name doesn't say."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def refuse_other_kinds(start: bytes, name: str, extension: str) -> None:
 
 
 def refused(reason: str, name: str) -> SixtyfourInputError:
-    """Return the error for a file that is told by its beginning."""
+    """Return the error for a file that is recognised by its beginning."""
     return SixtyfourInputError(f"{reason}. {name}, line 1.")

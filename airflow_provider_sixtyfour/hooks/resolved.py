@@ -40,7 +40,7 @@ class Resolved(NamedTuple):
 
 
 def resolved(settings: Settings) -> Resolved:
-    """Return settings with the digests that tell them from others."""
+    """Return settings with the digests that identify them."""
     account = _digest(settings.base_url, settings.credential.identity())
     key = _digest(account, settings.timeout, settings.verify, settings.requests_per_minute)
     return Resolved(settings, key, account)

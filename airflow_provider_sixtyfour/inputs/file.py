@@ -58,7 +58,7 @@ def opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
     Give the bytes of a file, as they come.
 
     By its file system: the path's own ``open`` tells Airflow's lineage of each read, and under a URL that names the
-    connection. Whoever reads a file tells of it once, see `lineage`.
+    connection. Whoever reads a file records it once, see `tasks.lineage`.
 
     :raises SixtyfourInputError: if there is no such file.
     """
@@ -168,7 +168,7 @@ def send(client: SixtyfourClient, file: InputFile) -> str:
 
 
 class HashingReader:
-    """A stream that is hashed while it is read from its beginning; whoever goes back there begins anew."""
+    """A stream that is hashed while it is read; to seek to its beginning starts the digest over."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

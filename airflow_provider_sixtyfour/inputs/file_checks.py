@@ -61,7 +61,7 @@ def count_rows(stream: BinaryIO, name: str, extension: str, max_rows: int, delim
     Read a file through and return how many rows it has; ``None`` for JSON that is no array.
 
     :param name: of the file, for messages.
-    :param extension: one of `EXTENSIONS`. Of ``json`` only the rows are counted: the API itself tells what is wrong.
+    :param extension: one of `EXTENSIONS`. Of ``json`` only the rows are counted: the API itself says what is wrong.
     :param max_rows: how many it may have.
     :param delimiter: what separated the cells of CSV before they got commas, where it was given.
     :raises SixtyfourInputError: naming the line where it isn't what its extension says; or if it has more, or none.

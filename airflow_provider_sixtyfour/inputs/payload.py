@@ -1,7 +1,7 @@
 """
 What a run is started with, checked before anything is sent.
 
-Rows are plain JSON objects: a value that JSON has no word for is refused with its row and column, never
+Rows are plain JSON objects: a value that JSON cannot represent is refused with its row and column, never
 turned into something else on the quiet.
 """
 

@@ -33,7 +33,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
     :param workflow_id: where to store it. (templated)
     :param workflow: the workflow in the shape that the workflow editor copies out (``workflow_name``,
         ``workflow_description``, ``workflow_definition`` with ``blocks`` and ``edges``): a dict, JSON text, or
-        the path of a ``.json`` file, absolute or beside the Dag, written here without a template. (templated, the
+        the path of a ``.json`` file, absolute or next to the Dag, written here without a template. (templated, the
         file's content too)
     :param check_only: whether to only look: a difference fails the task and nothing is saved.
     :param validate_specs: whether names and specs of blocks that differ from the schemas which the API publishes are

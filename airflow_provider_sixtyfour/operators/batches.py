@@ -1,5 +1,5 @@
 """
-Operators, and functions for TaskFlow: split an input into batches, and find what is still owed of one.
+Operators, and functions for TaskFlow: split an input into batches, and find the rows of one that are not yet enriched.
 
 Both return light references, to be mapped over: ``.expand(source=split.output)``.
 """
@@ -78,7 +78,7 @@ def repair_input(
     max_runs: int | None = None,
 ) -> list[Batch]:
     """
-    Write what is still owed of an input, as `SixtyfourRepairInputOperator` does; parameters and value are the same.
+    Write the rows of an input that are not yet enriched; parameters and value as `SixtyfourRepairInputOperator`.
 
     :raises SixtyfourInputError: if a parameter or a file can't be right.
     """
@@ -109,7 +109,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
     :param source: a file with a row a line: ``.csv`` (UTF-8, with a header, separated by commas), ``.ndjson`` or
         ``.jsonl``, as a URL: ``s3://conn_id@bucket/leads.csv``, ``gs://…``, ``abfs://…``, ``file:///…``. (templated)
     :param rows: instead, rows that an upstream task made: a list of objects, JSON text, or the path of a ``.json`` file
-        beside the Dag; they become ``.ndjson`` files. (templated)
+        next to the Dag; they become ``.ndjson`` files. (templated)
     :param destination: the folder to write to, as a URL. It should be this input's own, such as
         ``…/{{ run_id }}/``: a file of the same name there is replaced. (templated)
     :param subfolder: the name of a folder in there to write to instead; the group ``sixtyfour_enrichment`` sets it.
@@ -224,19 +224,19 @@ class SixtyfourSplitInputOperator(BaseOperator):
 
 class SixtyfourRepairInputOperator(BaseOperator):
     """
-    Write the rows of an input whose enrichment is still owed, as the batches of the next, smaller attempt.
+    Write the rows of an input that are not yet enriched, as the batches of the next, smaller attempt.
 
-    A row is owed if no row of the results has its key, or if one has but all its result columns are empty.
+    A row is pending if no row of the results has its key, or if one has but all its result columns are empty.
 
     :param source: what was sent: a file's URL, the references that ``SixtyfourSplitInputOperator`` returns, or a list
         of either. (templated)
     :param results: what came back, as ``.csv``, ``.ndjson`` or ``.jsonl``: a file's URL, what
         ``SixtyfourEnrichOperator`` or ``SixtyfourToObjectStorageOperator`` returns, or a list of any, also nested as
-        mapped tasks return them. With an empty list every row is owed. (templated)
+        mapped tasks return them. With an empty list every row is pending. (templated)
     :param destination: the folder to write to, as a URL. (templated)
-    :param key: columns whose text tells one row from another, such as ``email``, by the names that they have in the
-        results. A row in which they are all empty is left out: whether it came back can't be told. (templated)
-    :param result_columns: columns of the results; a row that came back with all of them empty is owed. Without any, a
+    :param key: columns whose text identifies a row, such as ``email``, by the names that they have in the
+        results. A row in which they are all empty is left out: nothing shows whether it came back. (templated)
+    :param result_columns: columns of the results; a row with all of them empty is pending. Without any, a
         row that came back is done. (templated)
     :param delimiter: what separates the cells of the input, as for the split; not if ``source`` is its batches.
         (templated)
@@ -244,10 +244,10 @@ class SixtyfourRepairInputOperator(BaseOperator):
         batches. (templated)
     :param batch_rows: rows of a batch, as for the split. (templated)
     :param batch_bytes: bytes of a batch, as for the split. (templated)
-    :param max_rows: fail if more rows than this are owed, before anything is sent. (templated)
+    :param max_rows: fail if more rows than this are pending, before anything is sent. (templated)
     :param max_runs: fail if they make more batches than this, likewise; each is a run. (templated)
 
-    :returns: references as ``SixtyfourSplitInputOperator`` returns them; an empty list if nothing is owed, over which a
+    :returns: references as ``SixtyfourSplitInputOperator`` returns them; an empty list if nothing is left, over which a
         mapped task is skipped. XCom ``summary`` has the counts: ``batches``, ``rows``, ``without_key``.
     :raises AirflowFailException: if a parameter or a file can't be right; the message names the line.
     """

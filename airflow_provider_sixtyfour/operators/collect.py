@@ -122,7 +122,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         return summary
 
     def _columns(self, context: Context) -> Sequence[str]:
-        """Return the names of the input's columns, as the split that made the batches has told them."""
+        """Return the names of the input's columns, from the XCom of the split that made the batches."""
         if self._split_id is None:
             return ()
         summary = context["ti"].xcom_pull(task_ids=self._split_id, key="summary")

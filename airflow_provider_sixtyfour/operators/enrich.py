@@ -40,7 +40,7 @@ class SixtyfourEnrichOperator(LandsResults):
         ``s3://conn_id@bucket/leads.csv``, which is read through before it is sent; or one batch, as
         ``SixtyfourSplitInputOperator`` returns it, which is sent at once. (templated)
     :param rows: instead, rows, for a workflow that begins with a ``webhook`` block: a list of objects or one object,
-        JSON text, or the path of a ``.json`` file beside the Dag, which is read only if it is written here as it is,
+        JSON text, or the path of a ``.json`` file next to the Dag, which is read only if it is written here as it is,
         without a template. (templated)
     :param delimiter: what separates the cells of ``source``, a CSV file, if it isn't commas: one character, such as
         ``";"``, or ``"tab"``. It is sent with commas. Batches of a split have commas already. (templated)

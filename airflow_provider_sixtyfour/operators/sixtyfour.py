@@ -46,7 +46,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     :param workflow_id: the stored workflow. (templated)
     :param webhook_payload: the input rows, for a workflow that begins with a ``webhook`` block: a list of
-        objects or one object, JSON text, or the path of a ``.json`` file beside the Dag, which is read only if it is
+        objects or one object, JSON text, or the path of a ``.json`` file next to the Dag, which is read only if it is
         written here as it is, without a template. (templated)
     :param resource_handle_id: the uploaded input file, for one that begins with ``read_csv``, as
         ``ObjectStorageToSixtyfourOperator`` returns it. (templated)

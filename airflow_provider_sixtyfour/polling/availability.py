@@ -2,8 +2,8 @@
 A circuit breaker: whether the API answers at all.
 
 It opens when several different requests fail with no success in between: one run that always fails stops nobody else.
-While it is open, one request at a time goes out to see, so that a thousand waits make no more noise in an outage than
-one. What a failure asks for (``Retry-After``) counts for the run that got it, not here.
+While it is open, one request at a time goes out to see, so that a thousand waiting tasks send no more than one
+does. What a failure asks for (``Retry-After``) counts for the run that got it, not here.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from airflow_provider_sixtyfour.api.retry import pause
 
 OPENS_AT = 3  # different requests that failed in a row
 PROBE_EVERY = 15.0  # seconds at most between two requests while the breaker is open
-WARN_ALL_AFTER = 10.0  # seconds of an outage after which all waits are told, not only those that met it
+WARN_ALL_AFTER = 10.0  # seconds of an outage after which all waiters are warned, not only those that met it
 
 
 class Availability:
-    """The requests that have failed since the last success."""
+    """A circuit breaker over the requests that have failed since the last success."""
 
     def __init__(self) -> None:
         self.ask_at = 0.0
@@ -28,11 +28,11 @@ class Availability:
 
     @property
     def is_open(self) -> bool:
-        """Say whether only one request at a time may be sent."""
+        """Say whether the breaker is open: only one request at a time may be sent."""
         return len(self._failing) >= OPENS_AT
 
     def is_prolonged(self, now: float) -> bool:
-        """Say whether it is time to tell everybody."""
+        """Say whether the outage has lasted long enough to warn all waiters."""
         return self.is_open and now - self._since >= WARN_ALL_AFTER
 
     def answered(self) -> None:

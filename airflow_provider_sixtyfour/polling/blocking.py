@@ -1,4 +1,4 @@
-"""The blocking wait of a task on its worker; in a triggerer a `Monitor` waits, by the same `RunWatch`."""
+"""The blocking wait of a task on its worker; in a triggerer a `RunPoller` waits, by the same `RunWatch`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def wait(
 
     :param reconnect: reads the connection again, before the retry of a refused status check; returns another client
         if the connection has another credential for the same base URL by now, else ``None``.
-    :raises SixtyfourTimeoutError: at the watch's deadline; the run goes on.
-    :raises SixtyfourWaitError: if the API refuses to tell, for as long as `refusals` says.
+    :raises SixtyfourTimeoutError: at the watch's deadline; the run keeps running.
+    :raises SixtyfourWaitError: if the API refuses to answer, for as long as `failure_policy` says.
     """
     query = watch.kind.status(job_id)
     while True:
@@ -49,7 +49,7 @@ def wait(
         return ended
     try:
         return with_reason(ended, _row(job_id, client.send(_list_call(ended), attempts=2)))
-    except SixtyfourError:  # the verdict stands; only its reason is missing
+    except SixtyfourError:  # the outcome stands; only its reason is missing
         return ended
 
 

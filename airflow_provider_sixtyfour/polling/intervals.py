@@ -1,5 +1,5 @@
 """
-How often a waiting run is asked for: at the poll interval, more rarely the longer it takes, more often near its end.
+How often a run is polled: at the poll interval, more rarely the longer it takes, more often near its end.
 
 Of many runs, lists tell the ends. What is left to ask a run for is its progress, once a minute; that also bounds how
 long a list that lags can hide an end.
@@ -12,7 +12,7 @@ from random import SystemRandom
 _dice = SystemRandom()
 
 NEAR_THE_END = 90.0  # percent
-QUICK = 1 / 4  # of the poll interval: between two questions near the end, and between two lists that tell of all runs
+QUICK = 1 / 4  # of the poll interval: between two polls near the end, and between two lists that have all runs
 OF_THE_WAIT = 1 / 30  # of the time waited so far that an end may be late by
 LONGEST = 60.0  # seconds, unless the poll interval is longer
 JITTER = 0.1  # so that runs that were started together don't stay together
@@ -20,7 +20,7 @@ JITTER = 0.1  # so that runs that were started together don't stay together
 
 def until_next_poll(poll_interval: float, *, waited: float, percent: float) -> float:
     """
-    Return the seconds until the next question.
+    Return the seconds until the next poll.
 
     :param poll_interval: seconds, what the task asks for.
     :param waited: seconds.
@@ -33,7 +33,7 @@ def until_next_poll(poll_interval: float, *, waited: float, percent: float) -> f
 
 
 def until_progress(poll_interval: float) -> float:
-    """Return the seconds until a run is asked for its progress whose end a list would tell."""
+    """Return the seconds until the next poll for the progress of a run whose end a list would show."""
     return jittered(max(poll_interval, LONGEST))
 
 

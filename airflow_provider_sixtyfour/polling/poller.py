@@ -1,5 +1,5 @@
 """
-One monitor for all that waits in one event loop with one client: one token, one rate limit.
+One poller for all that waits in one event loop with one client: one token, one rate limit.
 
 It is made on first use, and gone when nobody uses it. What it does for one wait never ends another. Its client never
 changes: a wait whose connection has another credential by now leaves for another monitor.
@@ -35,15 +35,15 @@ Reread = Callable[[], Awaitable[bool]]
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 6  # questions under way; the client has a few more connections, for what is urgent
-OVERDUE = 10.0  # seconds after which a question counts among the slow ones, and another may take its place
-SLOW_AT_ONCE = 3  # questions that may take longer than that at the same time; others that do are given up
-LONGEST = 120.0  # seconds after which any question is given up, whatever the client's own limits
-AT_A_TIME = 25  # waits that are told of something before others in the event loop have their turn
+AT_ONCE = 6  # queries under way; the client has a few more connections, for what is urgent
+OVERDUE = 10.0  # seconds after which a query counts among the slow ones, and another may take its place
+SLOW_AT_ONCE = 3  # queries that may take longer than that at the same time; others that do are given up
+LONGEST = 120.0  # seconds after which any query is given up, whatever the client's own limits
+AT_A_TIME = 25  # waiters that are notified before others in the event loop have their turn
 LAST_LOOK = 5.0  # seconds that a wait takes at its deadline to ask once more
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, RunPoller]] = WeakKeyDictionary()
-# The rate limits, by what shares them: also monitors whose clients differ in nothing but a timeout.
+# The rate limits, by what shares them: also pollers whose clients differ in nothing but a timeout.
 _rate_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, RateLimiter]] = (
     WeakKeyDictionary()
 )
@@ -55,11 +55,11 @@ async def shared_poller(
     key: Hashable, open_client: OpenClient, *, account: Hashable | None = None
 ) -> AsyncIterator[RunPoller]:
     """
-    Use the monitor of this event loop for a client.
+    Use the poller of this event loop for a client.
 
-    :param key: tells what the client is made of from all else that it could be made of.
+    :param key: identifies what the client is made of.
     :param open_client: opens it.
-    :param account: tells whose rate limit it uses; by default that of ``key`` alone.
+    :param account: identifies whose rate limit it uses; by default that of ``key`` alone.
     """
     pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
     poller = pollers.get(key)
@@ -102,10 +102,10 @@ class RunPoller:
         Wait until the run has ended.
 
         :param reread: reads the connection again, after a refused status check; says whether to leave for another
-            monitor.
+            poller.
         :returns: ``None`` if it said so.
-        :raises SixtyfourTimeoutError: at the watch's deadline; the run goes on.
-        :raises SixtyfourWaitError: if the API refuses to tell of it, for as long as `refusals` says.
+        :raises SixtyfourTimeoutError: at the watch's deadline; the run keeps running.
+        :raises SixtyfourWaitError: if the API refuses to answer, for as long as `failure_policy` says.
         """
         await self._open()
         waiter = WatchWaiter(watch)
@@ -135,9 +135,9 @@ class RunPoller:
             waiter.outcome.cancel()
 
     async def send(self, call: Call[T], *, attempts: int = ATTEMPTS) -> T:
-        """Send something urgent, before all questions, but still inside the rate limit; as the client's own."""
+        """Send something urgent, before all queries, but still inside the rate limit; as the client's own."""
         client = await self._open()
-        async with self._urgent:  # one after the other, and no question meanwhile
+        async with self._urgent:  # one after the other, and no query meanwhile
             await asyncio.sleep(self._rate_limiter.delay(self._now(), is_urgent=True))
             self._rate_limiter.take(self._now())
         self._changed.set()
@@ -202,7 +202,7 @@ class RunPoller:
                 alarm.cancel()
 
     async def _deliver(self) -> None:
-        """Tell the waits what is new, a few at a time: their logs take longer than the telling."""
+        """Notify the waiters, a few at a time: their logs take longer than the notification."""
         deliveries = self._schedule.deliveries
         while deliveries:
             for _ in range(min(AT_A_TIME, len(deliveries))):
@@ -242,7 +242,7 @@ class RunPoller:
             self._schedule.answered(query, answer, self._now())
 
     async def _sent(self, client: AsyncSixtyfourClient, query: Query) -> Any:
-        """Send a question. It makes room for others when it is overdue, and doesn't take for ever."""
+        """Send a query. It makes room for others when it is overdue, and doesn't take for ever."""
         call, began, place = query.call(), self._now(), object()
 
         def overdue() -> None:

@@ -1,4 +1,4 @@
-"""What a monitor can ask the API: how one run is, or which runs there are."""
+"""The two requests of a poller: the status of one run, or a list of runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StatusQuery:
 @dataclass(frozen=True, slots=True)
 class ListQuery:
     """
-    Which runs there are, the newest first, at most `calls.MAX_LISTED_RUNS`.
+    A list of runs, the newest first, at most `calls.MAX_LISTED_RUNS`.
 
     :param status: of any status, or of this one only.
     :param workflow_id: of any workflow, or of this one only.

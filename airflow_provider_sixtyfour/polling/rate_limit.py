@@ -1,8 +1,8 @@
 """
-How fast one connection's API may be asked: evenly, slower after a 429, and faster again with time.
+The rate limiter of one connection: an even pace, slower after a 429, and faster again with time.
 
 No clock and no socket of its own. All keys of an organisation may share one limit, so a 429 need not be of our making:
-what was cut grows back slowly, and two triggerers on one key settle beside each other.
+what was cut grows back slowly, and two triggerers on one key settle at a pace that both can keep.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RateLimiter:
         self._refusals = 0
 
     def refused(self, error: SixtyfourUnavailableError, now: float) -> None:
-        """Note a 429: ask nothing for as long as it says (or for some time), and more slowly from then on."""
+        """Note a 429: send nothing for as long as it says (or for some time), and more slowly from then on."""
         if now < self._cut_at + CUT_ONCE_IN:
             return
         self._refusals += 1

@@ -1,7 +1,7 @@
 """
-When to read which list of runs, so that a few calls tell of many runs.
+When to read which list of runs, so that a few calls cover many runs.
 
-A round begins with the list that tells most, and goes on only as long as many runs are left that no list has told of.
+A round begins with the list that covers most, and continues only while many runs are left that no list has.
 With few runs there are no rounds: a question each is as cheap, and tells more. Where one list tells of all, it is read
 more often than the poll interval has it, which still costs less than a question for each of many runs.
 
@@ -30,7 +30,7 @@ MANY = 5  # runs; for fewer no list is read
 SHORTEST_ROUND = 5.0  # seconds between two rounds of many lists, however short the poll interval
 LONGEST_ROUND = 60.0  # seconds, however long the poll interval
 SHORTEST_PAUSE = 2.5  # seconds between two rounds for each list of a round
-FRESH = 2.5  # rounds for which a list's word holds that a run goes on
+FRESH = 2.5  # rounds for which a run that a list had as running counts as running
 MOST_WORKFLOWS = 4  # that get lists of their own in one round
 RETRY_REFUSED = 45.0  # seconds until a refused list is read again: the credential may not read it, or it was one answer
 OFF = 600.0  # seconds without a workflow's own list after it was refused: the workflow may have been deleted
@@ -47,7 +47,7 @@ class RunLists:
         self._round_at = 0.0  # the next round
         self._asking: ListQuery | None = None
         self._details: dict[ListQuery, None] = {}
-        self._listed: set[str] = set()  # the ids of the runs that this round has told of
+        self._listed: set[str] = set()  # the ids of the runs that the lists of this round have
         self._was_whole = False
         self._all_go_on = False
         self._refused_until = 0.0
@@ -58,7 +58,7 @@ class RunLists:
 
     @property
     def fresh_for(self) -> float:
-        """Seconds for which a list's word holds that a run goes on."""
+        """Seconds for which a run that a list had as running counts as running."""
         return FRESH * self._interval if self._is_trusted else 0.0
 
     def keep_up_with(self, poll_interval: float) -> None:
@@ -97,7 +97,7 @@ class RunLists:
         if self._was_whole or not self._many_unlisted(runs):
             return
         active_was_whole = False
-        if not self._all_go_on:  # else the list of those that go on would be the same
+        if not self._all_go_on:  # else the list of those that are running would be the same
             yield ListQuery("active", only)
             active_was_whole = self._was_whole
         if not self._many_unlisted(runs):
@@ -113,7 +113,7 @@ class RunLists:
                 yield ListQuery("completed", workflow_id)
 
     def unlisted(self, runs: Iterable[RunState], query: ListQuery | None = None) -> list[RunState]:
-        """Return the runs that no list of this round has told of; of the question's workflow, if it has one."""
+        """Return the runs that no list of this round has; of the query's workflow, if it has one."""
         only = query.workflow_id if query else None
         return [run for run in runs if run.job_id not in self._listed and only in (None, run.workflow_id)]
 
@@ -147,13 +147,13 @@ class RunLists:
         return listed, self._was_whole
 
     def put_off(self, now: float) -> None:
-        """Give up this round; no list's word holds until one is read again."""
+        """Give up this round; no list is trusted until one is read again."""
         self._asking = self._round = None
         self._is_trusted = False
         self._retry_at = now + SHORTEST_PAUSE
 
     def late(self) -> None:
-        """Trust no list's word until the one that is being read has arrived."""
+        """Trust no list until the one that is being read has arrived."""
         self._is_trusted = False
 
     def failed(self, query: ListQuery, error: SixtyfourError, now: float) -> bool:

@@ -19,7 +19,7 @@ class Waiter(Protocol):
     """One who waits for a run. What a waiter's own code raises ends that wait, and no other."""
 
     def answered(self, live: LiveStatus) -> RunOutcome | None:
-        """Take in a live status; return the verdict if the run has ended."""
+        """Take in a live status; return the outcome if the run has ended."""
 
     def failed(self, error: SixtyfourError, repeated_for: float | None) -> float:
         """Take in that there was no answer on this run; return the seconds to wait, or raise what ends the wait."""
@@ -56,14 +56,14 @@ class RunState:
         self.waiters: dict[Waiter, float] = {}  # with the poll interval of each
         self.poll_interval = NEVER  # seconds, the shortest of these
         self.workflow_id: str | None = None
-        self.due = now  # to be asked for, unless a list tells that it goes on
+        self.due = now  # to be polled, unless a list has it as running
         self.progress_due = now  # also if one does
         self.is_asked = False
         self.is_slow = False  # its last status check was overdue
         self.is_suspect = False
         self.suspicions = 0
         self.trusted_until = -NEVER  # the time up to which no list makes it a suspect
-        self.going_at = -NEVER  # when a list said last that it goes on
+        self.going_at = -NEVER  # when a list had it last as running
         self.not_before = -NEVER  # what its last failure asked for: only a deadline asks for it before
         self.is_doubted = False  # its last status check was refused
         self.has_status = False  # who waits knows of a status

@@ -76,7 +76,7 @@ class RunWatch:
         self.next_pause = poll_interval  # seconds
 
     def answered(self, live: LiveStatus) -> RunOutcome | None:
-        """Take in an answer; return the verdict if the run has ended."""
+        """Take in an answer; return the outcome if the run has ended."""
         self.seen()
         self._unknown_until = 0.0
         self.is_known = True

@@ -1,9 +1,9 @@
 """
-Which runs are waited for, what is known of each, and what to ask next; no clock, no socket, no event loop.
+The poll schedule: which runs are waited for, and which query is next; no clock, no socket, no event loop.
 
 A wait ends on a terminal status that the API states for that very run, in its live status or in its own row of a list;
-being absent from a list only makes a run one to be asked for soon. A run that failed is told with the details of its
-live status. Lists spare questions: one of them tells of 500 runs. What a failure means is for `refusals` to say.
+being absent from a list only makes a run one to be polled soon. A run that failed is reported with the details of its
+live status. Lists save requests: one of them covers 500 runs. What a failure means is for `failure_policy` to say.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from airflow_provider_sixtyfour.runs.status import (
 
 # Of the rate limit, what may go to runs that no list has, and to the progress of others. The rest is for many ends.
 _SHARE = {1: 3 / 4, 2: 1 / 2}
-DETAILS_LIMIT = 60.0  # seconds in which the details of a failure are waited for; then it is told without them
+DETAILS_LIMIT = 60.0  # seconds in which the details of a failure are waited for; then it is reported without them
 
 
 class PollSchedule:
@@ -43,7 +43,7 @@ class PollSchedule:
     def __init__(self) -> None:
         self.runs: dict[str, RunState] = {}
         self.availability = Availability()
-        self.deliveries: deque[Callable[[], object]] = deque()  # what waiters are to be told
+        self.deliveries: deque[Callable[[], object]] = deque()  # notifications of waiters
         self._lists = RunLists()
         self._asked_at: dict[Query, float] = {}
         self._late: set[Query] = set()  # of these, what takes so long that it counts no more
@@ -80,7 +80,7 @@ class PollSchedule:
         run.poll_interval = min(run.waiters.values())
 
     def hurry(self, job_id: str, now: float) -> None:
-        """Ask for a run before others."""
+        """Poll a run before others."""
         if run := self.runs.get(job_id):
             run.is_suspect, run.due = True, now
 
@@ -98,7 +98,7 @@ class PollSchedule:
 
     def next(self, now: float, spacing: float) -> Query | float:
         """
-        Return the next question, or the time from which there may be one.
+        Return the next query, or the time from which there may be one.
 
         :param spacing: seconds between two requests. Only what is suspected has all of them; see `_SHARE`.
         """
@@ -205,7 +205,7 @@ class PollSchedule:
             self.deliveries += [partial(each.warned, error) for one in self.runs.values() for each in one.waiters]
 
     def _forget(self, query: Query, now: float) -> float:
-        """Take a question off what is under way; return when it was asked."""
+        """Take a query off what is under way; return when it was sent."""
         self._late.discard(query)
         self._slow.discard(query)
         if isinstance(query, StatusQuery) and query.job_id in self.runs:
@@ -307,7 +307,7 @@ class PollSchedule:
 
     def _finish_without_details(self, query: ListQuery | None, now: float) -> None:
         """
-        End the waits for a reason that can't be had; the verdict stands.
+        End the waits for a reason that can't be had; the outcome stands.
 
         :param query: the list that has it not.
         """

@@ -1,8 +1,8 @@
 """
-Work that is done with piece after piece in a thread of its own.
+A background thread with a bounded queue: it works on one chunk after the other.
 
-Invariant: the pieces are worked on one at a time and in their order; at most `QUEUE_LIMIT` of them wait; what the work
-stumbles over is raised to whoever brings the next piece, or finishes.
+Invariant: the chunks are worked on one at a time and in their order; at most `QUEUE_LIMIT` of them wait; an exception
+of the work is raised by the next `feed`, or by `finish`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import queue
 import threading
 from collections.abc import Callable
 
-QUEUE_LIMIT = 8  # pieces
+QUEUE_LIMIT = 8  # chunks
 
 
 class BackgroundWorker:
     """
     A thread that works; call `close` in the end.
 
-    :param work: is given each piece.
+    :param work: is given each chunk.
     """
 
     def __init__(self, work: Callable[[bytes], object]) -> None:
@@ -26,21 +26,21 @@ class BackgroundWorker:
         self._chunks: queue.Queue[bytes | None] = queue.Queue(QUEUE_LIMIT)
         self._error: BaseException | None = None
         self._drops = False
-        self._thread = threading.Thread(target=self._run, name="sixtyfour-beside", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="sixtyfour-background-worker", daemon=True)
         self._thread.start()
 
     def feed(self, chunk: bytes) -> None:
-        """Bring the next piece; wait while there are enough already."""
+        """Add the next chunk; wait while the queue is full."""
         self._raise_error()
         self._chunks.put(chunk)
 
     def finish(self) -> None:
-        """Wait until all is done."""
+        """Wait until all chunks are worked on."""
         self._end()
         self._raise_error()
 
     def close(self) -> None:
-        """End the thread after the piece that it is at; what waits is dropped."""
+        """End the thread after the chunk that it is at; what waits is dropped."""
         self._drops = True
         self._end()
 
@@ -55,7 +55,7 @@ class BackgroundWorker:
 
     def _run(self) -> None:
         while (chunk := self._chunks.get()) is not None:
-            # After an error the pieces are taken all the same, so that nobody waits for room.
+            # After an error the chunks are taken all the same, so that nobody waits for room.
             if self._error is None and not self._drops:
                 try:
                     self._work(chunk)

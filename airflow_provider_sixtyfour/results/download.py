@@ -50,7 +50,7 @@ class Link(NamedTuple):
     ends_at: float
 
     def __repr__(self) -> str:
-        """Tell only when it ends."""
+        """Show only when it ends."""
         return f"Link(ends_at={self.ends_at})"
 
 
@@ -72,7 +72,7 @@ class Download:
     """
     Downloads files, one at a time.
 
-    :param on_secret: is told the secret part of each link before it is used.
+    :param on_secret: is called with the secret part of each link before it is used.
     """
 
     def __init__(

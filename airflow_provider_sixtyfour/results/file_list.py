@@ -171,8 +171,8 @@ def choose(files: Sequence[ResultFile], wanted: str | frozenset[int], last_block
     """
     Return the positions of the wanted files in a list that lacks none of them.
 
-    :param last_block: see `runs.status.RunOutcome`; a file of a later block is a copy with surplus columns, and ``final``
-        only where there is no other.
+    :param last_block: see `runs.status.RunOutcome`; a file of a later block is a copy with surplus columns, and
+        ``final`` only where there is no other.
     """
     numbers = _numbers(files)
     if wanted == "all":

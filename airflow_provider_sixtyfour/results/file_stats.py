@@ -1,4 +1,4 @@
-"""What is known of a file once it has passed by: its size, its rows, its SHA-256."""
+"""The statistics of one file: size, rows, SHA-256."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HEAD = 4096  # bytes
 
 class FileStats:
     """
-    Counts one file; call `close` in the end.
+    Count one file; call `close` in the end.
 
     :param format: ``csv``, ``json`` or ``ndjson``.
     """
@@ -26,7 +26,7 @@ class FileStats:
         self._head = bytearray()
         self._rows = row_count(self._format)
         self._sha256 = hashlib.sha256()
-        # Whoever brings the pieces mostly waits for the network and the disk: another core has room for this.
+        # Whoever feeds the chunks mostly waits for the network and the disk: another core has room for this.
         self._counting = BackgroundWorker(self._count)
 
     @property
@@ -35,7 +35,7 @@ class FileStats:
         return bytes(self._head)
 
     def feed(self, chunk: bytes) -> None:
-        """Count the next piece."""
+        """Count the next chunk."""
         self.bytes += len(chunk)
         if len(self._head) < HEAD:
             self._head += chunk[: HEAD - len(self._head)]

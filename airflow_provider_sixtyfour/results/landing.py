@@ -80,7 +80,7 @@ def land(
     wanted = wanted_blocks(landing.files)
     file_list, last_block = listed(hook, job_id, landing, wanted, ended, is_typed=is_typed, log=log, kind=kind)
     if landing.manifest is not None and found.may_be_there and there is None:
-        remove(folder / landing.manifest)  # another run's: it would go on naming objects that are about to change
+        remove(folder / landing.manifest)  # another run's: it names objects that are about to change
     guard = LandingGuard(folder, landing.manifest, found.content if there else None, job_id, log)
     known = {file.name: file for file in there.files} if there and not landing.overwrite else {}
     files = Files(hook, folder, landing, file_list, known, guard, log)

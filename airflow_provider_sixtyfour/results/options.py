@@ -81,5 +81,5 @@ class LandingOptions:
         return tuple(dict.fromkeys(("csv", self.format, *typed)))
 
     def is_of(self, manifest: Manifest) -> bool:
-        """Say whether a manifest tells of the same files in the same form."""
+        """Say whether a manifest lists the same files in the same form."""
         return (manifest.format, manifest.selection) == (self.extension, self.selection)

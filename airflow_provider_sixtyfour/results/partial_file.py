@@ -44,7 +44,7 @@ class FileBody:
         self.content_type = ""
 
     def resuming(self) -> dict[str, str]:
-        """Return the headers that ask for the rest, if the host can tell whether it is still the same file."""
+        """Return the headers that ask for the rest, if the host can show that it is still the same file."""
         if not self.position or self._validator is None:
             return {}
         return {"Range": f"bytes={self.position}-", "If-Range": self._validator[1]}

@@ -1,4 +1,4 @@
-"""Where a download goes: to the tally and to the store, in pieces that are worth a call."""
+"""Where a download goes: to the file statistics and to the store, in chunks that are worth a call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ByteSink(Protocol):
     """What takes a file."""
 
     def write(self, chunk: bytes, /) -> object:
-        """Take in the next piece."""
+        """Take in the next chunk."""
 
     def start_over(self) -> None:
         """Forget all that was written."""

@@ -1,4 +1,4 @@
-"""Tells how far a file is, for the task's log: every 10 s or 10 %, and no more than once in a second."""
+"""Logs how far a file is: every 10 s or 10 %, and no more than once in a second."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Progress:
 
     def at(self, position: int, rows: Callable[[], int | None]) -> None:
         """
-        Take in how many bytes there are, and tell it if it is time to.
+        Take in how many bytes there are, and log it if it is time to.
 
-        :param rows: gives the number of rows so far; asked for only when it is told.
+        :param rows: gives the number of rows so far; called only when it is logged.
         """
         now = self._clock()
         since = now - self._reported_at

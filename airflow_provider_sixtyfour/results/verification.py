@@ -28,7 +28,7 @@ _PAGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _JSON = re.compile(rb'\s*(\[\s*)?\{\s*("([^"\\]|\\.)*"\s*:|\}\s*\]?\s*$)|\s*\[\s*\]\s*$')
-_ERROR_KEYS = {"error", "detail", "errors", "message"}  # one of these, and others beside it that say more
+_ERROR_KEYS = {"error", "detail", "errors", "message"}  # one of these, and others that say more
 _BESIDE_ERROR = {"code", "status", "status_code", "statusCode", "request_id", "requestId", "type", "title", "path"}
 
 

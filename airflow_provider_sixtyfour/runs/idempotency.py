@@ -198,7 +198,7 @@ def derived_key(identity: Mapping[str, Any], *, max_tries: int, digest: str, gen
     """
     Return an ``Idempotency-Key`` that every try of the same task derives alike, for where nothing can be stored.
 
-    :param identity: what tells this task instance from every other, in this and any other deployment.
+    :param identity: what identifies this task instance, in this and any other deployment.
     :param generation: 0 for the first run; one more for each run that turned out failed.
     """
     parts = [*(f"{name}={identity[name]}" for name in sorted(identity)), str(max_tries), digest, str(generation)]

@@ -1,4 +1,4 @@
-"""What the lower layers ask of a log; ``logging``'s and Airflow's own both give it."""
+"""The methods of a log that the lower layers call; ``logging``'s and Airflow's own both give it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class Log(Protocol):
     """A log that takes a message and the values for its ``%s``."""
 
     def info(self, event: str, *args: Any) -> Any:
-        """Tell what happens."""
+        """Log what happens."""
 
     def warning(self, event: str, *args: Any) -> Any:
-        """Tell what the reader should look at."""
+        """Log what the reader should look at."""
 
     def error(self, event: str, *args: Any) -> Any:
-        """Tell what the reader has to mend."""
+        """Log what the reader has to fix."""

@@ -57,7 +57,7 @@ class RunOutcome(NamedTuple):
     :param status: ``completed``, ``failed``, ``cancelled``, ``timeout``, ``terminated``, or an unknown one.
     :param block: the block that failed, named as in the workflow.
     :param message: what the API said of it.
-    :param metrics: what it has used, where the verdict comes from the list of runs, which alone tells.
+    :param metrics: what it has used, where the outcome comes from the list of runs, which alone has them.
     :param last_block: the number of the last block whose file is final, where the verdict comes from a live status: of
         those that are not `OUTPUT_ONLY`.
     """
@@ -71,7 +71,7 @@ class RunOutcome(NamedTuple):
     last_block: int | None = None
 
     def as_event(self) -> dict[str, Any]:
-        """Return the verdict as JSON types."""
+        """Return the outcome as JSON types."""
         return {**self._asdict(), "metrics": dict(self.metrics)}
 
     @classmethod
@@ -156,7 +156,7 @@ def has_reason(ended: RunOutcome) -> bool:
 
 
 def with_reason(ended: RunOutcome, row: ListedRun | None) -> RunOutcome:
-    """Return the verdict with the reason that the list of runs gives, where no block gave one."""
+    """Return the outcome with the reason that the list of runs gives, where no block gave one."""
     if row is None or ended.message:
         return ended
     reason = " - ".join(text for text in (row.status_reason, row.error_message) if text)
@@ -165,7 +165,7 @@ def with_reason(ended: RunOutcome, row: ListedRun | None) -> RunOutcome:
 
 
 def with_metrics(ended: RunOutcome, row: ListedRun) -> RunOutcome:
-    """Return the verdict with what the list of runs tells of the run's use."""
+    """Return the outcome with the usage that the list of runs has."""
     return ended._replace(metrics=numbers(row.metrics))
 
 

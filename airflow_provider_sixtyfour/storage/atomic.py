@@ -32,9 +32,9 @@ class Publication(Protocol):
 
     def write(self, chunk: bytes, /) -> object:
         """
-        Take in the next piece.
+        Take in the next chunk.
 
-        :raises OSError: or what else the store's client raises; maybe for a piece that was taken in before.
+        :raises OSError: or what else the store's client raises; maybe for a chunk that was taken in before.
         """
 
     def start_over(self) -> None:
@@ -45,7 +45,7 @@ class Publication(Protocol):
 
     @property
     def version(self) -> object:
-        """What tells the object that was committed from any other at its path; ``None`` if nothing does."""
+        """What identifies the object that was committed among all at its path; ``None`` if nothing does."""
 
     def discard(self) -> None:
         """Leave nothing behind of what was not committed. Raises nothing: there is an error already."""
@@ -81,7 +81,7 @@ def publish(fs: Store, path: str, content: bytes) -> None:
 
 def current_version(fs: Store, path: str) -> object:
     """
-    Return the `Publication.version` of the object that is at a path now; ``None`` if nothing tells it from others.
+    Return the `Publication.version` of the object that is at a path now; ``None`` if nothing identifies it.
 
     :raises FileNotFoundError: if there is none.
     """
@@ -122,7 +122,7 @@ def _open(fs: Store, path: str, senders: PartSenders, size: int | None) -> Publi
 
 
 def _part_store(fs: Any, path: str, protocols: set[str]) -> PartStore | None:
-    """Return the way to upload in parts, where there is one; each is imported with the client that it needs."""
+    """Return the multipart upload of the store, where there is one; each is imported with the client that it needs."""
     if protocols & {"s3", "s3a"} and hasattr(fs, "call_s3"):
         from airflow_provider_sixtyfour.storage.s3 import S3Parts
 

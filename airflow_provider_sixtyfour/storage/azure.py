@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.storage.protocols import Azure
 
-_METADATA = {"is_directory": "false"}  # by which adlfs tells files from folders
+_METADATA = {"is_directory": "false"}  # by which adlfs distinguishes files from folders
 
 
 class AzureBlocks:

@@ -1,4 +1,4 @@
-"""A file that is being written, and what is to be known of it: rows, bytes, SHA-256."""
+"""Writes a file, and counts its rows and bytes and computes its SHA-256."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, TypedDict
 
 class Reference(TypedDict):
     """
-    What a task has to know of a file.
+    What a task returns of a file.
 
     ``path`` is its URL, ``rows`` and ``bytes`` what it holds (a header is no row), ``sha256`` the hex digest of its
     bytes.
@@ -29,7 +29,7 @@ class Writable(Protocol):
 
 class HashingWriter:
     """
-    Writes to a file, and counts.
+    Write to a file, count, and compute the digest.
 
     :param file: is written to.
     """

@@ -1,5 +1,5 @@
 """
-Publishing on a file system: a hidden temporary file beside the destination, then a rename.
+Atomic writes on a file system: a hidden temporary file in the same folder, then a rename.
 
 Invariant: the file under the destination's name is always a whole one, also after a power failure; a temporary file
 that no living process writes goes when the same destination is written again.
@@ -29,16 +29,16 @@ class LocalFile:
         self._path = path
         self._folder, name = os.path.split(path)
         os.makedirs(self._folder, exist_ok=True)
-        # Hidden, so that a reader that lists the folder doesn't take it for a result. Told by a digest of the name: the
+        # Hidden, so that a reader that lists the folder doesn't take it for a result. Named by a digest of it: the
         # name itself may be as long as the file system allows.
         self._prefix = f".sixtyfour-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}-"
         self._remove_leftovers()
         self._file = self._create()
-        self._begun = 0  # bytes that Linux was told to bring to disk
+        self._begun = 0  # bytes that Linux was asked to write back
         self.version: object = None
 
     def write(self, chunk: bytes) -> None:
-        """Append a piece."""
+        """Append a chunk."""
         view = memoryview(chunk)
         while view:
             view = view[self._file.write(view) :]
@@ -106,7 +106,7 @@ class LocalFile:
 
 
 def current_version(path: str) -> object:
-    """Return what tells the file at a path from any other that was there before."""
+    """Return what identifies the file at a path among all that were there before."""
     return _version(os.stat(path))
 
 

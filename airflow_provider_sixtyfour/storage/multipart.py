@@ -1,5 +1,5 @@
 """
-Publishing by an upload in parts: sent in parallel while the object is still being written, completed last.
+Atomic writes by a multipart upload: sent in parallel while the object is still being written, completed last.
 
 Invariant: memory is bounded by what a `PartSenders` lets be under way, however large the object is and however slow
 the store; parts that were sent are gone after ``discard`` or ``start_over``, or are those of a store that drops them
@@ -21,7 +21,7 @@ UNDER_WAY = 4  # parts at a time, of all objects that share the senders
 
 
 class PartStore(Protocol):
-    """One object's way into a store, in parts. A part's number begins at 0."""
+    """The multipart upload of one object. A part's number begins at 0."""
 
     most_parts: int
     in_order: bool  # whether a part may be sent only when the one before it has arrived
@@ -34,7 +34,7 @@ class PartStore(Protocol):
         """Publish a whole object in one request."""
 
     def begin(self) -> None:
-        """Begin an upload in parts."""
+        """Begin a multipart upload."""
 
     def send(self, number: int, data: bytes) -> None:
         """Send a part, never the last one; called from several threads unless ``in_order``."""
@@ -47,7 +47,7 @@ class PartStore(Protocol):
 
     def current_version(self) -> object:
         """
-        Return what tells the object that is there from any other; ``None`` if nothing does.
+        Return what identifies the object that is there; ``None`` if nothing does.
 
         :raises FileNotFoundError: if there is none.
         """
@@ -85,7 +85,7 @@ class PartSenders:
 
 class MultipartUpload:
     """
-    An object on its way to a store in parts.
+    An object that is uploaded in parts.
 
     :param size: bytes, where it is known; an object of more than ``PART`` times the store's number of parts gets
         larger ones.
@@ -103,7 +103,7 @@ class MultipartUpload:
         store.remove_leftovers()
 
     def write(self, chunk: bytes) -> None:
-        """Take in a piece; sends a part when there is more than one."""
+        """Take in a chunk; sends a part when there is more than one."""
         while (
             self._collected_bytes >= self._part_size
         ):  # not before there is more: the last part goes with the completion
@@ -113,7 +113,7 @@ class MultipartUpload:
 
     @property
     def version(self) -> object:
-        """What tells the object that was committed from any other at its path; ``None`` if nothing does."""
+        """What identifies the object that was committed among all at its path; ``None`` if nothing does."""
         return self._store.version
 
     def start_over(self) -> None:
@@ -124,7 +124,7 @@ class MultipartUpload:
 
     def commit(self) -> None:
         """Send what is left and complete the upload."""
-        while self._collected_bytes > self._part_size:  # a piece may be larger than a part
+        while self._collected_bytes > self._part_size:  # a chunk may be larger than a part
             self._send_part()
         if not self._sent:
             self._store.put(self._take(self._collected_bytes))

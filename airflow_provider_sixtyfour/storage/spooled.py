@@ -1,4 +1,4 @@
-"""Publishing to a store without uploads in parts: collected on local disk, then sent in one upload."""
+"""Atomic writes to a store without multipart uploads: collected on local disk, then sent in one upload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Spooled:
         self._file = os.fdopen(handle, "wb")
 
     def write(self, chunk: bytes) -> None:
-        """Append a piece."""
+        """Append a chunk."""
         self._file.write(chunk)
 
     def start_over(self) -> None:

@@ -71,7 +71,7 @@ def sixtyfour_enrichment(
     Add tasks to the Dag that split an input, enrich each batch in one mapped, deferred task, and collect the results.
 
     The tasks are ``split``, ``enrich`` and ``collect``. Batches are sent from ``sent/`` below the destination, each
-    lands in a folder of its own there, and ``_manifest.json`` tells of the whole. After batches have failed,
+    lands in a folder of its own there, and ``_manifest.json`` summarises all of them. After batches have failed,
     ``collect`` fails too, and names them. Behind a skipped task all three are skipped. Where a parameter is the output
     of an upstream task, the group waits for that task.
 

@@ -97,7 +97,7 @@ def collected(whole: BatchSummary, merged: Mapping[str, Any] | None, seconds: fl
 
 
 def credits_of(metrics: Mapping[str, float]) -> float | None:
-    """Return what a run has cost, by the name that the API gives it; ``None`` if it tells nothing of it."""
+    """Return what a run has cost, by the name that the API gives it; ``None`` if it gives none."""
     names = sorted(
         (name for name in metrics if "credit" in name.lower()), key=lambda name: (name != "credits_used", name)
     )

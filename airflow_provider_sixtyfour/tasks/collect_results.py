@@ -66,7 +66,7 @@ def collect_whole(
         return {**whole.totals, "merged": None, "manifest": None}
     manifest = folder / MANIFEST
     if manifest.fs.exists(manifest.path):
-        manifest.fs.rm_file(manifest.path)  # it would go on naming a merged file that is about to change
+        manifest.fs.rm_file(manifest.path)  # it names a merged file that is about to change
     merged: Reference | None = None
     problem: Exception | None = None
     if target is not None and not whole.missing:

@@ -1,4 +1,4 @@
-"""Which errors end a task for good: the one translation from this provider's errors to Airflow's."""
+"""Which errors are not retried: the one translation from this provider's errors to Airflow's."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def json_file_parameters(operator: BaseOperator, **parameters: Any) -> frozenset
     Return the names of those parameters that are paths of ``.json`` files as the Dag file has them.
 
     To be called by an operator's ``__init__``, before any template is rendered. Airflow also makes an operator when it
-    runs a mapped task, out of values that are upstream tasks' as well as the Dag's: there the mapped task itself tells
+    runs a mapped task, out of values that are upstream tasks' as well as the Dag's: there the mapped task itself shows
     which are written in the Dag.
     """
     if not getattr(operator, "_BaseOperator__from_mapped", False):

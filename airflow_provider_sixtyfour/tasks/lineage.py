@@ -1,7 +1,7 @@
 """
-What a transfer tells of where data came from and where it went: asset events, hook lineage, OpenLineage.
+Lineage of a transfer: asset events, hook lineage, OpenLineage.
 
-It is told after the data has arrived, so a teller that fails is a warning: nothing of the transfer is undone. No URI
+It is recorded after the data has arrived, so a failure is a warning: nothing of the transfer is undone. No URI
 names a connection or holds a signature.
 """
 
@@ -56,7 +56,7 @@ def set_outlet_extra(outlets: Iterable[Any], context: Context, extra: Mapping[st
 
 def record_hook_lineage(context: Any, inputs: Iterable[Dataset], outputs: Iterable[Dataset]) -> None:
     """
-    Tell Airflow's collector of hook lineage, which forgets it where nobody reads it.
+    Record lineage with Airflow's collector, which forgets it where nobody reads it.
 
     :param context: what has read and written, for the collector: the hook; or a path, where there is none.
     """

@@ -1,5 +1,5 @@
 """
-Whether Airflow itself will try a task again that is being stopped, so that its run must go on for that try.
+Whether Airflow will retry a task instance that is being stopped: then its run must be kept for that retry.
 
 A worker that is shut down, a pod that is evicted and a task that is taken for dead while it lives are stopped as a
 user stops a task: by SIGTERM. The state that Airflow has given the task tells them apart.
@@ -27,7 +27,7 @@ def has_next_try(context: Context) -> bool:
 
 def next_try(context: Context) -> Callable[[], bool] | None:
     """
-    Return the question whether the task will be tried again; ``None`` if the answer is no, or nobody can be asked.
+    Return a function that asks whether the task will be retried; ``None`` if it won't, or nobody can be asked.
 
     To be asked in a thread of its own: a signal handler may have interrupted what holds the lock that it waits for.
     Where Airflow gives no answer, the answer is yes: its API server is away, and for that, too, it stops tasks.

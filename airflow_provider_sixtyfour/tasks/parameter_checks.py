@@ -46,7 +46,7 @@ def check_repair(given: Any) -> None:
     """
     _check_url(given.destination, "destination")
     if is_literal(given.key) and not check_names(given.key, "key"):
-        raise SixtyfourInputError("key should name the columns that tell one row from another.")
+        raise SixtyfourInputError("key should name the columns that identify a row.")
     if is_literal(given.result_columns):
         check_names(given.result_columns, "result_columns")
     _check_what_both_have(given)

@@ -122,7 +122,7 @@ def repair(
     max_runs: int | str | None,
 ) -> tuple[list[Batch], dict[str, Any]]:
     """
-    Write what is still owed; see `SixtyfourRepairInputOperator` for the parameters.
+    Write the rows that are not yet enriched; see `SixtyfourRepairInputOperator` for the parameters.
 
     :returns: the batches, and a summary.
     :raises SixtyfourInputError: if a parameter or a file can't be right.
@@ -132,7 +132,7 @@ def repair(
     guards = {"max_rows": most(max_rows, "max_rows"), "max_runs": most(max_runs, "max_runs")}
     keys = check_names(key, "key")
     if not keys:
-        raise SixtyfourInputError("key should name the columns that tell one row from another.")
+        raise SixtyfourInputError("key should name the columns that identify a row.")
     repairing = Repair(key=keys, result_columns=check_names(result_columns, "result_columns"))
     folder = object_storage_path(destination, "destination")
     inputs, came_back = _paths(source, "source"), _paths(results, "results")
@@ -161,7 +161,7 @@ def repair(
 
 
 def _record_lineage(read: Iterable[ObjectStoragePath], folder: ObjectStoragePath) -> None:
-    """Tell of what was read, and of the folder that was written to; it may hold more files than Airflow notes."""
+    """Record what was read, and the folder that was written to; it may hold more files than Airflow notes."""
     record_hook_lineage(folder, [Dataset(uri_of(path)) for path in read], [Dataset(uri_of(folder))])
 
 

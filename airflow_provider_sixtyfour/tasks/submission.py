@@ -93,7 +93,7 @@ class Submission:
         clear_pays_again: bool = True,
         kind: JobKind = WORKFLOW_RUN,
     ) -> None:
-        self.estimated_cost_cents: float | None = None  # of the run, where the API told it, now or to an earlier try
+        self.estimated_cost_cents: float | None = None  # of the run, where the API gave it, now or to an earlier try
         self._client = client
         self._request = request
         self._log = log

@@ -25,7 +25,7 @@ class SubmissionFile:
     Keeps one value as Airflow's ``task_state_store`` does.
 
     :param folder: where the file lies; no other task writes to it at the same time.
-    :param identity: what tells this task from all others.
+    :param identity: what identifies this task.
     """
 
     def __init__(self, folder: ObjectStoragePath, identity: Mapping[str, Any]) -> None:

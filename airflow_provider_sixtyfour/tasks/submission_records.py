@@ -1,4 +1,4 @@
-"""Where a task keeps the record of its submission, and what tells the task from all others."""
+"""Where a task keeps the record of its submission, and what identifies the task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def records_of(context: Context, folder: ObjectStoragePath) -> Any:
 
 def identity_of(context: Context) -> dict[str, Any]:
     """
-    Tell this task instance from all others, in any deployment that runs the same Dag with the same API key.
+    Identify this task instance, in any deployment that runs the same Dag with the same API key.
 
     No deployment has a name that a worker of every Airflow version can read; but no two start a Dag run in the
     same microsecond.

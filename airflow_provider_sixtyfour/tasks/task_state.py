@@ -1,5 +1,5 @@
 """
-What Airflow says of a task instance, and whether it still waits for a run, asked from inside a triggerer.
+The state of a task instance, and whether it still waits for a run, read from inside a triggerer.
 
 The one place that knows how Airflow spells a task instance in that answer, and that uses the triggerer's channel to its
 supervisor, which Airflow does not document as public.
@@ -19,14 +19,14 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 TRIES = 3
-SECONDS_A_TRY = 20.0  # a first question in a cold triggerer was seen to take that long
+SECONDS_A_TRY = 20.0  # a first request in a cold triggerer was seen to take that long
 
 _warming: set[asyncio.Task[None]] = set()  # at most one for each triggerer, which keeps it
 
 
 def warm_up(task_instance: Any) -> None:
     """
-    Ask a first question in the background, once in a triggerer's life, and let the answer go.
+    Send a first request in the background, once in a triggerer's life, and ignore the answer.
 
     The supervisor loads its side of the channel for it, which takes 10 to 20 s: too long to begin with when a user
     wants a run stopped.
@@ -64,12 +64,12 @@ async def still_waits_for(task_instance: Any, job_id: str) -> bool:
 
 
 def where_it_is(ti: Any) -> dict[str, Any]:
-    """Return the arguments of Airflow's question for a task's state."""
+    """Return the arguments of Airflow's request for a task's state."""
     return {"dag_id": ti.dag_id, "task_ids": [ti.task_id], "run_ids": [ti.run_id], "map_index": _map_index(ti)}
 
 
 def state_in(ti: Any, states: Mapping[str, Any]) -> str | None:
-    """Return the task's state from the answer to that question; ``None`` also if the task instance is gone."""
+    """Return the task's state from the answer to that request; ``None`` also if the task instance is gone."""
     key = ti.task_id if _map_index(ti) is None else f"{ti.task_id}_{ti.map_index}"
     state = states.get(ti.run_id, {}).get(key)
     return None if state is None else str(getattr(state, "value", state))

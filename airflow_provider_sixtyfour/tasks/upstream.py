@@ -1,4 +1,4 @@
-"""What became of the tasks before this one, as Airflow records it."""
+"""The states of the upstream tasks, as Airflow records them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def were_skipped(context: Context, task_ids: Collection[str]) -> bool:
     """
     try:
         states = _states(context, task_ids)
-    except Exception:  # whatever it is: the task goes on to say what it lacks
+    except Exception:  # whatever it is: the task then says what it lacks
         return False
     return bool(states) and all(str(getattr(state, "value", state)) == _SKIPPED for state in states)
 

@@ -114,7 +114,7 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
         return handle
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Tell OpenLineage of the file and of the upload."""
+        """Return the OpenLineage facets of the file and the upload."""
         from airflow_provider_sixtyfour.tasks.lineage import openlineage
 
         return openlineage(*self._datasets)

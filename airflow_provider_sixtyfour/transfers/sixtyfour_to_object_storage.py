@@ -134,7 +134,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         return manifest.as_dicts()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Tell OpenLineage of the run, and of each file with its rows and bytes."""
+        """Return the OpenLineage facets of the run and of each file."""
         from airflow_provider_sixtyfour.tasks.lineage import openlineage
 
         return openlineage(*self._datasets)

@@ -2,7 +2,7 @@
 A workflow as code: read it, give its blocks stable ids, check its graph, compare it with what is stored.
 
 The server rewrites block ids that aren't UUIDs, so ids are made UUIDs here, the same ones each time: what is
-read back is then what was sent, and "nothing changed" can be told.
+read back is then what was sent, and an unchanged workflow is recognised as such.
 """
 
 from __future__ import annotations

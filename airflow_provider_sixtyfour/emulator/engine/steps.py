@@ -47,7 +47,7 @@ def _for_each(change: Callable[[Row], Row]) -> Step:
 
 
 def deliver(settings: Settings) -> Step:
-    """Note beside each row that it is delivered, which the file of this block has and the delivery has not."""
+    """Add a column that says that the row is delivered: the file of this block has it, the delivery has not."""
     return _for_each(lambda row: {**row, DELIVERY_COLUMN: "delivered"})
 
 

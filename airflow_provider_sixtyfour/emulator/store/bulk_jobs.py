@@ -47,7 +47,7 @@ class Config(BaseModel):
 
     @property
     def more_cents(self) -> int:
-        """What is charged for each row beside that."""
+        """What is charged for each row in addition."""
         return 0
 
     @property

@@ -167,4 +167,4 @@ class Run:
 
     def _failure(self) -> str:
         block = self.graph.order[self._last_block()]
-        return f"Block {block.sequence_number} ({block.block_name}) failed: the emulator was told to fail this run"
+        return f"Block {block.sequence_number} ({block.block_name}) failed: the emulator was set to fail this run"

@@ -103,13 +103,13 @@ def _selfish() -> list[Any]:
     [
         (
             [{"a": 1}, {"b": float("nan")}],
-            "row 1['b'] is nan, for which JSON has no word. Use None for a missing value.",
+            "row 1['b'] is nan, which JSON cannot represent. Use None for a missing value.",
         ),
-        ([{"a": float("inf")}], "row 0['a'] is inf, for which JSON has no word. Use None for a missing value."),
-        ([{"a": {"b": [1, b"x"]}}], "row 0['a']['b'][1] is of type bytes, for which JSON has no word."),
+        ([{"a": float("inf")}], "row 0['a'] is inf, which JSON cannot represent. Use None for a missing value."),
+        ([{"a": {"b": [1, b"x"]}}], "row 0['a']['b'][1] is of type bytes, which JSON cannot represent."),
         ({"a": datetime.datetime(2026, 1, 1)}, "webhook_payload['a'] is of type datetime, for which"),
-        ([{"a": decimal.Decimal("1.5")}], "row 0['a'] is of type Decimal, for which JSON has no word."),
-        ([{"a": {1, 2}}], "row 0['a'] is of type set, for which JSON has no word."),
+        ([{"a": decimal.Decimal("1.5")}], "row 0['a'] is of type Decimal, which JSON cannot represent."),
+        ([{"a": {1, 2}}], "row 0['a'] is of type set, which JSON cannot represent."),
         ([{"a": iter([])}], "row 0['a'] is of type list_iterator, for which"),
         ([{"a": 10**5000}], "row 0['a'] is a number of more than 3,000 digits."),
         ([{"a": "\ud800"}], "row 0['a'] holds text that isn't valid Unicode (half a surrogate pair)."),

@@ -151,7 +151,7 @@ def test_the_same_files_give_the_same_repair_again(sent, tmp_path, folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"key": ()}, "key should name the columns that tell one row from another"),
+        ({"key": ()}, "key should name the columns that identify a row"),
         ({"key": 7}, "key should be names of columns"),
         ({"key": "phone"}, "leads-00000.csv has no column 'phone'"),
         ({"key": "nobody"}, "results.csv has no column 'nobody'"),

@@ -29,7 +29,7 @@ def task(workflow, **arguments):
         ({"webhook_payload": [ROWS[0], None]}, "Row 1 of webhook_payload should be an object"),
         ({"webhook_payload": 7}, "should be a list of objects or one object, not int"),
         ({"webhook_payload": b"[]"}, "not bytes"),
-        ({"webhook_payload": [{"score": NAN}]}, "row 0['score'] is nan, for which JSON has no word"),
+        ({"webhook_payload": [{"score": NAN}]}, "row 0['score'] is nan, which JSON cannot represent"),
         ({"webhook_payload": [{"score": float("-inf")}]}, "is -inf"),
         ({"webhook_payload": [{"a": {"b": [1, b"raw"]}}]}, "row 0['a']['b'][1] is of type bytes"),
         ({"webhook_payload": [{"price": Decimal("1.5")}]}, "is of type Decimal"),
