@@ -3,7 +3,8 @@ The cluster, once for the session, and tests that run at the same time.
 
 A test that is marked ``together`` takes the fixture ``cluster`` alone, besides its parameters. The first one of a group
 starts them all, each in a thread; then each reports what came of it. So a group takes as long as its slowest test, and
-no other test runs before all of them have ended: others kill what these run on.
+no other test runs before all of them have ended: others kill what these run on. A test with many tasks begins ``after``
+so many seconds, when the tasks of the others have started: two cores can't start them all at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,7 +36,9 @@ PAUSE = 0.7  # seconds between the starts of two: a task takes that much of a pr
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "together(group): all tests of the group run at the same time")
+    config.addinivalue_line(
+        "markers", "together(group, after=0): all tests of the group run at the same time, this one from `after` s on"
+    )
     config.stash[_GOING] = {}
 
 
@@ -65,10 +68,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
             if isinstance(item, pytest.Function) and _group(item) == group:
                 parameters = item.callspec.params if hasattr(item, "callspec") else {}
                 arguments: dict[str, Any] = {"cluster": pyfuncitem.funcargs["cluster"], **parameters}
-                going[item.nodeid] = executor.submit(item.obj, **arguments)
+                going[item.nodeid] = executor.submit(_run, _after(item), item.obj, **arguments)
                 time.sleep(PAUSE)
     going[pyfuncitem.nodeid].result()
     return True
+
+
+def _run(after: float, test: Callable[..., None], **arguments: Any) -> None:
+    time.sleep(after)
+    test(**arguments)
+
+
+def _after(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("together")
+    return float(marker.kwargs.get("after", 0)) if marker else 0.0
 
 
 def _group(item: pytest.Item) -> str | None:

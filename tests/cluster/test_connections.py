@@ -16,7 +16,7 @@ from tests.cluster.conftest import EMULATOR
 from tests.cluster.dag_ids import MODES, usual, waiting
 from tests.emulator_process import EmulatorProcess
 
-pytestmark = pytest.mark.together("a user acts")
+pytestmark = pytest.mark.together("nobody acts", after=140)
 
 COUNTS = {"deferred": 5, "sync": 1}
 PROMPT = 10.0  # seconds from a user's act to the end of the run

@@ -16,7 +16,7 @@ from tests.cluster.conftest import EMULATOR
 from tests.cluster.dag_ids import usual, waiting
 from tests.emulator_process import EmulatorProcess
 
-pytestmark = pytest.mark.together("nobody acts")
+pytestmark = pytest.mark.together("nobody acts", after=60)
 
 COUNTS = {waiting(20): 20, usual("sync", "mapped"): 2}
 START_LIMIT = 240.0  # seconds until all of them wait
