@@ -118,3 +118,13 @@ def _id(value: str) -> str:
 def _checked(link: object) -> str:
     """Return an address of the web; nothing for what else may have been pushed, such as a script."""
     return link if isinstance(link, str) and link.startswith(("https://", "http://")) else ""
+
+
+def drop_run_link(operator: BaseOperator) -> None:
+    """
+    Keep Airflow from pushing the run's link once more after a deferral.
+
+    It was pushed before, and no XCom is lost in between. A link that a subclass adds stays.
+    """
+    links = operator.operator_extra_links
+    operator.operator_extra_links = tuple(link for link in links if not isinstance(link, SixtyfourRunLink))

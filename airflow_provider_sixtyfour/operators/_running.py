@@ -7,7 +7,7 @@ else is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from airflow_provider_sixtyfour.tasks.next_try import has_next_try
 from airflow_provider_sixtyfour.tasks.retrying import with_retries
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+    from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.runs.log import Log
@@ -33,13 +33,7 @@ if TYPE_CHECKING:
 FAIL = "__fail__"  # what Airflow resumes a task with, in place of a method's name, only to fail it
 
 
-class HasLinks(Protocol):
-    """An operator, as far as its links are concerned."""
-
-    operator_extra_links: Collection[BaseOperatorLink]
-
-
-class RunsWorkflow(HasLinks, Protocol):
+class RunsWorkflow(Protocol):
     """An operator that runs a workflow, as far as it matters here."""
 
     workflow_id: Any  # None: a job without a workflow
@@ -91,17 +85,6 @@ def started(operator: RunsWorkflow, context: Context, control: RunControl, start
     operator.log.info("The run is at %s", operator.run_link)
     control.stop_if_killed()
     return job_id
-
-
-def resumed(operator: HasLinks) -> None:
-    """
-    Go on after a deferral.
-
-    The run's link was pushed then, and no XCom is lost in between; Airflow 3 would push it at the end once more. A link
-    that a subclass adds stays.
-    """
-    links = operator.operator_extra_links
-    operator.operator_extra_links = tuple(link for link in links if not isinstance(link, SixtyfourRunLink))
 
 
 @contextmanager
@@ -203,7 +186,7 @@ def source_block(operator: RunsWorkflow, client: SixtyfourClient, body: Mapping[
 
 def _unknown_specs(client: SixtyfourClient, source: Source, override: Mapping[str, Any]) -> list[str]:
     """Return the overridden specs that the block doesn't have; none where the API doesn't tell what it has."""
-    from airflow_provider_sixtyfour.api.block_specs import unknown_specs
+    from airflow_provider_sixtyfour.workflows.block_specs import unknown_specs
 
     names = [name for name in override if name not in ("resource_handle_id", *source.specs)]
     if not names:
@@ -212,4 +195,4 @@ def _unknown_specs(client: SixtyfourClient, source: Source, override: Mapping[st
         kinds = client.send(calls.list_blocks(), attempts=2)
     except SixtyfourError:  # a hint is no reason to fail a task
         return []
-    return unknown_specs(names, source, kinds)
+    return unknown_specs(names, source.block_name, source.specs, kinds)

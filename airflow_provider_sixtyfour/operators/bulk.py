@@ -13,6 +13,7 @@ from airflow_provider_sixtyfour.api.job_kinds import BULK_JOB, CHARGE, ESTIMATE,
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
+from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
 from airflow_provider_sixtyfour.operators._base import LandsResults
 from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
 from airflow_provider_sixtyfour.tasks.bulk_request import BulkRequest, bulk_config
@@ -286,13 +287,12 @@ class SixtyfourBulkEnrichOperator(LandsResults):
         :param estimate: of what it costs, in cents.
         :param rows: how many that input has.
         """
-        from airflow_provider_sixtyfour.operators import _running
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
         from airflow_provider_sixtyfour.tasks.next_try import has_next_try
         from airflow_provider_sixtyfour.tasks.submission import recorded
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
-        _running.resumed(self)
+        drop_run_link(self)
         with non_retryable_errors(self.log), self._control.running(has_next_try=has_next_try(context)):
             ended = self._control.conclude(event)
             folder = self._folder(context)

@@ -13,6 +13,7 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.exceptions import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
+from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
 from airflow_provider_sixtyfour.operators._base import LandsResults
 from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
@@ -230,12 +231,11 @@ class SixtyfourEnrichOperator(LandsResults):
         :param digest: of the input that the run was started for, which by now may have changed.
         :param rows: how many that input has; ``None`` if it isn't known.
         """
-        from airflow_provider_sixtyfour.operators import _running
         from airflow_provider_sixtyfour.tasks.next_try import has_next_try
         from airflow_provider_sixtyfour.tasks.submission import recorded_digest
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
-        _running.resumed(self)
+        drop_run_link(self)
         with non_retryable_errors(self.log), self._control.running(has_next_try=has_next_try(context)):
             ended = self._control.conclude(event)
             folder = self._folder(context)

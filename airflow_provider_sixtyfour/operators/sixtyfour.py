@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.inputs import payload as payloads
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, drop_run_link
 from airflow_provider_sixtyfour.operators._workflows import (
     SixtyfourCancelRunOperator,
     SixtyfourDeleteWorkflowOperator,
@@ -167,10 +167,9 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
         :param rows: how many rows were sent; ``None`` if they are in a file.
         """
-        from airflow_provider_sixtyfour.operators import _running
         from airflow_provider_sixtyfour.tasks.next_try import has_next_try
 
-        _running.resumed(self)
+        drop_run_link(self)
         with non_retryable_errors(self.log), self._control.running(has_next_try=self.durable and has_next_try(context)):
             return self._completed(context, self._control.conclude(event), rows)
 

@@ -22,7 +22,7 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourWaitError,
 )
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, show_run
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, drop_run_link, show_run
 from airflow_provider_sixtyfour.runs.deadline import check_poll_interval, deadline, seconds
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.run_checks import check_sensor
@@ -143,10 +143,9 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
-        from airflow_provider_sixtyfour.operators import _running
         from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
-        _running.resumed(self)
+        drop_run_link(self)
         control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
         try:
             with non_retryable_errors(self.log):

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_sixtyfour.api.block_specs import defaults_of, faults_of
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.models import BlockType, Workflow
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.json_values import plain_object
+from airflow_provider_sixtyfour.workflows.block_specs import defaults_of, faults_of
 
 _NAMESPACE = uuid.UUID("6b0f5a0e-6e4f-5c5b-9d3e-640000000064")  # of the ids made here; never to change
 LONGEST_VALUE = 80  # characters of a value in a difference

@@ -216,6 +216,7 @@ def test_differences_and_faults_of_a_workflow_are_cleaned(echo, logs):
     kept.run(SixtyfourDeployWorkflowOperator, **deployed, check_only=True)
     echo.demands = [POISON]
     kept.run(SixtyfourDeployWorkflowOperator, **deployed)
+    kept.run(SixtyfourDeployWorkflowOperator, **deployed, validate_specs=True)
 
     kept.check()
     shown = "\n".join(kept.texts())

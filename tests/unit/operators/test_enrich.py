@@ -8,8 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, Asset
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourRunFailedError
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
-from airflow_provider_sixtyfour.operators import _running
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, drop_run_link
 from airflow_provider_sixtyfour.operators.batches import SixtyfourRepairInputOperator
 from airflow_provider_sixtyfour.results.manifest import MANIFEST
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
@@ -191,7 +190,7 @@ def test_after_a_deferral_a_link_of_a_subclass_stays(enriching, batches):
     operator, own = enriching(source=batches[0]).operator(), object()
     operator.operator_extra_links = (SixtyfourRunLink(), own)
 
-    _running.resumed(operator)
+    drop_run_link(operator)
 
     assert operator.operator_extra_links == (own,)
 

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.block_specs import unknown_specs
 from airflow_provider_sixtyfour.api.client import SixtyfourClient
 from airflow_provider_sixtyfour.api.models import BlockType, Workflow
 from airflow_provider_sixtyfour.api.settings import Settings
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.workflows.block_specs import unknown_specs
 from airflow_provider_sixtyfour.workflows.definition import Definition, changes, check, parse, stored
 from airflow_provider_sixtyfour.workflows.deployment import blocks_run_by_a_save, keep_server_ids
-from airflow_provider_sixtyfour.workflows.source import Source, source_of
+from airflow_provider_sixtyfour.workflows.source import source_of
 from tests.unit.api.properties import searched
 from tests.unit.api.servers import Reply, Server
 
@@ -354,10 +354,10 @@ def test_an_id_that_should_be_called_block_id_is_named():
     ],
 )
 def test_specs_that_a_block_does_not_have_are_named(names: list[str], unknown: list[str]):
-    kept = Source("find_email", specs={"stored": 1})
-    assert unknown_specs(names, kept, KINDS) == unknown
-    assert unknown_specs(names, kept, ()) == []
-    assert unknown_specs(names, kept._replace(block_name="webhook"), KINDS) == []
+    stored_specs = {"stored": 1}
+    assert unknown_specs(names, "find_email", stored_specs, KINDS) == unknown
+    assert unknown_specs(names, "find_email", stored_specs, ()) == []
+    assert unknown_specs(names, "webhook", stored_specs, KINDS) == []
 
 
 def test_without_a_catalogue_names_and_specs_are_the_servers_business():

@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_sixtyfour.api.models import BlockType
-from airflow_provider_sixtyfour.workflows.source import Source
 
 
 def faults_of(blocks: Mapping[str, Mapping[str, Any]], kinds: Iterable[BlockType]) -> Iterator[tuple[str, str]]:
@@ -50,15 +49,16 @@ def _faults_of_specs(specs: Mapping[str, Any], schema: Mapping[str, Any]) -> lis
     return [f"specs{error.json_path[1:]}: {error.message}" for error in errors]
 
 
-def unknown_specs(names: Iterable[str], block: Source, kinds: Iterable[BlockType]) -> list[str]:
+def unknown_specs(names: Iterable[str], block_name: str, specs: Iterable[str], kinds: Iterable[BlockType]) -> list[str]:
     """
     Return those names that are no specs of a block, each with the one that may have been meant.
 
-    :param block: what its specs hold is known.
+    :param block_name: the block.
+    :param specs: the names that its stored specs have, which are known.
     :param kinds: as for `faults_of`; where they name no specs of this kind of block, nothing is unknown.
     """
-    listed = {name for kind in kinds if kind.block_name == block.block_name for name in _properties(kind.specs_schema)}
-    known = {*block.specs, *listed}
+    listed = {name for kind in kinds if kind.block_name == block_name for name in _properties(kind.specs_schema)}
+    known = {*specs, *listed}
     return [_hint(name, known) for name in names if name not in known] if listed else []
 
 
