@@ -746,6 +746,13 @@ class FullStore(Memory):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def test_cookie_of_a_storage_host_is_not_kept(fetching: Fetching):
+    with Server(lambda _: Reply(body=b"content", headers={"Set-Cookie": "a=b"})) as server:
+        fetching.fetch(f"{server.url}/f")
+        fetching.fetch(f"{server.url}/f")
+    assert ["cookie" in request.headers for request in server.requests] == [False, False]
+
+
 def test_a_store_that_takes_no_more_is_no_bad_weather():
     fetching = Fetching(plain_settings(API, ApiKey("k")), FullStore())
     with Server(Storage()) as server, pytest.raises(OSError, match="No space left on device"):
