@@ -1,16 +1,18 @@
-"""What every operator does in the same way that has its own work done and lands the files of it with a manifest."""
+"""What operators that start a run have in common, from its start to its outcome, and those that land its files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink
+from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, are_pushed_by_airflow, run_url
+from airflow_provider_sixtyfour.runs.deadline import deadline, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
@@ -21,54 +23,42 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.tasks.lineage import Dataset
     from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
+FAIL = "__fail__"  # what Airflow resumes a task with, in place of a method's name, only to fail it
 
-class LandsResults(BaseOperator):
+
+class RunOperator(BaseOperator):
     """
-    The base of `SixtyfourEnrichOperator` and `SixtyfourBulkEnrichOperator`.
+    Base of the operators that start a run and wait for it, on the worker or deferred.
 
-    A class that derives from it starts the work in ``execute``, and lands it there or in ``execute_complete``.
+    A subclass starts the run in ``execute``, and concludes there or in ``execute_complete``.
+
+    Invariant: a run that has been started is known to whoever may have to stop it, and to the task's page, before
+    anything else is done.
     """
-
-    execute_complete: Callable[..., Any]
 
     job_kind: ClassVar[JobKind] = WORKFLOW_RUN
     operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
     run_link: str | None = None
-    _datasets: tuple[tuple[Dataset, ...], tuple[Dataset, ...]] = ((), ())
 
-    workflow_id: Any  # None where there is no workflow
-    destination: Any
-    source: Any
-    format: str
-    files: Any
-    overwrite: bool
-    on_mismatch: str
-    output_format: str | None
-    parquet_schema: Any
+    workflow_id: Any  # None: a job without a workflow
     timeout: Any
     deferrable: bool
     cancel_on_kill: bool
     sixtyfour_conn_id: str
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; see `_running.without_event`."""
-        from airflow_provider_sixtyfour.operators import _running
+    execute_complete: Callable[..., Any]  # concludes what the trigger found
 
-        if next_method != _running.FAIL:
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after a deferral; where Airflow does so only to fail the task, don't leave its run behind."""
+        if next_method != FAIL:
             return super().resume_execution(next_method, next_kwargs, context)
-        with _running.without_event(self, context, self._control, next_kwargs):
+        with self._without_event(context, next_kwargs):
             return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""
+        """Cancel the run, unless a next try reattaches to it; called when a user or Airflow stops the task."""
         self._control.kill()
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Report to OpenLineage the input and the run, and of each file with its rows and bytes."""
-        from airflow_provider_sixtyfour.tasks.lineage import openlineage
-
-        return openlineage(*self._datasets)
 
     @cached_property
     def _hook(self) -> SixtyfourHook:
@@ -79,6 +69,111 @@ class LandsResults(BaseOperator):
         from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
         return RunControl(self._hook, cancels=self.cancel_on_kill, log=self.log, kind=self.job_kind)
+
+    def _ends_at(self, context: Context) -> float | None:
+        """
+        Return when the task gives up on its run, in seconds of the epoch; ``None`` for never.
+
+        :raises SixtyfourInputError: if a limit is no duration.
+        """
+        limits = seconds(self.timeout, "timeout"), seconds(self.execution_timeout, "execution_timeout")
+        return deadline(context["ti"].start_date, *limits)
+
+    def _started(self, context: Context, start: Callable[[], str]) -> str:
+        """
+        Start or adopt a run, and publish its id and link.
+
+        :param start: does so, and returns its id.
+        :raises SixtyfourError: if the task was killed meanwhile.
+        """
+        from airflow_provider_sixtyfour.tasks.retrying import with_retries
+
+        job_id, ti, control = start(), context["ti"], self._control
+        self.run_link = run_url(control.client.base_url, self.workflow_id, job_id)
+        pushes = {"job_id": job_id}
+        if not (self.deferrable and are_pushed_by_airflow()):  # then that is in a moment
+            pushes[SixtyfourRunLink().xcom_key] = self.run_link
+        for key, value in pushes.items():
+            with_retries(partial(ti.xcom_push, key=key, value=value), f"push {key}", log=self.log, sleep=control.sleep)
+        self.log.info("The run is at %s", self.run_link)
+        control.stop_if_killed()
+        return job_id
+
+    def _waited_for(
+        self, job_id: str, *, poll_interval: float, ends_at: float | None, carried: dict[str, Any]
+    ) -> RunOutcome:
+        """
+        Return how the run has completed, once it has; or defer, to ``execute_complete``.
+
+        :param carried: what that is to be called with, besides the event.
+        """
+        if self.deferrable:
+            from airflow_provider_sixtyfour.triggers.sixtyfour import SixtyfourRunTrigger
+
+            trigger = SixtyfourRunTrigger(
+                sixtyfour_conn_id=self.sixtyfour_conn_id,
+                job_id=job_id,
+                poll_interval=poll_interval,
+                deadline=ends_at,
+                cancel_on_kill=self.cancel_on_kill,
+                host=self._control.client.base_url,
+                kind=self.job_kind.name,
+            )
+            self.log.info(
+                "Waiting in the triggerer now, which checks the status about every %g s. Run %s.", poll_interval, job_id
+            )
+            self.defer(trigger=trigger, method_name=self.execute_complete.__name__, kwargs=carried)
+        return self._control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
+
+    def _measured(self, ended: RunOutcome) -> RunOutcome:
+        """Return the outcome of a run with what the run has used."""
+        from airflow_provider_sixtyfour.tasks.usage import measured
+
+        return measured(self._hook.client, ended, self.log)
+
+    @contextmanager
+    def _without_event(self, context: Context, next_kwargs: dict[str, Any] | None) -> Iterator[None]:
+        """
+        Don't leave the run behind where Airflow resumes a task only to fail it, without an event of its trigger.
+
+        It does so where the trigger's class can't be loaded in the triggerer, and where a timeout of Airflow's own has
+        passed: before 3.0 that is ``execution_timeout``, too.
+        """
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
+
+        control, ti = self._control, context["ti"]
+        is_late = "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+        with control.running(has_next_try=has_next_try(context) and not is_late):
+            job_id = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, key="job_id")
+            _ = control.client  # what cancels the run
+            if isinstance(job_id, str):
+                control.started(job_id)
+            yield
+
+
+class LandingOperator(RunOperator):
+    """
+    Base of the operators that also land the files of their run, that is `SixtyfourEnrichOperator` and the bulk one.
+
+    A subclass lands them in ``execute`` or in ``execute_complete``.
+    """
+
+    _datasets: tuple[tuple[Dataset, ...], tuple[Dataset, ...]] = ((), ())
+
+    destination: Any
+    source: Any
+    format: str
+    files: Any
+    overwrite: bool
+    on_mismatch: str
+    output_format: str | None
+    parquet_schema: Any
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Report to OpenLineage the input and the run, and of each file with its rows and bytes."""
+        from airflow_provider_sixtyfour.tasks.lineage import openlineage
+
+        return openlineage(*self._datasets)
 
     def _folder(self, context: Context) -> ObjectStoragePath:
         from airflow_provider_sixtyfour.tasks.batch_input import batch_folder
@@ -126,12 +221,6 @@ class LandsResults(BaseOperator):
         landing = self._landing(digest)
         manifest = land(self._hook, ended.job_id, folder, landing, log=self.log, ended=ended, kind=self.job_kind)
         return self._reported(context, folder, manifest, rows, did="Completed")
-
-    def _measured(self, ended: RunOutcome) -> RunOutcome:
-        """Return the end of a run with what the run has used."""
-        from airflow_provider_sixtyfour.operators import _running
-
-        return _running.measured(self._hook.client, ended, self.log)
 
     def _reported(
         self, context: Context, folder: ObjectStoragePath, manifest: Manifest, rows: int | None, *, did: str

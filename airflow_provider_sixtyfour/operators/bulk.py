@@ -14,7 +14,7 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
 from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
-from airflow_provider_sixtyfour.operators._base import LandsResults
+from airflow_provider_sixtyfour.operators._base import LandingOperator
 from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
 from airflow_provider_sixtyfour.tasks.bulk_request import BulkRequest, bulk_config
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
@@ -69,7 +69,7 @@ def check_way(workflow_id: Any, bulk: Mapping[str, Any] | None) -> None:
         check_bulk(bulk)
 
 
-class SixtyfourBulkEnrichOperator(LandsResults):
+class SixtyfourBulkEnrichOperator(LandingOperator):
     """
     Enrich one file by Bulk Intelligence: start a job, wait, and land its result files with a manifest.
 
@@ -216,7 +216,6 @@ class SixtyfourBulkEnrichOperator(LandsResults):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
-        from airflow_provider_sixtyfour.operators import _running
         from airflow_provider_sixtyfour.storage.errors import probe_writable
         from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
         from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit, hold_to_limit, with_estimate
@@ -225,7 +224,7 @@ class SixtyfourBulkEnrichOperator(LandsResults):
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         with non_retryable_errors(self.log):
-            poll_interval, ends_at = check_poll_interval(self.poll_interval), _running.ends_at(self, context)
+            poll_interval, ends_at = check_poll_interval(self.poll_interval), self._ends_at(context)
             config, limit = self._config(), cost_limit(self.max_cost_cents)
             folder, formats = self._folder(context), self._landing(None).run_formats
             given = enrich_input(
@@ -265,9 +264,9 @@ class SixtyfourBulkEnrichOperator(LandsResults):
                     hold_to_limit(self._control, job_id, submission.estimated_cost_cents, limit, self.log)
                     return job_id
 
-                job_id = _running.started(self, context, self._control, start)
+                job_id = self._started(context, start)
                 carried = {"digest": digest, "estimate": submission.estimated_cost_cents, "rows": given.rows}
-                wait = partial(_running.waited_for, self, self._control, job_id, carried=carried)
+                wait = partial(self._waited_for, job_id, carried=carried)
                 ended = wait(poll_interval=poll_interval, ends_at=ends_at)
                 ended = with_estimate(ended, submission.estimated_cost_cents)
                 return self._landed(context, folder, ended, digest, given.rows)

@@ -14,7 +14,7 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
 from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
-from airflow_provider_sixtyfour.operators._base import LandsResults
+from airflow_provider_sixtyfour.operators._base import LandingOperator
 from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import check_given, json_file_parameters, read_json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 
-class SixtyfourEnrichOperator(LandsResults):
+class SixtyfourEnrichOperator(LandingOperator):
     """
     Enrich one batch: send its input, run the workflow, wait, and land the result files with a manifest.
 
@@ -151,7 +151,6 @@ class SixtyfourEnrichOperator(LandsResults):
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
         from airflow_provider_sixtyfour.inputs.file import send
-        from airflow_provider_sixtyfour.operators import _running
         from airflow_provider_sixtyfour.runs.idempotency import Request
         from airflow_provider_sixtyfour.storage.errors import probe_writable
         from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
@@ -159,11 +158,12 @@ class SixtyfourEnrichOperator(LandsResults):
         from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
+        from airflow_provider_sixtyfour.tasks.workflow_source import source_block
 
         with non_retryable_errors(self.log):
             calls.identifier(self.workflow_id, "workflow_id")
             check_given(self, self._given)
-            poll_interval, ends_at = check_poll_interval(self.poll_interval), _running.ends_at(self, context)
+            poll_interval, ends_at = check_poll_interval(self.poll_interval), self._ends_at(context)
             folder, formats = self._folder(context), self._landing(None).run_formats
             given = enrich_input(
                 source=self.source,
@@ -183,7 +183,7 @@ class SixtyfourEnrichOperator(LandsResults):
                 client = self._control.client
 
                 def check() -> None:
-                    given.check_fit(_running.source_block(self, client, given.body), self.workflow_id)
+                    given.check_fit(source_block(client, self.workflow_id, given.body, self.log), self.workflow_id)
 
                 def check_before_start() -> None:
                     if not given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests
@@ -212,9 +212,9 @@ class SixtyfourEnrichOperator(LandsResults):
                             check()
                         raise
 
-                job_id = _running.started(self, context, self._control, start)
+                job_id = self._started(context, start)
                 carried = {"digest": digest, "rows": given.rows}
-                wait = partial(_running.waited_for, self, self._control, job_id, carried=carried)
+                wait = partial(self._waited_for, job_id, carried=carried)
                 ended = wait(poll_interval=poll_interval, ends_at=ends_at)
                 return self._landed(context, folder, ended, digest, given.rows)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
+from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs import payload as payloads
-from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, drop_run_link
+from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
+from airflow_provider_sixtyfour.operators._base import RunOperator
 from airflow_provider_sixtyfour.operators._workflows import (
     SixtyfourCancelRunOperator,
     SixtyfourDeleteWorkflowOperator,
@@ -24,10 +25,9 @@ from airflow_provider_sixtyfour.tasks.json_params import check_given, json_file_
 from airflow_provider_sixtyfour.tasks.run_checks import check_run
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+    from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sixtyfour.runs.status import RunOutcome
-    from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
 __all__ = [
     "SixtyfourCancelRunOperator",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-class SixtyfourRunWorkflowOperator(BaseOperator):
+class SixtyfourRunWorkflowOperator(RunOperator):
     """
     Run a workflow over rows or an uploaded file, and wait until it has ended.
 
@@ -80,9 +80,6 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
         "sixtyfour_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"webhook_payload": "json", "specs_override": "json"}
-    operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
-    ui_color = "#e8e4fb"
-    run_link: str | None = None
 
     def __init__(
         self,
@@ -121,16 +118,16 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
-        from airflow_provider_sixtyfour.operators import _running
         from airflow_provider_sixtyfour.runs.idempotency import Request
         from airflow_provider_sixtyfour.tasks.downstream import check_landing
         from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
         from airflow_provider_sixtyfour.tasks.submission import Submission
+        from airflow_provider_sixtyfour.tasks.workflow_source import source_block
 
         with non_retryable_errors(self.log):
             body, formats, poll_interval = self._checked_input(context)
             rows = payloads.count_rows(body)
-            ends_at = _running.ends_at(self, context)
+            ends_at = self._ends_at(context)
             # A next try reattaches to the run only where tries share it.
             with self._control.running(
                 has_next_try=self.durable and has_next_try(context),
@@ -140,7 +137,7 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 client = self._control.client
 
                 def check() -> None:
-                    payloads.check_fit(body, _running.source_block(self, client, body), self.workflow_id)
+                    payloads.check_fit(body, source_block(client, self.workflow_id, body, self.log), self.workflow_id)
                     check_landing(self, context)
 
                 submission = Submission(
@@ -154,9 +151,9 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
                 )
                 store = context.get("task_state_store")
                 start = partial(submission.start_or_adopt, context, store) if self.durable else submission.start
-                job_id = _running.started(self, context, self._control, start)
+                job_id = self._started(context, start)
                 if self.wait_for_completion:
-                    wait = partial(_running.waited_for, self, self._control, job_id, carried={"rows": rows})
+                    wait = partial(self._waited_for, job_id, carried={"rows": rows})
                     return self._completed(context, wait(poll_interval=poll_interval, ends_at=ends_at), rows)
                 self._control.over()
                 return job_id
@@ -174,31 +171,11 @@ class SixtyfourRunWorkflowOperator(BaseOperator):
             return self._completed(context, self._control.conclude(event), rows)
 
     def _completed(self, context: Context, ended: RunOutcome, rows: int | None) -> str:
-        from airflow_provider_sixtyfour.operators import _running
         from airflow_provider_sixtyfour.tasks import summary
 
-        ended = _running.measured(self._control.client, ended._replace(workflow_id=self.workflow_id), self.log)
+        ended = self._measured(ended._replace(workflow_id=self.workflow_id))
         self.log.info("%s", summary.completed(ended, context, rows_in=rows))
         return ended.job_id
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; see `_running.without_event`."""
-        from airflow_provider_sixtyfour.operators import _running
-
-        if next_method != _running.FAIL:
-            return super().resume_execution(next_method, next_kwargs, context)
-        with _running.without_event(self, context, self._control, next_kwargs):
-            return super().resume_execution(next_method, next_kwargs, context)
-
-    def on_kill(self) -> None:
-        """Cancel the run, unless a next try goes on with it; called when a user or Airflow stops the task."""
-        self._control.kill()
-
-    @cached_property
-    def _control(self) -> RunControl:
-        from airflow_provider_sixtyfour.tasks.run_control import RunControl
-
-        return RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=self.cancel_on_kill, log=self.log)
 
     def _checked_input(self, context: Context) -> tuple[dict[str, Any], tuple[str, ...], float]:
         calls.identifier(self.workflow_id, "workflow_id")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import TaskGroup
 
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
-from airflow_provider_sixtyfour.operators._base import LandsResults
+from airflow_provider_sixtyfour.operators._base import LandingOperator
 from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator
 from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator, check_way
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator
@@ -99,7 +99,7 @@ def sixtyfour_enrichment(
     :param sixtyfour_conn_id: the connection. (templated)
     """
     check_way(workflow_id, bulk)
-    operator: type[LandsResults] = SixtyfourEnrichOperator if bulk is None else SixtyfourBulkEnrichOperator
+    operator: type[LandingOperator] = SixtyfourEnrichOperator if bulk is None else SixtyfourBulkEnrichOperator
     of_group: dict[str, Any] = {"group_id": group_id, "default_args": dict(default_args or {})}
     with TaskGroup(**of_group) as group:
         batches = SixtyfourSplitInputOperator(

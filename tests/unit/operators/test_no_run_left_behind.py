@@ -303,7 +303,7 @@ def test_an_error_after_the_submission(emulator, task, impatient, deferrable, id
 def test_an_error_that_airflow_does_not_retry_cancels_the_run_at_any_try(emulator, task, monkeypatch, error):
     emulator.plan(seconds=1000)
     one = task(identity=FIRST_TRY)
-    monkeypatch.setattr("airflow_provider_sixtyfour.operators._running.run_url", _raise(error))
+    monkeypatch.setattr("airflow_provider_sixtyfour.operators._base.run_url", _raise(error))
 
     with pytest.raises(AirflowFailException):
         one.run()
