@@ -167,6 +167,7 @@ def test_a_request_that_never_arrived_is_paid_once(emulator, task, monkeypatch, 
     if has_changed:
         monkeypatch.setattr("airflow_provider_sixtyfour.runs.idempotency.Request.packed", lambda _: None)
         rows.append({"name": "Lead Three"})
+        emulator.plan(seconds=20, times=1)  # still in progress when it is found
 
     value = one.clear()
 
