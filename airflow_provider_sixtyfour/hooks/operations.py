@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.exceptions import SixtyfourNotFoundError
+from airflow_provider_sixtyfour.exceptions import SixtyfourNotFoundError, SixtyfourTimeoutError
 from airflow_provider_sixtyfour.hooks.job_operations import JobOperations, new_key
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Operations(JobOperations):
         :return: how it completed, with its ``status`` and ``workflow_id``.
         :raises SixtyfourRunFailedError: if it has failed, was cancelled or timed out at Sixtyfour.
         :raises SixtyfourTimeoutError: if the timeout passes first; the run continues.
-        :raises SixtyfourWaitError: if the API keeps refusing to tell.
+        :raises SixtyfourWaitError: if the API keeps refusing to report the run.
         """
         import time
 
@@ -194,7 +194,10 @@ class Operations(JobOperations):
         interval, limit = deadlines.check_poll_interval(poll_interval), deadlines.seconds(timeout, "timeout")
         deadline = None if limit is None else time.time() + limit
         watch = RunWatch(job_id, poll_interval=interval, deadline=deadline, log=self.log, may_be_unknown=NEWBORN)
-        ended = wait(self.client, job_id, watch, reconnect=self.reconnected)
+        try:
+            ended = wait(self.client, job_id, watch, reconnect=self.reconnected)
+        except SixtyfourTimeoutError as error:
+            raise SixtyfourTimeoutError(f"{error} The run keeps running. Run {job_id}.") from None
         ended.raise_if_failed()
         return ended
 

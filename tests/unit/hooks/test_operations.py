@@ -149,7 +149,7 @@ def test_result_of_a_run_that_is_running_is_not_downloaded(hook, emulator, workf
     emulator.plan(seconds=600)
     job_id = emulator.start_run(workflow)
 
-    with pytest.raises(SixtyfourTransferError, match="has not ended"):
+    with pytest.raises(SixtyfourTransferError, match="still in progress"):
         hook.download_result(job_id, tmp_path / "leads.csv")
     with pytest.raises(SixtyfourInputError, match="format should be one of"):
         hook.download_result(job_id, tmp_path / "leads.csv", format="xml")
