@@ -54,9 +54,9 @@ def test_it_asks_at_the_poll_interval_and_logs_what_changed(world: MakeWorld):
     assert here.wait() == RunOutcome("job", "completed", "w")
     assert here.asked_at == [1000.0 + 10 * n for n in range(6)]
     assert here.log.lines == [
-        "Run job: queued 0 %",
-        "Run job: running 30 %, block 'b' (1), 3 of 9 rows",
-        "Run job: running 60 %",
+        "Queued 0 %. Run job.",
+        "Running 30 %, block 'b' (1), 3 of 9 rows. Run job.",
+        "Running 60 %. Run job.",
         "Completed 100 %. Run job.",
     ]
     assert here.story_calls == []
@@ -120,7 +120,7 @@ def test_a_run_that_stays_unknown_is_given_up(world: MakeWorld):
     here = world(NOT_FOUND)
     with pytest.raises(SixtyfourWaitError) as caught:
         here.wait(may_be_unknown=NEWBORN)
-    assert str(caught.value) == "No such run. This was repeated for 300 s, so the wait for run job was given up."
+    assert str(caught.value) == "No such run. Repeated for 300 s, so the run is no longer waited for."
     assert (caught.value.job_id, caught.value.status) == ("job", 404)
     assert REFUSAL_PATIENCE <= here.now - 1000.0 <= REFUSAL_PATIENCE + NEWBORN + 10
 

@@ -340,9 +340,9 @@ async def test_pollers_of_one_key_share_its_rate_limit():
     ):
         for each in (one, two, three):
             await each._open()
-        assert one._budget is two._budget
-        assert one._budget is not three._budget
-        assert one._budget.spacing(0.0) == pytest.approx(0.5)  # what the connection says now
+        assert one._rate_limiter is two._rate_limiter
+        assert one._rate_limiter is not three._rate_limiter
+        assert one._rate_limiter.spacing(0.0) == pytest.approx(0.5)  # what the connection says now
 
 
 def test_a_thousand_triggers_that_begin_together_read_their_connection_once(emulator, monkeypatch):
