@@ -479,7 +479,7 @@ def test_one_run_that_may_not_be_seen_ends_its_wait_only():
     given_up, *others = run(wait_for_all(api))
     assert isinstance(given_up.outcome, SixtyfourWaitError)
     assert given_up.ended_at == pytest.approx(REFUSAL_PATIENCE, abs=15)
-    assert str(given_up.outcome).startswith("Not yours. This was repeated for ")
+    assert str(given_up.outcome).startswith("Not yours. Repeated for ")
     assert {wait.status for wait in others} == {"completed"}
     assert not any(wait.rereads for wait in others)
     assert of(delays(api, others), 1.0) <= 22  # a thirtieth of the wait
@@ -856,7 +856,7 @@ def test_each_wait_logs_in_its_own_context():
     class Placed(Wait):
         async def __call__(self) -> Wait:
             place.set(self.job_id)
-            self.log.info = lambda event, *args: seen.append((place.get(), str(args[0])))  # type: ignore[method-assign]
+            self.log.info = lambda event, *args: seen.append((place.get(), str(args[-1])))  # type: ignore[method-assign]
             return await super().__call__()
 
     async def main() -> None:
