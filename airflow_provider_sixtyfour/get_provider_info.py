@@ -12,7 +12,8 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-sixtyfour",
         "name": "Sixtyfour",
-        "description": "Deploy, run and harvest `Sixtyfour <https://sixtyfour.ai>`__ workflows.",
+        "description": "Deploy and run `Sixtyfour <https://sixtyfour.ai>`__ workflows and load their results into "
+        "object storage.",
         "integrations": [
             {
                 "integration-name": "Sixtyfour",
