@@ -91,7 +91,7 @@ def get_provider_info() -> dict[str, Any]:
                     ),
                     "timeout": {
                         "label": "Timeout",
-                        "description": "Seconds to wait for a connection, and for each chunk of an answer. Default 60.",
+                        "description": "Seconds for a call as a whole; of a file, for each chunk. Default 60.",
                         "schema": {"type": ["number", "null"]},
                     },
                     "requests_per_minute": {
