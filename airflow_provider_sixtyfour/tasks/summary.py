@@ -37,12 +37,14 @@ def landed(manifest: Manifest, context: Context, *, did: str, rows_in: int | Non
 
 def _numbers(metrics: Mapping[str, float], rows_in: int | None, rows_out: int | None) -> list[str]:
     # No page of the API names the members of its metrics: a run without these has no such number.
-    rows = [
-        (metrics.get("rows_in") if rows_in is None else rows_in, "rows in"),
-        (metrics.get("rows_out") if rows_out is None else rows_out, "rows out"),
-        (credits_of(metrics), "credits"),
+    values = [
+        (metrics.get("rows_in") if rows_in is None else rows_in, "row", " in"),
+        (metrics.get("rows_out") if rows_out is None else rows_out, "row", " out"),
+        (credits_of(metrics), "credit", ""),
     ]
-    return [f"{number(value)} {what}" for value, what in rows if value is not None]
+    return [
+        f"{number(value)} {unit}{'' if value == 1 else 's'}{way}" for value, unit, way in values if value is not None
+    ]
 
 
 def _listed(numbers: list[str]) -> str:
