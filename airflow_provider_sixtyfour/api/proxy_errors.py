@@ -13,7 +13,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from airflow_provider_sixtyfour.api.proxies import proxy_for
-from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError, during
 
 # How httpx words the answer of a proxy to CONNECT, and how http.client does, which requests builds on.
 _ANSWERED = re.compile(r"(?:Tunnel connection failed: )?([1-5]\d\d)\b")
@@ -27,7 +27,7 @@ def proxy_refusal(status: int, *, purpose: str, host: str) -> SixtyfourUnavailab
         reason = ""
     advice = " Check the user and password of the proxy in the environment (HTTPS_PROXY)." if status == 407 else ""
     return SixtyfourUnavailableError(
-        f"{_proxy_to(host) or f'A proxy on the way to {host}'} answered {status}{reason} while {purpose}.{advice}",
+        during(f"{_proxy_to(host) or f'A proxy on the way to {host}'} answered {status}{reason}.{advice}", purpose),
         status=status,
         may_have_worked=False,
     )
@@ -52,7 +52,7 @@ def proxy_failure(
     proxy = _proxy_to(host) if by_name or (never_sent and _is_of_the_network(causes)) else None
     if proxy is None:
         return None
-    return SixtyfourUnavailableError(f"{proxy} can't be reached while {purpose}: {reason}.", may_have_worked=False)
+    return SixtyfourUnavailableError(during(f"{proxy} can't be reached: {reason}.", purpose), may_have_worked=False)
 
 
 def _is_of_the_network(causes: Sequence[BaseException]) -> bool:

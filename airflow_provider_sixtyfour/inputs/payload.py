@@ -134,7 +134,7 @@ def check_fit(body: Mapping[str, Any], source: Source | None, workflow_id: str) 
     if wrong is None and block == WEBHOOK_SOURCE and has_file:
         wrong = "it takes rows, not a file: give webhook_payload"
     if wrong:
-        raise SixtyfourInputError(f"Workflow {workflow_id} begins with the block {block!r}: {wrong}.")
+        raise SixtyfourInputError(f"The workflow begins with the block {block!r}: {wrong}. Workflow {workflow_id}.")
     check_columns(body, source, workflow_id)
 
 
@@ -156,8 +156,8 @@ def check_columns(
     for number, row in enumerate([payload] if isinstance(payload, Mapping) else payload):
         if missing := [column for column in required if column not in row]:
             raise SixtyfourInputError(
-                f"Row {number} of {name} lacks {', '.join(map(repr, missing))!s:.200}, which the input_schema of "
-                f"workflow {workflow_id} requires. Nothing was sent."
+                f"Row {number} of {name} lacks {', '.join(map(repr, missing))!s:.200}, which the workflow's "
+                f"input_schema requires. Nothing was sent. Workflow {workflow_id}."
             )
 
 

@@ -80,7 +80,7 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
             client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client
             kinds: tuple[BlockType, ...] = client.send(calls.list_blocks())
             for found in definition.check(wanted, kinds, client.cleaner, validate_specs=self.validate_specs):
-                self.log.warning("Not as the API's published schema says: %s", found)
+                self.log.warning("Differs from the API's published schema: %s", found)
             try:
                 existing = definition.stored(client.send(calls.get_workflow(self.workflow_id)))
             except SixtyfourNotFoundError:
@@ -97,7 +97,6 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
             diff = "\n".join(changes)
             if self.check_only:
                 raise SixtyfourDifferenceError(f"The stored workflow differs:\n{diff}\nWorkflow {self.workflow_id}.")
-                raise SixtyfourDifferenceError(f"Workflow {self.workflow_id} is not as it should be:\n{diff}")
             if paid := deployment.blocks_run_by_a_save(wanted):
                 self.log.warning("This save may cost credits: %s has auto_execute and runs now.", ", ".join(paid))
             client.send(calls.update_workflow(self.workflow_id, wanted.as_body()))

@@ -27,7 +27,7 @@ from airflow_provider_sixtyfour.api.responses import retry_after
 from airflow_provider_sixtyfour.api.retry import pause
 from airflow_provider_sixtyfour.api.session import NoAuth, OriginAuth, Session, origin
 from airflow_provider_sixtyfour.api.transport import network_error
-from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError, SixtyfourUnavailableError, during
 from airflow_provider_sixtyfour.results.partial_file import CHUNK, FileBody, Target
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Download:
             body.distrust_ranges()
         if response.status_code not in (200, 206):
             raise SixtyfourUnavailableError(
-                f"{host} answered {response.status_code} while {purpose}.",
+                during(f"{host} answered {response.status_code}.", purpose),
                 status=response.status_code,
                 retry_after=retry_after({key.lower(): value for key, value in response.headers.items()}),
             )
@@ -180,9 +180,9 @@ class Download:
         if body.total is not None and body.position != body.total:
             if body.position > body.total:
                 body.distrust_ranges()
-            raise SixtyfourUnavailableError(f"{host} stopped early while {purpose}.")
+            raise SixtyfourUnavailableError(during(f"{host} stopped early.", purpose))
         if not body.is_end_known and size is not None and body.position < size:
-            raise SixtyfourUnavailableError(f"{host} closed the connection early while {purpose}.")
+            raise SixtyfourUnavailableError(during(f"{host} closed the connection early.", purpose))
         return True
 
     def _request(self, url: str, headers: Mapping[str, str], auth: AuthBase, purpose: str) -> PreparedRequest:
@@ -197,7 +197,7 @@ class Download:
             # An empty or endless label fails here, not in the middle of a request.
             origin(request.url or "")[1].encode("idna")
         except (RequestException, ValueError):
-            raise SixtyfourUnavailableError(f"The API gives no http(s) link while {purpose}.") from None
+            raise SixtyfourUnavailableError(during("The API gives no http(s) link.", purpose)) from None
         for secret in {text for each in (url, request.url or "") for text in (each, each.partition("?")[2])} - {""}:
             self._on_secret(secret)
         return request
@@ -241,6 +241,9 @@ class _Session(Session):
 
 def _no_redirect(reason: str, purpose: str) -> SixtyfourTransferError:
     return SixtyfourTransferError(
-        f"{reason} while {purpose}. Is a proxy or a login page in between? Let the worker reach the storage host "
-        "directly. Nothing was left at the destination; a retry requests a new link."
+        during(
+            f"{reason}. Is a proxy or a login page in between? Let the worker reach the storage host directly. Nothing "
+            "was left at the destination; a retry requests a new link.",
+            purpose,
+        )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError, SixtyfourUnavailableError, during
 from airflow_provider_sixtyfour.results.content_encoding import Damaged, Decoder, UnknownEncoding, decoders
 
 if TYPE_CHECKING:
@@ -63,8 +63,11 @@ class FileBody:
             self._decoders = decoders(encoding)
         except UnknownEncoding as unknown:
             raise SixtyfourTransferError(
-                f"Content-Encoding {str(unknown)[:60]!r} is not supported (gzip and deflate are), while "
-                f"{self._purpose}. Nothing was left at the destination."
+                during(
+                    f"Content-Encoding {str(unknown)[:60]!r} is not supported (gzip and deflate are). Nothing was left "
+                    "at the destination.",
+                    self._purpose,
+                )
             ) from None
         is_chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
         if response.status_code == 206:
@@ -90,7 +93,7 @@ class FileBody:
         if not is_next or not is_same or self.total not in (None, total) or (self.position and not self._validator):
             self.distrust_ranges()
             what = "part" if is_same else "version of the file"
-            raise SixtyfourUnavailableError(f"The host sent another {what} than was asked for while {self._purpose}.")
+            raise SixtyfourUnavailableError(during(f"The host sent another {what} than was asked for.", self._purpose))
         self._validator = self._validator or _validator(response)
         self.total = total
 
@@ -111,9 +114,9 @@ class FileBody:
             for chunk in response.iter_content(CHUNK):
                 self._write(chunk, 0)
         except Damaged as damaged:
-            raise SixtyfourUnavailableError(f"A damaged body came ({damaged}) while {self._purpose}.") from None
+            raise SixtyfourUnavailableError(during(f"A damaged body came ({damaged}).", self._purpose)) from None
         if not all(decoder.is_at_end for decoder in self._decoders):
-            raise SixtyfourUnavailableError(f"A compressed body stopped before its end while {self._purpose}.")
+            raise SixtyfourUnavailableError(during("A compressed body stopped before its end.", self._purpose))
         self.is_end_known = self._is_framed or bool(self._decoders)
 
     def _write(self, chunk: bytes, level: int) -> None:

@@ -59,7 +59,9 @@ class EnrichInput(NamedTuple):
         block = source.block_name if source else ""
         wanted = {payloads.WEBHOOK_SOURCE: "rows", payloads.FILE_SOURCE: "source"}.get(block)
         if wanted not in (None, "rows" if self.file is None else "source"):
-            raise SixtyfourInputError(f"Workflow {workflow_id} begins with the block {block!r}: give {wanted} instead.")
+            raise SixtyfourInputError(
+                f"Give {wanted} instead: the workflow begins with the block {block!r}. Workflow {workflow_id}."
+            )
         payloads.check_columns(self.body, source, workflow_id, "rows")
 
     def check_file(self) -> None:

@@ -77,7 +77,9 @@ def test_sync_and_deferred_give_the_same_value_and_log(airflow, start_run, emula
         lines["deferred"].remove(line)
     assert lines["sync"][:-1] == lines["deferred"][:-1]
     for mode in ("sync", "deferred"):
-        assert re.fullmatch(r"Completed in [\d.]+ s: .* rows? in, .* rows? out, .* credits?\. Run JOB.*", lines[mode][-1])
+        assert re.fullmatch(
+            r"Completed in [\d.]+ s: .* rows? in, .* rows? out, .* credits?\. Run JOB.*", lines[mode][-1]
+        )
 
 
 @pytest.mark.parametrize("mode", ["sync", "deferred"])

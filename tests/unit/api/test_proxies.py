@@ -316,11 +316,11 @@ def test_a_refusal_of_the_proxy_is_the_proxys(
         file = download_error(there, f"{scheme}://elsewhere.invalid/f?sig=SECRET")
     advice = " Check the user and password of the proxy in the environment (HTTPS_PROXY)." if status == 407 else ""
     assert str(caught.value) == (
-        f"The proxy 127.0.0.1:{proxy.port} answered {status} ({reason}) while listing the workflows.{advice}"
+        f"The proxy 127.0.0.1:{proxy.port} answered {status} ({reason}).{advice} While listing the workflows."
     )
     assert caught.value.status == status
     assert not caught.value.may_have_worked
-    assert f"The proxy 127.0.0.1:{proxy.port} answered {status} ({reason}) while fetching result file 'a.csv'." in file
+    assert f"The proxy 127.0.0.1:{proxy.port} answered {status} ({reason}).{advice} While fetching result file" in file
     assert not any(secret in f"{caught.value} {file}" for secret in ("p%40ss", "p@ss", "me:", "SECRET"))
 
 
@@ -333,7 +333,7 @@ def test_a_proxy_that_can_not_be_reached_is_named(
     there = settings._replace(base_url=f"{scheme}://elsewhere.invalid", verify=False)
     with pytest.raises(SixtyfourUnavailableError) as caught:
         open_sender(there).send(calls.list_workflows(), attempts=1)
-    words = f"The proxy 127.0.0.1:{port} can't be reached while {{}}: connection refused."
+    words = f"The proxy 127.0.0.1:{port} can't be reached: connection refused. While {{}}."
     assert str(caught.value) == words.format("listing the workflows")
     assert not caught.value.may_have_worked
     file = download_error(there, f"{scheme}://elsewhere.invalid/f?sig=SECRET")
@@ -347,9 +347,7 @@ def test_a_proxy_whose_name_does_not_exist_is_named(
     proxied(http="http://me:secret@proxy.invalid:3128")
     with pytest.raises(SixtyfourUnavailableError) as caught:
         open_sender(settings).send(calls.list_workflows(), attempts=1)
-    assert str(caught.value).startswith(
-        "The proxy proxy.invalid:3128 can't be reached while listing the workflows: its name can't be resolved"
-    )
+    assert str(caught.value).startswith("The proxy proxy.invalid:3128 can't be reached: its name can't be resolved")
 
 
 def test_a_failure_behind_the_proxy_is_not_blamed_on_it(

@@ -199,7 +199,7 @@ def test_what_the_published_schema_does_not_have_is_a_warning_and_the_servers_to
     assert deploy(workflow_id, workflow) == workflow_id
 
     [warning] = warnings(logs)
-    assert warning.startswith("Not as the API's published schema says: block ")
+    assert warning.startswith("Differs from the API's published schema: block ")
     assert said in warning
     assert len(saves(emulator)) == 1
 

@@ -404,13 +404,15 @@ def test_a_batch_that_is_not_the_one_that_was_split_starts_no_run(emulator, enri
 def test_input_of_the_wrong_kind_is_refused_before_it_is_sent(emulator, enriching, leads, source, wanted):
     given = {"source": f"file://{leads}"} if wanted == "rows" else {"rows": ROWS}
 
-    with pytest.raises(AirflowFailException, match=f"begins with the block '{source}': give {wanted} instead"):
+    with pytest.raises(
+        AirflowFailException, match=rf"^Give {wanted} instead: the workflow begins with the block '{source}'"
+    ):
         enriching(workflow_id=emulator.store_workflow(source=source), **given).run()
     assert (emulator.submissions(), uploads(emulator)) == ([], [])
 
 
 def test_a_batch_of_the_wrong_kind_is_told_so_when_the_api_refuses_it(emulator, enriching, batches):
-    with pytest.raises(AirflowFailException, match="begins with the block 'webhook': give rows instead"):
+    with pytest.raises(AirflowFailException, match=r"^Give rows instead: the workflow begins with the block 'webhook'"):
         enriching(workflow_id=emulator.store_workflow(source="webhook"), source=batches[0]).run()
     assert emulator.runs() == []
 
