@@ -23,8 +23,8 @@ T = TypeVar("T")
 ESTIMATE = "estimated_cost_cents"  # among the metrics of a bulk job: the floor that the API named when it was started
 CHARGE = "charge_cents"  # what it has cost
 
-# The statuses of `/job-status` that a workflow run spells in another way. "continued_as_new" has not ended.
-_STATUSES = {"timed_out": "timeout", "terminated": "cancelled", "continued_as_new": "running", "pending": "queued"}
+# The statuses of `/job-status` that no run has; all others `runs.status` knows. "continued_as_new" has not ended.
+_STATUSES = {"continued_as_new": "running", "pending": "queued"}
 
 
 class JobKind(NamedTuple):

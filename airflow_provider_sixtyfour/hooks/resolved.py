@@ -1,4 +1,4 @@
-"""The settings of a connection, with digests that tell whether two of them are the same."""
+"""The settings of a connection, with digests that are equal where two of them are the same."""
 
 from __future__ import annotations
 

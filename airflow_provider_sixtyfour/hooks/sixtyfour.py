@@ -33,8 +33,8 @@ DEFAULT_CONNECTION = "sixtyfour_default"
 _readings: set[asyncio.Task[Any]] = set()  # strong references: the loop itself keeps weak ones
 
 # What a connection that was read again, while a run is waited for, says by now.
-RENEWED = "Connection %r has another credential, or other settings, by now: polling goes on with them."
-ELSEWHERE = "Connection %r now points to %s, while the run was started at %s: polling goes on at %s."
+RENEWED = "Connection %r has another credential, or other settings, by now: polling continues with them."
+ELSEWHERE = "Connection %r now points to %s, while the run was started at %s: polling continues at %s."
 
 
 class SixtyfourHook(Operations, BaseHook):
@@ -211,7 +211,7 @@ class SixtyfourHook(Operations, BaseHook):
         """
         Make a cheap authenticated call and say what is wrong: the address, the network or the credential.
 
-        Where the API tells the balance (``GET /check-balance``, since June 2026), it is said.
+        The message ends with the balance where the API has it (``GET /check-balance``, since June 2026).
 
         Airflow calls this under a temporary connection id, which no message names.
         """
@@ -233,7 +233,7 @@ class SixtyfourHook(Operations, BaseHook):
         return True, f"{self.settings.base_url} accepts the credential{self._credits_left()}."
 
     def _credits_left(self) -> str:
-        """Return the balance as the end of a sentence; nothing where the API doesn't tell it."""
+        """Return the balance as the end of a sentence; nothing where the API doesn't give it."""
         try:
             credits = self.client.send(calls.check_balance(), attempts=1)
         except SixtyfourError:

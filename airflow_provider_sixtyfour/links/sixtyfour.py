@@ -86,7 +86,7 @@ def show_run(operator: Any, context: Context, hook: SixtyfourHook, job_id: str, 
     """
     Link a task to a run that it hasn't started itself.
 
-    Not at any price: where the link can't be made or pushed, the task goes on without one.
+    Not at any price: where the link can't be made or pushed, the task continues without one.
 
     :param operator: with a ``run_link`` and a ``SixtyfourRunLink``.
     :param is_brief: whether the task's process ends in a moment, which is when Airflow 3 pushes the link anyway.

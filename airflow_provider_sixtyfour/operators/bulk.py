@@ -74,7 +74,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
     Enrich one file by Bulk Intelligence: start a job, wait, and land its result files with a manifest.
 
     As ``SixtyfourEnrichOperator``, but the file and what is to be found are all that a job needs. What has been done is
-    not paid for again; a retry goes on with the job that an earlier try has started; a user's act, and a deadline,
+    not paid for again; a retry reattaches to the job that an earlier try has started; a user's act, and a deadline,
     cancel it. It can be mapped over the batches of ``SixtyfourSplitInputOperator``.
 
     The API takes 10 submissions a minute for an organisation. Beyond, it answers 429, and the task tries again with
@@ -119,7 +119,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
     :param sixtyfour_conn_id: the connection. (templated)
 
     :returns: as ``SixtyfourEnrichOperator``, with ``workflow_id`` ``None``, and ``kind``, ``estimated_cost_cents`` and
-        ``charge_cents`` (``None`` where the API didn't tell). Both are among ``metrics`` too, in the manifest and in
+        ``charge_cents`` (``None`` where the API didn't give it). Both are among ``metrics`` too, in the manifest and in
         the events of its ``outlets``.
     :raises AirflowFailException: if the input can't be sent, the API refuses it (402: the balance does not cover the
         estimate, nothing is charged), or the estimate exceeds ``max_cost_cents``.

@@ -33,7 +33,7 @@ class SixtyfourEnrichOperator(LandingOperator):
 
     What has been done is not paid for again: a batch whose manifest names the same work (the same content of the input,
     workflow, specs and formats), and whose files are there, starts no run, in whatever Dag run; and after a Clear, a
-    run that has completed is landed. Otherwise as ``SixtyfourRunWorkflowOperator``: a retry goes on with the run that
+    run that has completed is landed. Otherwise as ``SixtyfourRunWorkflowOperator``: a retry reattaches to the run that
     an earlier try has started; a user's act, and a deadline, cancel it.
 
     :param workflow_id: the stored workflow. (templated)
@@ -63,7 +63,7 @@ class SixtyfourEnrichOperator(LandingOperator):
     :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting
         ``[operators] default_deferrable``.
     :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.
-    :param overwrite: whether to run and land again what has been done. A retry goes on with its run all the same.
+    :param overwrite: whether to run and land again what has been done. A retry reattaches to its run all the same.
     :param max_rows: how many rows the input may have.
     :param check_destination: whether to check that the destination can be written to before a run is started, which
         takes two or three small requests to its store and leaves nothing there.

@@ -41,7 +41,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
     """
     Run a workflow over rows or an uploaded file, and wait until it has ended.
 
-    A retry goes on with the run that an earlier try started, if that run is going or has completed; a Clear
+    A retry reattaches to the run that an earlier try started, if that run is in progress or has completed; a Clear
     starts a new one. A user who marks the task or clears it, and a deadline, cancel the run.
 
     :param workflow_id: the stored workflow. (templated)
@@ -60,7 +60,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
     :param timeout: seconds (or a ``timedelta``) after the task's start at which the run is cancelled and the
         task fails; ``None`` for no limit but ``execution_timeout``, which is kept in the same way. (templated)
     :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.
-    :param durable: whether a retry may go on with an earlier try's run. Without, each try starts its own.
+    :param durable: whether a retry may reattach to an earlier try's run. Without, each try starts its own.
     :param sixtyfour_conn_id: the connection. (templated)
 
     :returns: the run's ``job_id``, also pushed as XCom ``job_id`` as soon as the run exists.

@@ -1,7 +1,7 @@
 """
 How often a run is polled: at the poll interval, more rarely the longer it takes, more often near its end.
 
-Of many runs, lists tell the ends. What is left to ask a run for is its progress, once a minute; that also bounds how
+Of many runs, lists have the outcomes. A run itself is polled for its progress only, once a minute; that also bounds how
 long a list that lags can hide an end.
 """
 

@@ -2,7 +2,7 @@
 When to read which list of runs, so that a few calls cover many runs.
 
 A round begins with the list that covers most, and continues only while many runs are left that no list has.
-With few runs there are no rounds: a question each is as cheap, and tells more. Where one list tells of all, it is read
+With few runs there are no rounds: a status check each is as cheap, and has more. Where one list has all, it is read
 more often than the poll interval has it, which still costs less than a question for each of many runs.
 
 While lists can't be read, no list's word holds, and each run is asked for itself.

@@ -73,7 +73,7 @@ class RunState:
         self.ended_at = 0.0
 
     def first_status(self, status: str) -> list[Callable[[], object]]:
-        """Return what tells all who wait of a status in a list; nothing once they know of one."""
+        """Return what passes a status of a list to all who wait; nothing once they have one."""
         if self.has_status:
             return []
         self.has_status = True

@@ -42,7 +42,7 @@ class RunWatch:
     :param may_be_unknown: seconds from now in which a 404 means "not known yet".
     :param patience: seconds for which a refusal has to be repeated until the wait is given up; by default
         `failure_policy.REFUSAL_PATIENCE`.
-    :param clock: tells the seconds of the epoch.
+    :param clock: returns the seconds of the epoch.
     :param kind: what is waited for; called a run in all that is said here.
     """
 
@@ -91,7 +91,7 @@ class RunWatch:
         return outcome_of(self._job_id, live)
 
     def listed(self, status: str) -> None:
-        """Take in the status in the list of runs, logged until a live status tells more."""
+        """Take in the status in the list of runs, logged until there is a live status."""
         if self._progress is None:
             self._progress = status
             self._log_progress()

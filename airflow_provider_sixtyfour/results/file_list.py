@@ -163,7 +163,7 @@ def _hint(format: str) -> str:
 
 
 def is_final_unclear(files: Sequence[ResultFile], wanted: str | frozenset[int], last_block: int | None) -> bool:
-    """Return whether it takes the names of the blocks to tell which file is final."""
+    """Return whether only the names of the blocks say which file is final."""
     return wanted == "final" and last_block is None and len(set(_numbers(files))) > 1
 
 

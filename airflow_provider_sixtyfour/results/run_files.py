@@ -57,7 +57,7 @@ def listed(
 
 def how_it_ended(hook: Hook, job_id: str, log: Any, *, kind: JobKind = WORKFLOW_RUN) -> RunOutcome:
     """
-    Ask how the run ended.
+    Read how the run ended.
 
     :raises SixtyfourTransferError: if it has not.
     """
@@ -75,7 +75,7 @@ def how_it_ended(hook: Hook, job_id: str, log: Any, *, kind: JobKind = WORKFLOW_
 
 
 def _last_block(hook: Hook, job_id: str) -> int | None:
-    """Ask for the last block whose file is final; ``None`` if the API doesn't tell."""
+    """Return the last block whose file is final; ``None`` if the API refuses to give it."""
     try:
         ended = outcome_of(job_id, hook.client.send(calls.live_status(job_id)))
     except SixtyfourRefusedError:

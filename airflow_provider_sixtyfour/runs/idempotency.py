@@ -52,7 +52,7 @@ class Startable(Protocol):
         """The upload that it names."""
 
     def call(self, key: str) -> Call[Any]:
-        """Return the call; its answer has a ``job_id`` and tells whether it was ``already_started``."""
+        """Return the call; its answer has a ``job_id`` and whether it was ``already_started``."""
 
     def with_handle(self, handle: str) -> Startable:
         """Return it with another upload."""

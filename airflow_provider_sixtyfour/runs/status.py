@@ -58,7 +58,7 @@ class RunOutcome(NamedTuple):
     :param block: the block that failed, named as in the workflow.
     :param message: what the API said of it.
     :param metrics: what it has used, where the outcome comes from the list of runs, which alone has them.
-    :param last_block: the number of the last block whose file is final, where the verdict comes from a live status: of
+    :param last_block: the number of the last block whose file is final, where the outcome comes from a live status: of
         those that are not `OUTPUT_ONLY`.
     """
 
@@ -116,7 +116,7 @@ class RunOutcome(NamedTuple):
 
 
 def outcome_of(job_id: str, live: LiveStatus) -> RunOutcome | None:
-    """Return how the run ended; ``None`` while it is running, as far as its status tells."""
+    """Return how the run ended; ``None`` while it is running, by its status."""
     status = canonical(live.status)
     if status in GOING or (not is_known(status) and _seconds_since(live.completed_at) < UNKNOWN_FOR):
         return None
@@ -151,7 +151,7 @@ def outcome_of_row(row: ListedRun) -> RunOutcome:
 
 
 def has_reason(ended: RunOutcome) -> bool:
-    """Return whether a verdict needs no further reason."""
+    """Return whether an outcome needs no further reason."""
     return ended.status == COMPLETED or ended.message is not None
 
 

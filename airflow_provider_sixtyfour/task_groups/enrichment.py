@@ -2,7 +2,7 @@
 From an input of any size to its results, in one call: split, enrich batch by batch, collect.
 
 A batch that fails stops no other, and what is done is not paid for again; so the failed tasks are cleared, whatever
-their number, and the group goes on from there.
+their number, and the group continues from there.
 """
 
 from __future__ import annotations

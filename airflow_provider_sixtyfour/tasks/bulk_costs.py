@@ -36,7 +36,7 @@ def hold_to_limit(control: RunControl, job_id: str, estimate: float | None, limi
     """
     Log what a job will cost, and cancel it if that is more than it may.
 
-    :param estimate: cents; ``None`` where the API didn't tell, which it does only in the answer that starts the job.
+    :param estimate: cents; ``None`` where it isn't known: only the answer that starts the job has it.
     :raises AirflowFailException: if it exceeds the limit.
     :raises SixtyfourUnavailableError: if the API can't be reached to cancel the job: the next try does.
     """

@@ -2,7 +2,7 @@
 Whether Airflow will retry a task instance that is being stopped: then its run must be kept for that retry.
 
 A worker that is shut down, a pod that is evicted and a task that is taken for dead while it lives are stopped as a
-user stops a task: by SIGTERM. The state that Airflow has given the task tells them apart.
+user stops a task: by SIGTERM. The state that Airflow has given the task distinguishes them.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ class RunControl:
 
     def kill(self) -> None:
         """
-        Stop the run, once, unless the task's next try will go on with it. Also one whose id is not known yet.
+        Stop the run, once, unless the task's next try will reattach to it. Also one whose id is not known yet.
 
         There is no time to wait for anything: Airflow kills the process 5 s after the signal that led here. A timeout
         of Airflow's own calls this after it has ended the block of `running`; nothing is interrupted then.
@@ -182,7 +182,7 @@ class RunControl:
         """
         Cancel the run.
 
-        Its key tells which run a submission has started whose answer is still to come, or never will (a timeout).
+        Its key identifies the run of a submission whose answer is still to come, or never will (a timeout).
         """
         job_id, submission = self._job_id, self._submission
         self._job_id = self._submission = None

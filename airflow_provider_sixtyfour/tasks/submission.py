@@ -285,7 +285,7 @@ class Submission:
 
 
 def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
-    """Return the run that a cut-off submission started; ``None`` if the API can't be asked, or won't tell."""
+    """Return the run that a cut-off submission started; ``None`` if the API can't be reached, or refuses."""
     try:
         job_id: str = calls.identifier(client.send(call, attempts=2).job_id, "job_id")
     except SixtyfourError:  # not to hide what cut the submission off
@@ -306,7 +306,7 @@ def recorded(store: Any, job_id: str) -> Record | None:
 
 
 def _usable(record: Record | None) -> Record | None:
-    """Return the record without its run if that can't be one; the key then tells which run it was."""
+    """Return the record without its run if that can't be one; its key then identifies the run."""
     if record is None or record.job_id is None:
         return record
     try:

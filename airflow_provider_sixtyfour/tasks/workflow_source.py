@@ -42,7 +42,7 @@ def source_block(client: SixtyfourClient, workflow_id: str, body: Mapping[str, A
 
 
 def _unknown_specs(client: SixtyfourClient, source: Source, override: Mapping[str, Any]) -> list[str]:
-    """Return the overridden specs that the block doesn't have; none where the API doesn't tell what it has."""
+    """Return the overridden specs that the block doesn't have; none where the API doesn't list what it has."""
     from airflow_provider_sixtyfour.workflows.block_specs import unknown_specs
 
     names = [name for name in override if name not in ("resource_handle_id", *source.specs)]

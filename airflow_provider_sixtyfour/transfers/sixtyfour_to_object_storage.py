@@ -30,7 +30,7 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
     :param format: ``csv``, ``json`` or ``ndjson``; the run must have been started with it, but for ``csv``.
         (templated)
     :param files: ``final``: what the last block made, of those that do not only hand rows on (``outgoing_webhook``,
-        ``send_slack_message``, ``append_to_notebook``: their files may have surplus columns), where the API tells the
+        ``send_slack_message``, ``append_to_notebook``: their files may have surplus columns), where the API gives the
         names of the blocks; ``all``: what every block made; or the number (or a list of numbers) of the blocks.
         (templated)
     :param overwrite: whether to write files again that the destination's manifest names, for this run and with the

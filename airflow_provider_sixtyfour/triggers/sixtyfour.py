@@ -42,9 +42,9 @@ _cancellations: set[asyncio.Task[None]] = set()  # strong references: the loop i
 
 class SixtyfourRunTrigger(BaseTrigger):
     """
-    Wait until a run has ended, its deadline has passed, or the API refuses to tell.
+    Wait until a run has ended, its deadline has passed, or the API refuses to report it.
 
-    The one event names the ``job_id`` and has one more entry: ``ended`` (a verdict), ``deadline`` (the progress
+    The one event names the ``job_id`` and has one more entry: ``ended`` (an outcome), ``deadline`` (the progress
     then), ``refused`` (what the API repeated until the wait was given up) or ``broken`` (what broke the wait; a
     retry resumes it).
 

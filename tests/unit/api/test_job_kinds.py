@@ -30,7 +30,7 @@ def test_a_job_that_has_not_ended(status: str):
         ("failed", "failed"),
         ("cancelled", "cancelled"),
         ("canceled", "cancelled"),
-        ("terminated", "cancelled"),
+        ("terminated", "terminated"),
         ("timed_out", "timeout"),
         ("TIMED_OUT", "timeout"),
     ],
