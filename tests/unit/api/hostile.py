@@ -34,7 +34,8 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
 from tests.unit.api.servers import Raw, Reply, Request, Server, trickle
 
 WAITS = 300
-POLLS = 5  # of each run, one a second: the last one tells that it has completed
+POLLS = 3  # of each run; the last one says that it has completed
+INTERVAL = 4.0  # seconds between two polls of a run. All of them take a fifth of a core: what is measured has to fit in
 TRICKLING = 6
 TIMES = 3  # that each hostile answer comes
 TIMEOUT = 4.0  # seconds; the connection's
@@ -151,12 +152,12 @@ def _main(kind: str, url: str, slow_url: str) -> Cost:
     errors: list[str] = []
 
     async def wait(client: AsyncSixtyfourClient, number: int) -> None:
-        await asyncio.sleep(number / WAITS)
+        await asyncio.sleep(INTERVAL * number / WAITS)
         status = ""
         while status != "completed":
             with contextlib.suppress(SixtyfourUnavailableError):  # the server is slow, on a busy machine
                 status = (await client.send(calls.live_status(f"r{number}"), attempts=1)).status
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(INTERVAL)
 
     async def provoke(client: AsyncSixtyfourClient, build: Callable[[], calls.Call[Any]], times: int) -> None:
         for _ in range(times):

@@ -284,14 +284,14 @@ def test_a_very_long_row() -> None:
 
 def test_rows_with_other_columns_each_take_no_memory_for_what_they_lack() -> None:
     content = (
-        b"".join(b'{"n": %d, "k%d": "x"}\n' % (number, number) for number in range(3_000)) + b'{"n": 0}\n' * 200_000
+        b"".join(b'{"n": %d, "k%d": "x"}\n' % (number, number) for number in range(1_000)) + b'{"n": 0}\n' * 100_000
     )
     began = time.monotonic()
     converted = attempt(content, "ndjson", chunk=100_000)
 
-    assert converted.table.num_columns == 3_001
-    assert converted.table.num_rows == 203_000
-    assert converted.table.column("k2999")[2999].as_py() == "x"
+    assert converted.table.num_columns == 1_001
+    assert converted.table.num_rows == 101_000
+    assert converted.table.column("k999")[999].as_py() == "x"
     assert time.monotonic() - began < 120
 
 

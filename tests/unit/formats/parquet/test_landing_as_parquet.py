@@ -244,9 +244,9 @@ def test_parameters_that_cannot_be_right_ask_nothing(
 def test_pyarrow_is_imported_only_for_parquet() -> None:
     code = (
         "import sys\n"
-        "from airflow_provider_sixtyfour.transfers import landing\n"
-        "from airflow_provider_sixtyfour.results.options import Landing\n"
-        "Landing(output_format='parquet')\n"
+        "from airflow_provider_sixtyfour.results import landing\n"
+        "from airflow_provider_sixtyfour.results.options import LandingOptions\n"
+        "LandingOptions(output_format='parquet')\n"
         "assert 'pyarrow' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
