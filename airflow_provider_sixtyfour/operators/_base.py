@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
+from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, are_pushed_by_airflow, run_url
 from airflow_provider_sixtyfour.runs.deadline import deadline, seconds
@@ -126,7 +127,13 @@ class RunOperator(BaseOperator):
         return self._control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
 
     def _measured(self, ended: RunOutcome) -> RunOutcome:
-        """Return the outcome of a run with what the run has used."""
+        """Return the outcome of a run with what the run has used, where that can be read."""
+        if elsewhere := self._control.elsewhere():
+            self.log.warning("Could not read what the run has used. %s Run %s.", elsewhere, ended.job_id)
+            return ended
+        return self._with_usage(ended)
+
+    def _with_usage(self, ended: RunOutcome) -> RunOutcome:
         from airflow_provider_sixtyfour.tasks.usage import measured
 
         return measured(self._hook.client, ended, self.log)
@@ -210,9 +217,15 @@ class LandingOperator(RunOperator):
 
         :param digest: of the input; ``None`` if it isn't known.
         :param rows: of the input, likewise.
+        :raises SixtyfourTransferError: if the files can't be read, or written.
         """
         from airflow_provider_sixtyfour.results.landing import land
 
+        if elsewhere := self._control.elsewhere():
+            raise SixtyfourTransferError(
+                f"The run has completed, but its files can't be read. {elsewhere} Once it points to the run's host "
+                f"again, a retry or a clear of this task lands them, and no run is paid for again. Run {ended.job_id}."
+            )
         if digest is None:
             self.log.warning(
                 "No record of the input: the manifest gets no digest, and a rerun cannot skip it. Run %s.", ended.job_id

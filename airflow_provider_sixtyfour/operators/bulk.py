@@ -303,7 +303,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
     def _config(self) -> dict[str, Any]:
         return bulk_config(self.kind, **{name: getattr(self, name) for name in _CONFIG})
 
-    def _measured(self, ended: RunOutcome) -> RunOutcome:
+    def _with_usage(self, ended: RunOutcome) -> RunOutcome:
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_charge
 
         return with_charge(self._hook.client, ended, self.log)

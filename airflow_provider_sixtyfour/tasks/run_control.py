@@ -58,6 +58,7 @@ class RunControl:
         self._has_next_try = False
         self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
+        self._host: str | None = None  # where a trigger knows that the run was started
 
     @contextmanager
     def running(
@@ -246,6 +247,7 @@ class RunControl:
         """
         if isinstance(event, Mapping) and isinstance(event.get("job_id"), str):
             self._job_id = event["job_id"]
+            self._host = event.get("host")
         match event:
             case {"ended": {"job_id": str(), "status": str()} as ended}:
                 return self._end(RunOutcome.from_event(ended))
@@ -254,6 +256,16 @@ class RunControl:
             case {"refused": str(reason), "job_id": str(job_id)} | {"broken": str(reason), "job_id": str(job_id)}:
                 return self._abandon(job_id, reason)
         return self._abandon(self._job_id or "unknown", f"Unreadable event of the trigger: {event!r:.200}")
+
+    def elsewhere(self) -> str | None:
+        """
+        Say that the connection points to another host than the run's, by now; ``None`` if it doesn't.
+
+        The run is unknown there, and its id is none of that host's business.
+        """
+        if self._host in (None, self.client.base_url):
+            return None
+        return f"The run was started at {self._host}, and the connection now points to {self.client.base_url}."
 
     def _end(self, ended: RunOutcome) -> RunOutcome:
         self._job_id = None  # nothing is left to cancel
@@ -284,6 +296,10 @@ class RunControl:
         if not self._cancels:
             self._job_id = None
             error.args = (f"{reason} The run was not cancelled and may still be in progress. Run {job_id}.",)
+            raise error
+        if elsewhere := self.elsewhere():
+            self._job_id = None
+            error.args = (f"{reason} {elsewhere} It can't be cancelled from here and may keep running. Run {job_id}.",)
             raise error
         outcome = self._cancel(self.client, job_id)
         self._job_id = None

@@ -44,9 +44,9 @@ class SixtyfourRunTrigger(BaseTrigger):
     """
     Wait until a run has ended, its deadline has passed, or the API refuses to report it.
 
-    The one event names the ``job_id`` and has one more entry: ``ended`` (an outcome), ``deadline`` (the progress
-    then), ``refused`` (what the API repeated until the wait was given up) or ``broken`` (what broke the wait; a
-    retry resumes it).
+    The one event names the ``job_id`` and, if known, the ``host``, and has one more entry: ``ended`` (an outcome),
+    ``deadline`` (the progress then), ``refused`` (what the API repeated until the wait was given up) or ``broken``
+    (what broke the wait; a retry resumes it).
 
     :param sixtyfour_conn_id: the connection.
     :param job_id: the run.
@@ -57,7 +57,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         run. Airflow calls it from 3.3 on.
     :param may_be_unknown: seconds in which a 404 means that the run is too new to be known.
     :param refusal_patience: seconds for which a refusal (401, 403, 404) has to be repeated until the wait is given up;
-        by default `refusals.REFUSAL_PATIENCE`.
+        by default `failure_policy.REFUSAL_PATIENCE`.
     :param host: the base URL where the run was started; ``None`` if it isn't known.
     :param kind: ``run`` of a workflow, or ``bulk`` job; see `api.job_kinds`.
     """
@@ -114,7 +114,8 @@ class SixtyfourRunTrigger(BaseTrigger):
         event = await self._outcome()
         self._log_outcome(event)
         await asyncio.sleep(max(0.0, settled_at - loop.time()))
-        yield TriggerEvent({"job_id": self.job_id, **event})
+        started_at = {} if self.host is None else {"host": self.host}
+        yield TriggerEvent({"job_id": self.job_id, **started_at, **event})
 
     def _log_outcome(self, event: dict[str, Any]) -> None:
         """Log how the wait ended, cause first: the last line that the task's log has until a worker resumes it."""
