@@ -17,10 +17,14 @@ many at once as `max_active_runs` says, and with `--rerun-failed-tasks` or `--re
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pendulum
 from airflow.providers.common.compat.sdk import Param, dag
 
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
+
+HERE = Path(__file__).parent
 
 # The day of the Dag run. Not `ds`: a run that is triggered by hand without a logical date has none.
 DAY = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
@@ -36,9 +40,9 @@ DAY = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
     tags=["sixtyfour", "example"],
     params={
         # A workflow that begins with a read_csv block.
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d68", type="string", format="uuid"),
+        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65", type="string", format="uuid"),
         # Folders in any object store that Airflow knows, e.g. s3://aws_default@bucket/leads
-        "source": Param("file:///tmp/sixtyfour/leads", type="string"),
+        "source": Param(f"file://{HERE}/leads", type="string"),  # here: the first two days of 2026
         "destination": Param("file:///tmp/sixtyfour/days", type="string"),
     },
 )

@@ -6,10 +6,14 @@ Running it again for the same input pays for nothing that is done; clearing what
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pendulum
 from airflow.providers.common.compat.sdk import Param, dag, task
 
 from airflow_provider_sixtyfour.task_groups.enrichment import sixtyfour_enrichment
+
+HERE = Path(__file__).parent
 
 
 @dag(
@@ -19,11 +23,11 @@ from airflow_provider_sixtyfour.task_groups.enrichment import sixtyfour_enrichme
     tags=["sixtyfour", "example"],
     params={
         # A workflow that begins with a read_csv block.
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d67", type="string", format="uuid"),
+        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65", type="string", format="uuid"),
         # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads.csv
-        "source": Param("file:///tmp/sixtyfour/leads.csv", type="string"),
+        "source": Param(f"file://{HERE}/leads/2026-01-01.csv", type="string"),
         "destination": Param("file:///tmp/sixtyfour/leads", type="string"),
-        "batch_rows": Param(5000, type="integer"),
+        "batch_rows": Param(2, type="integer"),  # in production: some thousands
         # A guard: more rows than this are never sent, whatever the source has.
         "max_rows": Param(100_000, type="integer"),
     },

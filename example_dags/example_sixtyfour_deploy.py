@@ -24,7 +24,7 @@ from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import Six
     tags=["sixtyfour", "example"],
     params={
         # A UUID of your choice: a workflow that doesn't exist yet is created under it.
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64", type="string", format="uuid"),
+        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d67", type="string", format="uuid"),
         # What a run enriches; type other rows into the trigger form.
         "rows": Param(
             [

@@ -7,12 +7,16 @@ For more rows than belong in a Dag's XComs. The workflow's first block is `read_
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pendulum
 from airflow.providers.common.compat.sdk import Param, dag
 
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
+
+HERE = Path(__file__).parent
 
 
 @dag(
@@ -23,7 +27,7 @@ from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import Six
     params={
         "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65", type="string", format="uuid"),
         # Any object store that Airflow knows, e.g. s3://aws_default@bucket/in/leads.csv
-        "source": Param("file:///tmp/sixtyfour/in/leads.csv", type="string"),
+        "source": Param(f"file://{HERE}/leads/2026-01-01.csv", type="string"),
         "destination": Param("file:///tmp/sixtyfour/files", type="string"),
     },
 )

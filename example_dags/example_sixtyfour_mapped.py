@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import Param, dag, task
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 
-BATCH_SIZE = 2  # rows; some hundreds in earnest, as a batch is what a retry starts anew
+BATCH_SIZE = 2  # rows; in production some hundreds: a retry runs a whole batch again
 
 
 @dag(

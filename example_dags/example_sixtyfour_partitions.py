@@ -11,6 +11,7 @@ the same by date.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pendulum
 from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath, Param, dag, task
@@ -24,6 +25,7 @@ except ImportError:
 else:
     HAS_PARTITIONS = True
 
+HERE = Path(__file__).parent
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
 DESTINATION = Param("file:///tmp/sixtyfour/partitions", type="string")
 
@@ -40,9 +42,9 @@ def define() -> None:
         tags=["sixtyfour", "example"],
         params={
             # A workflow that begins with a read_csv block.
-            "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d69", type="string", format="uuid"),
+            "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65", type="string", format="uuid"),
             # Folders in any object store that Airflow knows, e.g. s3://aws_default@bucket/leads
-            "source": Param("file:///tmp/sixtyfour/leads", type="string"),
+            "source": Param(f"file://{HERE}/leads", type="string"),  # here: the first two days of 2026
             "destination": DESTINATION,
         },
     )

@@ -1,11 +1,19 @@
 import csv
 import json
+import re
 from datetime import UTC, datetime
+from functools import partial
 
 import airflow
 import pytest
 from packaging.version import Version
 
+from tests.example_dags.conftest import EXAMPLES
+
+SAMPLES = {  # that an emulator has from its start
+    "rows of the call": "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64",
+    "rows of a file": "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65",
+}
 HAS_PARTITIONS = Version(airflow.__version__) >= Version("3.2")
 
 
@@ -29,24 +37,20 @@ def csv_rows(path):
         return list(csv.DictReader(lines))
 
 
-def test_enrichment_lands_the_rows_of_the_dag(run_example, store_workflow, destination):
-    workflow = store_workflow(source="webhook")
-
-    run = run_example("example_sixtyfour_enrichment", workflow_id=workflow, destination=f"file://{destination}")
+def test_enrichment_lands_the_rows_of_the_dag(run_example, destination):
+    run = run_example("example_sixtyfour_enrichment", destination=f"file://{destination}")
 
     assert run.state == "success"
     [submitted] = run.runs
-    assert submitted["workflow_id"] == workflow
+    assert submitted["workflow_id"] == SAMPLES["rows of the call"]
     [file] = landed(destination)
     rows = csv_rows(file)
     assert [row["company_name"] for row in rows] == ["Example Bakery", "Sample Logistics"]
-    assert all(row["industry"] for row in rows)
+    assert all(row["title"] for row in rows)
 
 
-def test_taskflow_loads_what_the_extract_gave(run_example, store_workflow, destination):
-    workflow = store_workflow(source="webhook")
-
-    run = run_example("example_sixtyfour_taskflow", workflow_id=workflow, destination=f"file://{destination}")
+def test_taskflow_loads_what_the_extract_gave(run_example, destination):
+    run = run_example("example_sixtyfour_taskflow", destination=f"file://{destination}")
 
     assert run.state == "success"
     [submitted] = run.runs
@@ -57,10 +61,8 @@ def test_taskflow_loads_what_the_extract_gave(run_example, store_workflow, desti
     assert run.result("load") == 2
 
 
-def test_mapped_batches_land_each_in_its_own_folder(run_example, store_workflow, destination):
-    workflow = store_workflow(source="webhook")
-
-    run = run_example("example_sixtyfour_mapped", workflow_id=workflow, destination=f"file://{destination}")
+def test_mapped_batches_land_each_in_its_own_folder(run_example, destination):
+    run = run_example("example_sixtyfour_mapped", destination=f"file://{destination}")
 
     assert run.state == "success"
     names = [[row["name"] for row in submitted["body"]["webhook_payload"]] for submitted in run.runs]
@@ -73,89 +75,63 @@ def test_mapped_batches_land_each_in_its_own_folder(run_example, store_workflow,
     assert sorted(run.labels("land")) == sorted(f"run {submitted['job_id']}" for submitted in run.runs)
 
 
-def test_batches_of_a_file_are_paid_for_once(run_example, store_workflow, destination, tmp_path):
-    source = tmp_path / "leads.csv"
-    source.write_text("name,company_name\n" + "".join(f"Lead {number},Example {number}\n" for number in range(1, 6)))
-    params = {
-        "workflow_id": store_workflow(source="read_csv"),
-        "source": f"file://{source}",
-        "destination": f"file://{destination}",
-        "batch_rows": 2,
-    }
-
-    run = run_example("example_sixtyfour_batches", **params)
-    again = run_example("example_sixtyfour_batches", **params)
+def test_batches_of_a_file_are_paid_for_once(run_example, destination):
+    run = run_example("example_sixtyfour_batches", destination=f"file://{destination}")
+    again = run_example("example_sixtyfour_batches", destination=f"file://{destination}")
 
     assert (run.state, again.state) == ("success", "success")
-    assert (len(run.runs), len(again.runs)) == (3, 0)
-    assert sorted(path.name for path in destination.iterdir()) == [
+    assert (len(run.runs), len(again.runs)) == (2, 0)
+    assert {path.name for path in destination.iterdir()} == {
         "_manifest.json",
         "enriched.csv",
-        *(f"leads-0000{number}" for number in range(3)),
+        *(f"2026-01-01-0000{number}" for number in range(2)),
         "sent",
-    ]
+    }
     rows = csv_rows(destination / "enriched.csv")
-    assert [row["name"] for row in rows] == [f"Lead {number}" for number in range(1, 6)]
-    assert all(row["industry"] for row in rows)
-    assert run.result("load") == again.result("load") == 5
+    assert [row["name"] for row in rows] == ["Lead One", "Lead Two", "Lead Three"]
+    assert all(row["title"] for row in rows)
+    assert run.result("load") == again.result("load") == 3
     manifest = json.loads((destination / "_manifest.json").read_text())
     assert sorted(each["job_id"] for each in manifest["results"]) == sorted(each["job_id"] for each in run.runs)
 
 
-def test_an_input_of_more_rows_than_allowed_is_not_sent(run_example, store_workflow, destination, tmp_path):
-    (tmp_path / "leads.csv").write_text("name\n" + "Lead\n" * 5)
-
-    run = run_example(
-        "example_sixtyfour_batches",
-        workflow_id=store_workflow(source="read_csv"),
-        source=f"file://{tmp_path}/leads.csv",
-        destination=f"file://{destination}",
-        max_rows=4,
-    )
+def test_an_input_of_more_rows_than_allowed_is_not_sent(run_example, destination):
+    run = run_example("example_sixtyfour_batches", destination=f"file://{destination}", max_rows=2)
 
     assert (run.state, run.runs) == ("failed", [])
 
 
-def test_an_input_without_rows_is_no_error(run_example, store_workflow, destination, tmp_path):
+def test_an_input_without_rows_is_no_error(run_example, destination, tmp_path):
     (tmp_path / "leads.csv").write_text("name\n")
 
     run = run_example(
-        "example_sixtyfour_batches",
-        workflow_id=store_workflow(source="read_csv"),
-        source=f"file://{tmp_path}/leads.csv",
-        destination=f"file://{destination}",
+        "example_sixtyfour_batches", source=f"file://{tmp_path}/leads.csv", destination=f"file://{destination}"
     )
 
     assert (run.state, run.runs, run.result("load")) == ("success", [], 0)
     assert (destination / "enriched.csv").read_text() == "name\n"
 
 
-def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, store_workflow, destination, tmp_path):
-    source = tmp_path / "leads.csv"
-    source.write_text("name,company_name\nLead One,Example Bakery\nLead Two,Sample Logistics\n")
-    workflow = store_workflow(source="read_csv")
-
-    run = run_example(
-        "example_sixtyfour_files", workflow_id=workflow, source=f"file://{source}", destination=f"file://{destination}"
-    )
+def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, destination):
+    run = run_example("example_sixtyfour_files", destination=f"file://{destination}")
 
     assert run.state == "success"
     [submitted] = run.runs
     assert submitted["body"]["specs_override"]["resource_handle_id"] == run.result("upload")
-    [file] = landed(destination)
-    assert [row["name"] for row in csv_rows(file)] == ["Lead One", "Lead Two"]
+    files = landed(destination)
+    assert len(files) == 2  # of the two blocks after the source
+    assert [row["name"] for row in csv_rows(files[0])] == ["Lead One", "Lead Two", "Lead Three"]
 
 
 def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destination):
-    workflow = "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d66"
-
-    first = run_example("example_sixtyfour_deploy", workflow_id=workflow, destination=f"file://{destination}")
-    again = run_example("example_sixtyfour_deploy", workflow_id=workflow, destination=f"file://{destination}")
+    first = run_example("example_sixtyfour_deploy", destination=f"file://{destination}")
+    again = run_example("example_sixtyfour_deploy", destination=f"file://{destination}")
 
     assert (first.state, again.state) == ("success", "success")
     saves = [call for call in emulator.requests() if call["path"] == "/workflows/update_workflow"]
     assert len(saves) == 1
-    stored = emulator.api("GET", f"/workflows/{workflow}")
+    [each] = first.runs
+    stored = emulator.api("GET", f"/workflows/{each['workflow_id']}")
     assert [block["block_name"] for block in stored["workflow_definition"]["blocks"]] == [
         "webhook",
         "lead_enrichment",
@@ -193,32 +169,33 @@ def test_a_bulk_job_beyond_its_limit_is_cancelled(run_example, destination):
     assert {path.name for path in files_below(destination)} - {"_submission.json"} == {"leads.csv"}
 
 
-@pytest.fixture
-def days(tmp_path, store_workflow, destination):
-    """The params of a Dag that runs once for each of two days."""
-    (tmp_path / "days").mkdir()
-    for day in (1, 2):
-        file = tmp_path / "days" / f"2026-01-0{day}.csv"
-        file.write_text("name,company_name\n" + f"Lead {day},Example {day}\n" * day)
-    return {
-        "workflow_id": store_workflow(source="read_csv"),
-        "source": f"file://{tmp_path}/days",
-        "destination": f"file://{destination}",
-    }
-
-
-def test_a_backfill_of_days_is_paid_for_once(run_example, days, destination):
+def test_a_backfill_of_days_is_paid_for_once(run_example, destination):
     dates = [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]
+    run_day = partial(run_example, "example_sixtyfour_backfill", destination=f"file://{destination}")
 
-    first = [run_example("example_sixtyfour_backfill", date=date, **days) for date in dates]
-    again = [run_example("example_sixtyfour_backfill", date=date, **days) for date in dates]
+    first = [run_day(date=date) for date in dates]
+    again = [run_day(date=date) for date in dates]
 
     assert {run.state for run in first + again} == {"success"}
     assert [len(run.runs) for run in first + again] == [1, 1, 0, 0]
     assert sorted(folder.name for folder in destination.iterdir()) == ["2026-01-01", "2026-01-02"]
-    for day in (1, 2):
-        [file] = (destination / f"2026-01-0{day}").glob("*.csv")
-        assert {row["name"] for row in csv_rows(file)} == {f"Lead {day}"}
+    names = {
+        day: {row["name"] for file in day.glob("*.csv") for row in csv_rows(file)} for day in destination.iterdir()
+    }
+    assert names == {
+        destination / "2026-01-01": {"Lead One", "Lead Two", "Lead Three"},
+        destination / "2026-01-02": {"Lead Four", "Lead Five"},
+    }
+
+
+def test_examples_name_workflows_that_an_emulator_has_from_its_start(emulator):
+    samples = {each["name"]: each["id"] for each in emulator.api("GET", "/workflows") if each["id"] in SAMPLES.values()}
+    assert samples == {f"Sample: {name}": workflow_id for name, workflow_id in SAMPLES.items()}
+
+    for path in EXAMPLES.glob("*.py"):
+        named = set(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", path.read_text()))
+        # What deploys a workflow creates it under an id of its own; a bulk job needs none.
+        assert named <= set(SAMPLES.values()) or path.stem == "example_sixtyfour_deploy", path
 
 
 def test_partitions_are_dags_from_airflow_3_2_on(example_bag):
@@ -228,10 +205,11 @@ def test_partitions_are_dags_from_airflow_3_2_on(example_bag):
 
 
 @pytest.mark.skipif(not HAS_PARTITIONS, reason="asset partitions came with Airflow 3.2")
-def test_a_partition_is_enriched_told_of_and_loaded(run_example, days, destination):
-    run = run_example("example_sixtyfour_partitions", partition_key="2026-01-02", **days)
-    again = run_example("example_sixtyfour_partitions", partition_key="2026-01-02", **days)
-    load = run_example("example_sixtyfour_partitions_load", partition_key="2026-01-02", destination=days["destination"])
+def test_a_partition_is_enriched_told_of_and_loaded(run_example, destination):
+    run_day = partial(run_example, partition_key="2026-01-02", destination=f"file://{destination}")
+
+    run, again = run_day("example_sixtyfour_partitions"), run_day("example_sixtyfour_partitions")
+    load = run_day("example_sixtyfour_partitions_load")
 
     assert (run.state, again.state, load.state) == ("success",) * 3
     assert (len(run.runs), len(again.runs)) == (1, 0)
