@@ -35,7 +35,7 @@ from demo.processes import Processes
 from tests.emulator_process import EmulatorProcess
 from tests.stores.servers import BUCKET, StoreServer, start_seaweedfs
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
 CONTENTS = ("plain", "quoted")
 
@@ -68,7 +68,7 @@ def write_file(path: Path, size: int, content: str) -> dict[str, Any]:
 @contextmanager
 def host(path: Path) -> Iterator[str]:
     """Serve a file; give its URL."""
-    command = [sys.executable, "-m", "benchmarks.transfer_host", str(path)]
+    command = [sys.executable, "-m", "benchmarks.transfer.host", str(path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -98,7 +98,7 @@ def completed_run(emulator: EmulatorProcess, url: str, file: Mapping[str, Any]) 
 def contend(kind: str, orders: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, float]:
     """Run one transfer in a fresh process; return its seconds and its memory."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.transfer_contender", kind],
+        [sys.executable, "-m", "benchmarks.transfer.contender", kind],
         input=json.dumps(orders),
         cwd=ROOT,
         env={**os.environ, **environment, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"},

@@ -1,5 +1,5 @@
 """
-The process that is measured: ``python -m benchmarks.waiting_triggers SUBJECT ...``.
+The process that is measured: ``python -m benchmarks.waiting.triggers SUBJECT ...``.
 
 Invariant: the triggers run as a triggerer runs them: as tasks of one event loop, logging as its runner process does.
 It takes orders as lines of JSON on stdin, the runs to wait for, and answers each with one on stdout: what each

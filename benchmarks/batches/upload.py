@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.batches_input import PLAIN, write_leads
-from benchmarks.batches_interpreter import Taken, measure
+from benchmarks.batches.input import PLAIN, write_leads
+from benchmarks.batches.interpreter import Taken, measure
 from tests.emulator_process import EmulatorProcess
 
 GOAL_MEMORY = 64.0  # MiB that the uploads may add

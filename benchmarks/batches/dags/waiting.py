@@ -28,7 +28,7 @@ class SleepTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its argument."""
-        return "benchmarks.batches_dags.waiting.SleepTrigger", {"seconds": self.seconds}
+        return "benchmarks.batches.dags.waiting.SleepTrigger", {"seconds": self.seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Sleep, and yield the one event."""

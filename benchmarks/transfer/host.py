@@ -1,7 +1,7 @@
 """
 A storage host as fast as this machine: it sends one file from the page cache with ``sendfile``.
 
-``python -m benchmarks.transfer_host FILE`` prints its URL, and ends when its input does.
+``python -m benchmarks.transfer.host FILE`` prints its URL, and ends when its input does.
 """
 
 from __future__ import annotations

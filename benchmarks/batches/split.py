@@ -15,8 +15,8 @@ import shutil
 from pathlib import Path
 from statistics import median
 
-from benchmarks.batches_input import LINES, PLAIN, QUOTED, write_leads, write_lines
-from benchmarks.batches_interpreter import Taken, measure
+from benchmarks.batches.input import LINES, PLAIN, QUOTED, write_leads, write_lines
+from benchmarks.batches.interpreter import Taken, measure
 
 GOAL_SPEED = 100.0  # MB/s of CSV
 GOAL_MEMORY = 64.0  # MiB that a split may add

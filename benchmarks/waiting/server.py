@@ -1,5 +1,5 @@
 """
-The server of one measurement, in a process of its own: ``python -m benchmarks.waiting_server SUBJECT ...``.
+The server of one measurement, in a process of its own: ``python -m benchmarks.waiting.server SUBJECT ...``.
 
 Invariant: nothing but the measured process connects to its port. It takes orders as lines of JSON on stdin, answers
 each with one on stdout, and ends when stdin does.
@@ -20,9 +20,9 @@ from typing import Any
 
 import uvicorn
 
-from benchmarks.waiting_apis import Api, DbtCloud, Sixtyfour
-from benchmarks.waiting_counts import Tally
-from benchmarks.waiting_schedule import schedule
+from benchmarks.waiting.apis import Api, DbtCloud, Sixtyfour
+from benchmarks.waiting.counts import Tally
+from benchmarks.waiting.schedule import schedule
 
 KEY_VARIABLE = "WAITING_SERVER_KEY"
 

@@ -30,14 +30,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.waiting_certificate import Certificate, make_certificate
-from benchmarks.waiting_processes import Child, child
-from benchmarks.waiting_results import Result, result, table
-from benchmarks.waiting_schedule import ENDS
-from benchmarks.waiting_server import KEY_VARIABLE
-from benchmarks.waiting_triggers import CONNECTION, SUBJECTS
+from benchmarks.waiting.certificate import Certificate, make_certificate
+from benchmarks.waiting.processes import Child, child
+from benchmarks.waiting.results import Result, result, table
+from benchmarks.waiting.schedule import ENDS
+from benchmarks.waiting.server import KEY_VARIABLE
+from benchmarks.waiting.triggers import CONNECTION, SUBJECTS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STARTING = 180.0  # seconds in which a process should say something, on a busy machine
 SHOWN = 5  # wrong verdicts
 
@@ -79,7 +79,7 @@ async def measure(subject: str, count: int, ends: str, given: argparse.Namespace
         files = ("--chain", str(certificate.chain), "--key", str(certificate.key))
         server = await stack.enter_async_context(
             child(
-                "benchmarks.waiting_server",
+                "benchmarks.waiting.server",
                 subject,
                 *files,
                 "--latency",
@@ -90,7 +90,7 @@ async def measure(subject: str, count: int, ends: str, given: argparse.Namespace
         port = (await server.hear(STARTING))["port"]
         triggers = await stack.enter_async_context(
             child(
-                "benchmarks.waiting_triggers",
+                "benchmarks.waiting.triggers",
                 subject,
                 "--poll-interval",
                 str(given.poll_interval),

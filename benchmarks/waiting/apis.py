@@ -21,7 +21,7 @@ from airflow_provider_sixtyfour.emulator.schemas import CreateBody, RunBody
 from airflow_provider_sixtyfour.emulator.state import State
 from airflow_provider_sixtyfour.emulator.store.run_store import Submission
 from airflow_provider_sixtyfour.emulator.store.runs import Intervention
-from benchmarks.waiting_schedule import ScheduledRun
+from benchmarks.waiting.schedule import ScheduledRun
 
 _ROWS = [{"name": f"Lead {number}", "company": f"Company {number}"} for number in range(25)]
 _WORKFLOW = {

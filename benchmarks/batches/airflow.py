@@ -32,17 +32,17 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_sixtyfour.emulator.engine.synthetic_file import size_of
-from benchmarks.batches_input import PLAIN, write_leads
-from benchmarks.batches_ran import PER_MINUTE, Ran
-from benchmarks.batches_watch import Watch
+from benchmarks.batches.input import PLAIN, write_leads
+from benchmarks.batches.ran import PER_MINUTE, Ran
+from benchmarks.batches.watch import Watch
 from demo.airflow_rest import FINISHED
 from demo.local_airflow import LocalAirflow, start_airflow
 from demo.processes import Processes
 from tests.cluster.postgres import start_postgres
 from tests.emulator_process import EmulatorProcess
 
-ROOT = Path(__file__).resolve().parent.parent
-DAGS = ROOT / "benchmarks" / "batches_dags"
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = Path(__file__).parent / "dags"
 BARE, FLOOR, OURS = "bare", "waiting", "enriching"  # Dags
 PARALLELISM = 32  # Airflow's own, of which one Dag may have 16
 WARM = 4  # batches of the Dag runs before

@@ -1,7 +1,7 @@
 """
 One transfer in a fresh process; prints its seconds and by how many bytes the process's memory grew at most.
 
-``python -m benchmarks.transfer_contender KIND`` reads what to transfer from its input, as JSON. Before it measures, it
+``python -m benchmarks.transfer.contender KIND`` reads what to transfer from its input, as JSON. Before it measures, it
 does the same with a small file, so that what is loaded or connected once counts for neither. What it left behind in the
 round before goes only then, as with curl: to write to memory that has been free for some seconds may take three times
 as long, where a virtual machine has to have it from its host anew.

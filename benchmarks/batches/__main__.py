@@ -2,8 +2,8 @@
 Measure what it takes to get a file of leads through a workflow in batches.
 
 ``python -m benchmarks.batches --parts split upload airflow`` prints Markdown tables: how fast a million rows are split
-(`benchmarks.batches_split`), how fast the batches are uploaded (`benchmarks.batches_upload`), and how long it takes a
-real Airflow to split, send, run and land all of them (`benchmarks.batches_airflow`), each beside what it can't be
+(`benchmarks.batches.split`), how fast the batches are uploaded (`benchmarks.batches.upload`), and how long it takes a
+real Airflow to split, send, run and land all of them (`benchmarks.batches.airflow`), each beside what it can't be
 faster than. All of it is on this machine, and nothing is left of it.
 """
 
@@ -17,10 +17,10 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.batches_airflow import Plan, measure_airflow
-from benchmarks.batches_ran import report
-from benchmarks.batches_split import measure_splits
-from benchmarks.batches_upload import measure_uploads
+from benchmarks.batches.airflow import Plan, measure_airflow
+from benchmarks.batches.ran import report
+from benchmarks.batches.split import measure_splits
+from benchmarks.batches.upload import measure_uploads
 
 PARTS = ("split", "upload", "airflow")
 

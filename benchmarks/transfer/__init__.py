@@ -1,0 +1,1 @@
+"""How fast result files land, beside curl and boto3."""

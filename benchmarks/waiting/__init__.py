@@ -1,0 +1,1 @@
+"""What waiting for a thousand runs costs, beside peers."""
