@@ -36,6 +36,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.enrich",
                     f"{_PACKAGE}.operators.collect",
                     f"{_PACKAGE}.operators.bulk",
+                    f"{_PACKAGE}.operators.costs",
                 ],
             },
         ],

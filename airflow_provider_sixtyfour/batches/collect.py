@@ -102,11 +102,11 @@ def collect(batches: Any, results: Any) -> BatchSummary:
     :param results: what ``SixtyfourEnrichOperator`` returned, likewise.
     :raises SixtyfourInputError: if one is something else, a result is of none of the batches, or two are of one.
     """
-    found = list(_each(results, "results", ("job_id", "source", "rows", "bytes", "files", "manifest")))
+    found = list(references(results, "results", ("job_id", "source", "rows", "bytes", "files", "manifest")))
     if batches is None:
         _refuse_shared_folders(found)
         return BatchSummary(tuple(found), None, ())
-    wanted = list(_each(batches, "batches", ("path", "rows")))
+    wanted = list(references(batches, "batches", ("path", "rows")))
     by_source: dict[str, TaskResult] = {}
     for result in found:
         if by_source.setdefault(result["source"], result) is not result:
@@ -142,7 +142,7 @@ def _refuse_shared_folders(found: Sequence[TaskResult]) -> None:
         )
 
 
-def _each(value: Any, name: str, keys: Sequence[str]) -> Iterator[TaskResult]:
+def references(value: Any, name: str, keys: Sequence[str]) -> Iterator[TaskResult]:
     """Give the references in any nesting; ``None`` is what a mapped task leaves that was skipped."""
     if isinstance(value, Mapping):
         if missing := [key for key in keys if key not in value]:
@@ -153,6 +153,6 @@ def _each(value: Any, name: str, keys: Sequence[str]) -> Iterator[TaskResult]:
         yield value
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
         for one in value:
-            yield from _each(one, name, keys)
+            yield from references(one, name, keys)
     elif value is not None:
         raise SixtyfourInputError(f"{name} should be what the operators return, not {value!r:.60}.")
