@@ -21,7 +21,7 @@ def estimating(reading_workflow, folder):
     return task
 
 
-def test_it_is_what_the_runs_so_far_have_cost(emulator, enriching, estimating, batches, logs):
+def test_it_is_what_the_runs_so_far_have_cost(emulator, enriching, estimating, reading_workflow, batches, logs):
     for batch in batches:
         enriching(source=batch).run()
     used = [
