@@ -146,11 +146,12 @@ class RunOperator(BaseOperator):
         It does so where the trigger's class can't be loaded in the triggerer, and where a timeout of Airflow's own has
         passed: before 3.0 that is ``execution_timeout``, too.
         """
+        from airflow_provider_sixtyfour.runs.cancellation import Event
         from airflow_provider_sixtyfour.tasks.next_try import has_next_try
 
         control, ti = self._control, context["ti"]
         is_late = "timeout" in str((next_kwargs or {}).get("error", "")).lower()
-        with control.running(has_next_try=has_next_try(context) and not is_late):
+        with control.running(has_next_try=has_next_try(context), event=Event.RESUMED_TO_FAIL, is_late=is_late):
             job_id = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, key="job_id")
             _ = control.client  # what cancels the run
             if isinstance(job_id, str):

@@ -219,7 +219,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.storage.errors import probe_writable
         from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
         from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit, hold_to_limit, with_estimate
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
@@ -237,10 +237,10 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
                 return self._dry_run(given, config, folder)
             self.log.info("Input: %s. Destination: %s.", given, folder)
             file = cast("InputFile", given.file)  # of a source there always is one
-            again, asks = has_next_try(context), next_try(context)
+            again, read_state = has_next_try(context), state_reader(context)
             with (
                 BulkRequest(self.kind, config, formats, file) as request,
-                self._control.running(has_next_try=again, ends_at=ends_at, is_tried_again=asks),
+                self._control.running(has_next_try=again, ends_at=ends_at, read_state=read_state),
             ):
 
                 def check() -> None:

@@ -155,7 +155,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.storage.errors import probe_writable
         from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
         from airflow_provider_sixtyfour.tasks.batch_result import dry_run_result
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
         from airflow_provider_sixtyfour.tasks.workflow_source import source_block
@@ -178,8 +178,8 @@ class SixtyfourEnrichOperator(LandingOperator):
             if self.validate_only:
                 return dry_run_result(given, self.source, self.workflow_id, formats, folder, log=self.log)
             self.log.info("Input: %s. Destination: %s.", given, folder)
-            again, asks = has_next_try(context), next_try(context)
-            with self._control.running(has_next_try=again, ends_at=ends_at, is_tried_again=asks):
+            again, read_state = has_next_try(context), state_reader(context)
+            with self._control.running(has_next_try=again, ends_at=ends_at, read_state=read_state):
                 client = self._control.client
 
                 def check() -> None:

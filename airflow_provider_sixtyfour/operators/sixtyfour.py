@@ -120,7 +120,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         """Start or adopt the run, then wait for it here or in the triggerer."""
         from airflow_provider_sixtyfour.runs.idempotency import Request
         from airflow_provider_sixtyfour.tasks.downstream import check_landing
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
+        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.workflow_source import source_block
 
@@ -132,7 +132,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
             with self._control.running(
                 has_next_try=self.durable and has_next_try(context),
                 ends_at=ends_at,
-                is_tried_again=next_try(context) if self.durable else None,
+                read_state=state_reader(context),
             ):
                 client = self._control.client
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourTimeoutError, SixtyfourWaitError
-from airflow_provider_sixtyfour.runs.cancellation import Cancellation, cancel
+from airflow_provider_sixtyfour.runs.cancel import Cancellation, cancel
+from airflow_provider_sixtyfour.runs.cancellation import Case, Decision, Event, TaskState, Unread, decide
 from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome
 from airflow_provider_sixtyfour.tasks.errors import is_final
 from airflow_provider_sixtyfour.tasks.submission import recover
@@ -55,7 +56,7 @@ class RunControl:
         self._is_asking = False
         self._is_judged = threading.Event()
         self._is_kept = False
-        self._has_next_try = False
+        self._case = Case(Event.SIGNAL, cancel_on_kill=cancels)  # what is known of this try; each event completes it
         self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
         self._host: str | None = None  # where a trigger knows that the run was started
@@ -66,25 +67,28 @@ class RunControl:
         *,
         has_next_try: bool,
         ends_at: float | None = None,
-        is_tried_again: Callable[[], bool] | None = None,
+        read_state: Callable[[], TaskState] | None = None,
+        event: Event = Event.EXCEPTION,
+        is_late: bool = False,
     ) -> Iterator[None]:
         """
         Be ready to be killed for as long as the block runs, and don't let an exception leave a run behind.
 
         :param has_next_try: whether Airflow will try the task again if it fails, and that try shares this one's run.
         :param ends_at: the task's deadline, in seconds of the epoch; from then on no next try keeps the run.
-        :param is_tried_again: asks Airflow whether it will try the task again after a kill, and so reattach to the run;
-            ``None`` if it won't.
+        :param read_state: reads the state of the task instance after a kill; ``None`` where that can't be read.
+        :param event: what an exception is that ends the block.
+        :param is_late: whether the deadline has passed already.
         """
         # There before it is needed: a signal handler had better not start one.
-        threading.Thread(target=self._judge, args=[ends_at, is_tried_again], name="sixtyfour-kill", daemon=True).start()
-        self._has_next_try = has_next_try
+        threading.Thread(target=self._judge, args=[ends_at, read_state], name="sixtyfour-kill", daemon=True).start()
+        self._case = self._case._replace(has_next_try=has_next_try, is_late=is_late)
         self._is_running = True
         try:
             yield
         except BaseException as error:
             if not self._is_killed:  # else that is judged already
-                self._left_by(error)
+                self._left_by(error, event)
             raise
         finally:
             self._is_running = False
@@ -92,7 +96,7 @@ class RunControl:
             if self._is_asking:
                 self._is_judged.wait()
 
-    def _left_by(self, error: BaseException) -> None:
+    def _left_by(self, error: BaseException, event: Event) -> None:
         """
         Stop the run of a task that ends by an exception, unless the next try reattaches to it.
 
@@ -105,9 +109,10 @@ class RunControl:
         if self._job_id is None and self._submission is None:
             return
         of = f" Run {self._job_id}." if self._job_id else ""
-        if self._has_next_try and not is_final(error):
+        decision = decide(self._case._replace(event=event, is_final=is_final(error)))
+        if decision is Decision.KEEP:
             self._log.warning("The task failed, but its run is kept: the next try reattaches to it.%s", of)
-        elif not self._cancels:
+        elif decision is Decision.LEAVE:
             self._log.warning("The task failed; its run keeps running, as cancel_on_kill is off.%s", of)
         elif self._spare is not None:
             self._log.warning("The task ends while its run is in progress: cancelling the run.%s", of)
@@ -159,7 +164,8 @@ class RunControl:
         of Airflow's own calls this after it has ended the block of `running`; nothing is interrupted then.
         """
         self._is_killed = True
-        if not self._cancels or self._spare is None:
+        case = self._case if self._is_running else self._case._replace(event=Event.DEADLINE)
+        if decide(case) is Decision.LEAVE or self._spare is None:
             return
         if self._is_running:
             self._is_asking = True
@@ -167,13 +173,16 @@ class RunControl:
         else:
             self._stop(self._spare)
 
-    def _judge(self, ends_at: float | None, is_tried_again: Callable[[], bool] | None) -> None:
+    def _judge(self, ends_at: float | None, read_state: Callable[[], TaskState] | None) -> None:
         """Wait for a kill, and decide between the run's end and its keeping."""
         if not self._kills.get():
             return
         try:
-            is_late = ends_at is not None and time.time() >= ends_at
-            self._is_kept = is_tried_again is not None and not is_late and is_tried_again()
+            is_late = self._case.is_late or (ends_at is not None and time.time() >= ends_at)
+            case = self._case._replace(is_late=is_late)
+            if decide(case) is Decision.ASK_AGAIN:
+                case = case._replace(task_state=read_state() if read_state else Unread.UNAVAILABLE)
+            self._is_kept = decide(case) is Decision.KEEP
             if self._spare is not None and not self._is_kept:
                 self._stop(self._spare)
         finally:
@@ -280,20 +289,22 @@ class RunControl:
         :raises SixtyfourWaitError: saying what became of the run.
         """
         reason = reason if reason.endswith(".") else f"{reason}."
-        if self._has_next_try:
+        decision = decide(self._case._replace(event=Event.WAIT_GIVEN_UP))
+        if decision is Decision.KEEP:
             self._job_id = None
             raise SixtyfourWaitError(
                 f"{reason} The run may still be in progress: the next try of this task reattaches to it. Run {job_id}.",
                 job_id=job_id,
             )
-        return self._stop_waiting(job_id, reason, SixtyfourWaitError(reason, job_id=job_id))
+        return self._stop_waiting(job_id, reason, SixtyfourWaitError(reason, job_id=job_id), decision)
 
     def _give_up(self, job_id: str, reason: str) -> RunOutcome:
         """Cancel at the deadline; a run that turns out to have completed is taken, since it is paid for."""
-        return self._stop_waiting(job_id, reason, SixtyfourTimeoutError(reason))
+        decision = decide(self._case._replace(event=Event.DEADLINE))
+        return self._stop_waiting(job_id, reason, SixtyfourTimeoutError(reason), decision)
 
-    def _stop_waiting(self, job_id: str, reason: str, error: SixtyfourError) -> RunOutcome:
-        if not self._cancels:
+    def _stop_waiting(self, job_id: str, reason: str, error: SixtyfourError, decision: Decision) -> RunOutcome:
+        if decision is Decision.LEAVE:
             self._job_id = None
             error.args = (f"{reason} The run was not cancelled and may still be in progress. Run {job_id}.",)
             raise error

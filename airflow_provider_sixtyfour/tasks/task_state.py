@@ -1,12 +1,12 @@
 """
-The state of a task instance, and whether it still waits for a run, read from inside a triggerer.
+The state of a task instance, and the run that it has, read from inside a triggerer.
 
 The one place that knows how Airflow spells a task instance in that answer, and that uses the triggerer's channel to its
 supervisor, which Airflow does not document as public.
 
 On Airflow 3.0 and 3.1, a coroutine that is cancelled while it awaits that channel ends the triggerer, since the late
 answer is read by the next one who asks. So what is reachable there is never cancelled: `warm_up` asks in a task of its
-own. `still_waits_for` has a timeout, which cancels, and is only for `on_kill`, which Airflow calls from 3.3 on.
+own. `read_in_triggerer` has a timeout, which cancels, and is only for `on_kill`, which Airflow calls from 3.3 on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
+
+from airflow_provider_sixtyfour.runs.cancellation import DEFERRED, TaskState, Unread
 
 log = logging.getLogger(__name__)
 
@@ -42,25 +44,25 @@ async def _ask_for_nothing(task_instance: Any) -> None:
         log.info("Could not read the task instance's state yet: %r. Task %s.", error, task_instance.task_id)
 
 
-async def still_waits_for(task_instance: Any, job_id: str) -> bool:
+async def read_in_triggerer(task_instance: Any, job_id: str) -> tuple[TaskState, bool]:
     """
-    Say whether the task is deferred still, on this very run.
+    Return the task instance's state, and whether this very run is the one that it waits for if it is deferred.
 
-    Where Airflow can't be asked, the answer is yes: work that somebody may wait for is not stopped on a guess.
     Only for `on_kill`, on Airflow 3.3 or later: see above for why.
     """
     if task_instance is None:
-        return False
+        return Unread.UNAVAILABLE, False
     for number in range(TRIES):
         try:
             async with asyncio.timeout(SECONDS_A_TRY):
-                return await _state(task_instance) == "deferred" and await _job_id(task_instance) == job_id
+                state = await _state(task_instance)
+                return state, state == DEFERRED and await _job_id(task_instance) == job_id
         except Exception as error:
             log.warning("Could not read the task instance's state: %r. Task %s.", error, task_instance.task_id)
             if number < TRIES - 1:
                 await asyncio.sleep(1.0)
     log.error("The run is not cancelled: whether its task still waits for it could not be read. Run %s.", job_id)
-    return True
+    return Unread.NO_ANSWER, False
 
 
 def where_it_is(ti: Any) -> dict[str, Any]:
