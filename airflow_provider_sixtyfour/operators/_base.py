@@ -147,7 +147,7 @@ class RunOperator(BaseOperator):
         passed: before 3.0 that is ``execution_timeout``, too.
         """
         from airflow_provider_sixtyfour.runs.cancellation import Event
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
 
         control, ti = self._control, context["ti"]
         is_late = "timeout" in str((next_kwargs or {}).get("error", "")).lower()

@@ -219,7 +219,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.storage.errors import probe_writable
         from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
         from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit, hold_to_limit, with_estimate
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, state_reader
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
@@ -287,7 +287,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         :param rows: how many that input has.
         """
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
         from airflow_provider_sixtyfour.tasks.submission import recorded
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 

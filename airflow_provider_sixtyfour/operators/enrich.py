@@ -155,7 +155,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.storage.errors import probe_writable
         from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
         from airflow_provider_sixtyfour.tasks.batch_result import dry_run_result
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, state_reader
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
         from airflow_provider_sixtyfour.tasks.workflow_source import source_block
@@ -231,7 +231,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         :param digest: of the input that the run was started for, which by now may have changed.
         :param rows: how many that input has; ``None`` if it isn't known.
         """
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
         from airflow_provider_sixtyfour.tasks.submission import recorded_digest
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 

@@ -120,7 +120,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         """Start or adopt the run, then wait for it here or in the triggerer."""
         from airflow_provider_sixtyfour.runs.idempotency import Request
         from airflow_provider_sixtyfour.tasks.downstream import check_landing
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, state_reader
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.workflow_source import source_block
 
@@ -164,7 +164,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
 
         :param rows: how many rows were sent; ``None`` if they are in a file.
         """
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
 
         drop_run_link(self)
         with non_retryable_errors(self.log), self._control.running(has_next_try=self.durable and has_next_try(context)):

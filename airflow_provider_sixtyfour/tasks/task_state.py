@@ -1,5 +1,9 @@
 """
-The state of a task instance, and the run that it has, read from inside a triggerer.
+What Airflow knows of a task instance: whether it has a next try, and its state, read on its worker or in a triggerer.
+
+A worker that is shut down, a pod that is evicted and a task that is taken for dead while it lives are stopped as a
+user stops a task: by SIGTERM; and a trigger that moves is stopped as a trigger whose task a user stops. The state of
+the task instance distinguishes them, by the table in `runs.cancellation`.
 
 The one place that knows how Airflow spells a task instance in that answer, and that uses the triggerer's channel to its
 supervisor, which Airflow does not document as public.
@@ -13,10 +17,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.runs.cancellation import DEFERRED, TaskState, Unread
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +31,33 @@ TRIES = 3
 SECONDS_A_TRY = 20.0  # a first request in a cold triggerer was seen to take that long
 
 _warming: set[asyncio.Task[None]] = set()  # at most one for each triggerer, which keeps it
+
+
+def has_next_try(context: Context) -> bool:
+    """Say whether Airflow will try the task again if this try fails. A ``retry_policy`` may decide otherwise."""
+    return bool(context["ti"].try_number <= context["ti"].max_tries)
+
+
+def state_reader(context: Context) -> Callable[[], TaskState] | None:
+    """
+    Return a function that reads the state of the task instance; ``None`` where that can't be read.
+
+    To be called in a thread of its own: a signal handler may have interrupted what holds the lock that it waits for.
+
+    :param context: the task's context; before Airflow 3.3, where it has no ``task_state_store`` yet, threads can't ask.
+    """
+    ti = context["ti"]
+    if context.get("task_state_store") is None:
+        return None
+    ask = ti.get_task_states
+
+    def read() -> TaskState:
+        try:
+            return _state_in(ti, ask(**_where_it_is(ti)))
+        except Exception:  # whatever it is: Airflow's API server is away, and for that, too, it stops tasks
+            return Unread.NO_ANSWER
+
+    return read
 
 
 def warm_up(task_instance: Any) -> None:
@@ -65,12 +99,12 @@ async def read_in_triggerer(task_instance: Any, job_id: str) -> tuple[TaskState,
     return Unread.NO_ANSWER, False
 
 
-def where_it_is(ti: Any) -> dict[str, Any]:
+def _where_it_is(ti: Any) -> dict[str, Any]:
     """Return the arguments of Airflow's request for a task's state."""
     return {"dag_id": ti.dag_id, "task_ids": [ti.task_id], "run_ids": [ti.run_id], "map_index": _map_index(ti)}
 
 
-def state_in(ti: Any, states: Mapping[str, Any]) -> str | None:
+def _state_in(ti: Any, states: Mapping[str, Any]) -> str | None:
     """Return the task's state from the answer to that request; ``None`` also if the task instance is gone."""
     key = ti.task_id if _map_index(ti) is None else f"{ti.task_id}_{ti.map_index}"
     state = states.get(ti.run_id, {}).get(key)
@@ -85,8 +119,8 @@ async def _state(ti: Any) -> str | None:
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import GetTaskStates
 
-    answer: Any = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStates(**where_it_is(ti)))
-    return state_in(ti, answer.task_states)
+    answer: Any = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStates(**_where_it_is(ti)))
+    return _state_in(ti, answer.task_states)
 
 
 async def _job_id(ti: Any) -> Any:
