@@ -219,9 +219,9 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.storage.errors import probe_writable
         from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
         from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit, hold_to_limit, with_estimate
-        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
 
         with non_retryable_errors(self.log):
             poll_interval, ends_at = check_poll_interval(self.poll_interval), self._ends_at(context)
@@ -287,9 +287,9 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         :param rows: how many that input has.
         """
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
-        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
         from airflow_provider_sixtyfour.tasks.submission import recorded
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
 
         drop_run_link(self)
         with non_retryable_errors(self.log), self._control.running(has_next_try=has_next_try(context)):

@@ -155,9 +155,9 @@ class SixtyfourEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.storage.errors import probe_writable
         from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
         from airflow_provider_sixtyfour.tasks.batch_result import dry_run_result
-        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.workflow_source import source_block
 
         with non_retryable_errors(self.log):
@@ -231,9 +231,9 @@ class SixtyfourEnrichOperator(LandingOperator):
         :param digest: of the input that the run was started for, which by now may have changed.
         :param rows: how many that input has; ``None`` if it isn't known.
         """
-        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
         from airflow_provider_sixtyfour.tasks.submission import recorded_digest
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
 
         drop_run_link(self)
         with non_retryable_errors(self.log), self._control.running(has_next_try=has_next_try(context)):

@@ -120,8 +120,8 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         """Start or adopt the run, then wait for it here or in the triggerer."""
         from airflow_provider_sixtyfour.runs.idempotency import Request
         from airflow_provider_sixtyfour.tasks.downstream import check_landing
-        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.submission import Submission
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
         from airflow_provider_sixtyfour.tasks.workflow_source import source_block
 
         with non_retryable_errors(self.log):
