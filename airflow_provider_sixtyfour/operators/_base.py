@@ -88,19 +88,21 @@ class RunOperator(BaseOperator):
 
     def _running(self, context: Context, wait: WaitOptions) -> AbstractContextManager[None]:
         """Return the block in which the task starts its run and waits for it; see `RunControl.running`."""
-        from airflow_provider_sixtyfour.tasks.task_state import has_next_try, state_reader
+        from airflow_provider_sixtyfour.tasks.task_state import state_reader
 
         return self._control.running(
-            has_next_try=self.durable and has_next_try(context),
-            ends_at=wait.ends_at,
-            read_state=state_reader(context),
+            has_next_try=self._has_next_try(context), ends_at=wait.ends_at, read_state=state_reader(context)
         )
 
     def _concluding(self, context: Context) -> AbstractContextManager[None]:
         """Return the block in which a resumed task concludes what the trigger found."""
+        return self._control.running(has_next_try=self._has_next_try(context))
+
+    def _has_next_try(self, context: Context) -> bool:
+        """Return whether Airflow will try the task again if it fails, and that try would reattach to this one's run."""
         from airflow_provider_sixtyfour.tasks.task_state import has_next_try
 
-        return self._control.running(has_next_try=self.durable and has_next_try(context))
+        return self.durable and has_next_try(context)
 
     def _submission(self, request: Startable, digest: str, **options: Any) -> Submission:
         """
@@ -185,11 +187,10 @@ class RunOperator(BaseOperator):
         passed: before 3.0 that is ``execution_timeout``, too.
         """
         from airflow_provider_sixtyfour.runs.cancellation import Event
-        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
 
         control, ti = self._control, context["ti"]
         is_late = "timeout" in str((next_kwargs or {}).get("error", "")).lower()
-        with control.running(has_next_try=has_next_try(context), event=Event.RESUMED_TO_FAIL, is_late=is_late):
+        with control.running(has_next_try=self._has_next_try(context), event=Event.RESUMED_TO_FAIL, is_late=is_late):
             job_id = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, key="job_id")
             _ = control.client  # what cancels the run
             if isinstance(job_id, str):
