@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,16 +13,19 @@ from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, are_pushed_by_airflow, run_url
-from airflow_provider_sixtyfour.runs.deadline import deadline, seconds
+from airflow_provider_sixtyfour.runs.deadline import WaitOptions, check_poll_interval, deadline, seconds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
 
     from airflow_provider_sixtyfour.results.manifest import Manifest
     from airflow_provider_sixtyfour.results.options import LandingOptions
+    from airflow_provider_sixtyfour.runs.idempotency import Startable
     from airflow_provider_sixtyfour.runs.status import RunOutcome
+    from airflow_provider_sixtyfour.tasks.batch_input import Work
     from airflow_provider_sixtyfour.tasks.lineage import Dataset
     from airflow_provider_sixtyfour.tasks.run_control import RunControl
+    from airflow_provider_sixtyfour.tasks.submission import Submission
 
 FAIL = "__fail__"  # what Airflow resumes a task with, in place of a method's name, only to fail it
 
@@ -41,8 +44,10 @@ class RunOperator(BaseOperator):
     operator_extra_links: Collection[BaseOperatorLink] = (SixtyfourRunLink(),)
     ui_color = "#e8e4fb"
     run_link: str | None = None
+    durable: bool = True  # tries of the task share a run
 
     workflow_id: Any  # None: a job without a workflow
+    poll_interval: Any
     timeout: Any
     deferrable: bool
     cancel_on_kill: bool
@@ -71,14 +76,52 @@ class RunOperator(BaseOperator):
 
         return RunControl(self._hook, cancels=self.cancel_on_kill, log=self.log, kind=self.job_kind)
 
-    def _ends_at(self, context: Context) -> float | None:
+    def _wait_options(self, context: Context) -> WaitOptions:
         """
-        Return when the task gives up on its run, in seconds of the epoch; ``None`` for never.
+        Return how the task waits for its run, and until when.
 
-        :raises SixtyfourInputError: if a limit is no duration.
+        :raises SixtyfourInputError: if the poll interval or a limit is no duration.
         """
+        poll_interval = check_poll_interval(self.poll_interval)
         limits = seconds(self.timeout, "timeout"), seconds(self.execution_timeout, "execution_timeout")
-        return deadline(context["ti"].start_date, *limits)
+        return WaitOptions(poll_interval, deadline(context["ti"].start_date, *limits))
+
+    def _running(self, context: Context, wait: WaitOptions) -> AbstractContextManager[None]:
+        """Return the block in which the task starts its run and waits for it; see `RunControl.running`."""
+        from airflow_provider_sixtyfour.tasks.task_state import state_reader
+
+        return self._control.running(
+            has_next_try=self._has_next_try(context), ends_at=wait.ends_at, read_state=state_reader(context)
+        )
+
+    def _concluding(self, context: Context) -> AbstractContextManager[None]:
+        """Return the block in which a resumed task concludes what the trigger found."""
+        return self._control.running(has_next_try=self._has_next_try(context))
+
+    def _has_next_try(self, context: Context) -> bool:
+        """Return whether Airflow will try the task again if it fails, and that try would reattach to this one's run."""
+        from airflow_provider_sixtyfour.tasks.task_state import has_next_try
+
+        return self.durable and has_next_try(context)
+
+    def _submission(self, request: Startable, digest: str, **options: Any) -> Submission:
+        """
+        Return the submission of a request.
+
+        :param options: what only some operators have, see `Submission`.
+        """
+        from airflow_provider_sixtyfour.tasks.submission import Submission
+
+        return Submission(
+            client=self._control.client,
+            request=request,
+            digest=digest,
+            log=self.log,
+            supervision=self._control,
+            cancels=self.cancel_on_kill,
+            kind=self.job_kind,
+            **options,
+        )
 
     def _started(self, context: Context, start: Callable[[], str]) -> str:
         """
@@ -100,9 +143,7 @@ class RunOperator(BaseOperator):
         control.stop_if_killed()
         return job_id
 
-    def _waited_for(
-        self, job_id: str, *, poll_interval: float, ends_at: float | None, carried: dict[str, Any]
-    ) -> RunOutcome:
+    def _waited_for(self, job_id: str, wait: WaitOptions, *, carried: dict[str, Any]) -> RunOutcome:
         """
         Return how the run has completed, once it has; or defer, to ``execute_complete``.
 
@@ -114,17 +155,16 @@ class RunOperator(BaseOperator):
             trigger = SixtyfourRunTrigger(
                 sixtyfour_conn_id=self.sixtyfour_conn_id,
                 job_id=job_id,
-                poll_interval=poll_interval,
-                deadline=ends_at,
+                poll_interval=wait.poll_interval,
+                deadline=wait.ends_at,
                 cancel_on_kill=self.cancel_on_kill,
                 host=self._control.client.base_url,
                 kind=self.job_kind.name,
             )
-            self.log.info(
-                "Waiting in the triggerer now, which checks the status about every %g s. Run %s.", poll_interval, job_id
-            )
+            waiting = "Waiting in the triggerer now, which checks the status about every %g s. Run %s."
+            self.log.info(waiting, wait.poll_interval, job_id)
             self.defer(trigger=trigger, method_name=self.execute_complete.__name__, kwargs=carried)
-        return self._control.wait(job_id, poll_interval=poll_interval, ends_at=ends_at)
+        return self._control.wait(job_id, poll_interval=wait.poll_interval, ends_at=wait.ends_at)
 
     def _measured(self, ended: RunOutcome) -> RunOutcome:
         """Return the outcome of a run with what the run has used, where that can be read."""
@@ -146,11 +186,11 @@ class RunOperator(BaseOperator):
         It does so where the trigger's class can't be loaded in the triggerer, and where a timeout of Airflow's own has
         passed: before 3.0 that is ``execution_timeout``, too.
         """
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
+        from airflow_provider_sixtyfour.runs.cancellation import Event
 
         control, ti = self._control, context["ti"]
         is_late = "timeout" in str((next_kwargs or {}).get("error", "")).lower()
-        with control.running(has_next_try=has_next_try(context) and not is_late):
+        with control.running(has_next_try=self._has_next_try(context), event=Event.RESUMED_TO_FAIL, is_late=is_late):
             job_id = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, key="job_id")
             _ = control.client  # what cancels the run
             if isinstance(job_id, str):
@@ -175,6 +215,10 @@ class LandingOperator(RunOperator):
     on_mismatch: str
     output_format: str | None
     parquet_schema: Any
+    check_destination: bool
+    validate_only: bool
+
+    _dry_run: Callable[[Work], dict[str, Any]]  # logs what would be sent, and returns what the task returns then
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Report to OpenLineage the input and the run, and of each file with its rows and bytes."""
@@ -199,6 +243,27 @@ class LandingOperator(RunOperator):
             parquet_schema=self.parquet_schema,
             input=digest,
         )
+
+    def _without_run(self, context: Context, work: Work) -> dict[str, Any] | None:
+        """Return what the task returns if it has to start no run: its work is done, or it only checks it."""
+        if (done := self._done(work.folder, work.digest)) is not None:
+            did = "Done before, nothing was sent; checked"
+            return self._reported(context, work.folder, done, work.given.rows, did=did)
+        if self.validate_only:
+            return self._dry_run(work)
+        self.log.info("Input: %s. Destination: %s.", work.given, work.folder)
+        return None
+
+    def _check_writable(self, context: Context, folder: ObjectStoragePath) -> None:
+        """
+        Check before a run is paid for that its files can be written.
+
+        :raises SixtyfourTransferError: if they can't.
+        """
+        from airflow_provider_sixtyfour.storage.errors import probe_writable
+
+        if self.check_destination and "task_state_store" in context:  # else the record is kept there
+            probe_writable(folder)
 
     def _done(self, folder: ObjectStoragePath, digest: str) -> Manifest | None:
         """Return the manifest of this very work, if all that it names is there."""

@@ -128,7 +128,7 @@ class SixtyfourCancelRunOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Cancel, and log how the run ended."""
-        from airflow_provider_sixtyfour.runs.cancellation import cancel
+        from airflow_provider_sixtyfour.runs.cancel import cancel
 
         with non_retryable_errors(self.log):
             client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client

@@ -15,7 +15,6 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
 from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
 from airflow_provider_sixtyfour.operators._base import LandingOperator
-from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
 from airflow_provider_sixtyfour.tasks.bulk_request import BulkRequest, bulk_config
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.literals import can_check, is_literal
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.inputs.file import InputFile
     from airflow_provider_sixtyfour.results.manifest import Manifest
     from airflow_provider_sixtyfour.runs.status import RunOutcome
-    from airflow_provider_sixtyfour.tasks.batch_input import EnrichInput
+    from airflow_provider_sixtyfour.tasks.batch_input import Work
+    from airflow_provider_sixtyfour.tasks.submission import Submission
 
 _CONFIG = (
     "struct",
@@ -216,60 +216,19 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
-        from airflow_provider_sixtyfour.storage.errors import probe_writable
-        from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
-        from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit, hold_to_limit, with_estimate
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
-        from airflow_provider_sixtyfour.tasks.submission import Submission
-        from airflow_provider_sixtyfour.tasks.submission_records import records_of
+        from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
 
         with non_retryable_errors(self.log):
-            poll_interval, ends_at = check_poll_interval(self.poll_interval), self._ends_at(context)
-            config, limit = self._config(), cost_limit(self.max_cost_cents)
-            folder, formats = self._folder(context), self._landing(None).run_formats
-            given = enrich_input(
-                source=self.source, rows=None, specs_override=None, max_rows=self.max_rows, delimiter=self.delimiter
-            )._replace(body={"config": config})
-            digest = given.digest(f"bulk-intelligence/{self.kind}", formats)
-            if (done := self._done(folder, digest)) is not None:
-                return self._reported(context, folder, done, given.rows, did="Done before, nothing was sent; checked")
-            if self.validate_only:
-                return self._dry_run(given, config, folder)
-            self.log.info("Input: %s. Destination: %s.", given, folder)
-            file = cast("InputFile", given.file)  # of a source there always is one
-            again, asks = has_next_try(context), next_try(context)
-            with (
-                BulkRequest(self.kind, config, formats, file) as request,
-                self._control.running(has_next_try=again, ends_at=ends_at, is_tried_again=asks),
-            ):
-
-                def check() -> None:
-                    if self.check_destination and "task_state_store" in context:  # else the record is kept there
-                        probe_writable(folder)
-
-                submission = Submission(
-                    client=self._control.client,
-                    request=request,
-                    digest=digest,
-                    log=self.log,
-                    supervision=self._control,
-                    cancels=self.cancel_on_kill,
-                    check=check,
-                    clear_pays_again=self.overwrite,
-                    kind=BULK_JOB,
-                )
-
-                def start() -> str:
-                    job_id = submission.start_or_adopt(context, records_of(context, folder))
-                    hold_to_limit(self._control, job_id, submission.estimated_cost_cents, limit, self.log)
-                    return job_id
-
-                job_id = self._started(context, start)
-                carried = {"digest": digest, "estimate": submission.estimated_cost_cents, "rows": given.rows}
-                wait = partial(self._waited_for, job_id, carried=carried)
-                ended = wait(poll_interval=poll_interval, ends_at=ends_at)
-                ended = with_estimate(ended, submission.estimated_cost_cents)
-                return self._landed(context, folder, ended, digest, given.rows)
+            work = self._checked_work(context)
+            if (result := self._without_run(context, work)) is not None:
+                return result
+            with self._request(work) as request, self._running(context, work.wait):
+                submission = self._bulk_submission(context, work, request)
+                job_id = self._started(context, partial(self._start, context, work, submission))
+                estimate = submission.estimated_cost_cents
+                carried = {"digest": work.digest, "estimate": estimate, "rows": work.given.rows}
+                ended = with_estimate(self._waited_for(job_id, work.wait, carried=carried), estimate)
+                return self._landed(context, work.folder, ended, work.digest, work.given.rows)
 
     def execute_complete(
         self,
@@ -287,12 +246,11 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         :param rows: how many that input has.
         """
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
         from airflow_provider_sixtyfour.tasks.submission import recorded
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         drop_run_link(self)
-        with non_retryable_errors(self.log), self._control.running(has_next_try=has_next_try(context)):
+        with non_retryable_errors(self.log), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries
@@ -300,8 +258,35 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
                 digest, estimate = (record.digest, record.estimated_cost_cents) if record else (None, None)
             return self._landed(context, folder, with_estimate(ended, estimate), digest, rows)
 
-    def _config(self) -> dict[str, Any]:
-        return bulk_config(self.kind, **{name: getattr(self, name) for name in _CONFIG})
+    def _checked_work(self, context: Context) -> Work:
+        from airflow_provider_sixtyfour.tasks.batch_input import Work, enrich_input
+        from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit
+
+        wait = self._wait_options(context)
+        config = bulk_config(self.kind, **{name: getattr(self, name) for name in _CONFIG})
+        cost_limit(self.max_cost_cents)
+        folder, formats = self._folder(context), self._landing(None).run_formats
+        given = enrich_input(
+            source=self.source, rows=None, specs_override=None, max_rows=self.max_rows, delimiter=self.delimiter
+        )._replace(body={"config": config})
+        return Work(given, formats, given.digest(f"bulk-intelligence/{self.kind}", formats), folder, wait)
+
+    def _request(self, work: Work) -> BulkRequest:
+        file = cast("InputFile", work.given.file)  # of a source there always is one
+        return BulkRequest(self.kind, work.given.body["config"], work.formats, file)
+
+    def _bulk_submission(self, context: Context, work: Work, request: BulkRequest) -> Submission:
+        check = partial(self._check_writable, context, work.folder)
+        return self._submission(request, work.digest, check=check, clear_pays_again=self.overwrite)
+
+    def _start(self, context: Context, work: Work, submission: Submission) -> str:
+        from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit, hold_to_limit
+        from airflow_provider_sixtyfour.tasks.submission_records import records_of
+
+        job_id = submission.start_or_adopt(context, records_of(context, work.folder))
+        limit = cost_limit(self.max_cost_cents)
+        hold_to_limit(self._control, job_id, submission.estimated_cost_cents, limit, self.log)
+        return job_id
 
     def _with_usage(self, ended: RunOutcome) -> RunOutcome:
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_charge
@@ -314,16 +299,17 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
     def _with_costs(self, returned: dict[str, Any], metrics: Mapping[str, float]) -> dict[str, Any]:
         return {**returned, "kind": self.kind, ESTIMATE: metrics.get(ESTIMATE), CHARGE: metrics.get(CHARGE)}
 
-    def _dry_run(self, given: EnrichInput, config: Mapping[str, Any], folder: ObjectStoragePath) -> dict[str, Any]:
+    def _dry_run(self, work: Work) -> dict[str, Any]:
         from airflow_provider_sixtyfour.tasks.batch_result import nothing_sent
 
-        given.check_file()
+        config: Mapping[str, Any] = work.given.body["config"]
+        work.given.check_file()
         self.log.info(
             "Nothing was sent: a dry run. Input: %s. Kind: %s, tier: %s. Fields: %s. Destination: %s.",
-            given,
+            work.given,
             self.kind,
             config.get("tier"),
             ", ".join(config.get("struct", {})) or "what the API finds by default",
-            folder,
+            work.folder,
         )
         return self._with_costs(nothing_sent(self.source, None), {})

@@ -15,13 +15,14 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
 from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
 from airflow_provider_sixtyfour.operators._base import LandingOperator
-from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import check_given, json_file_parameters, read_json
 from airflow_provider_sixtyfour.tasks.run_checks import check_enrich
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_sixtyfour.tasks.batch_input import EnrichInput, Work
 
 
 class SixtyfourEnrichOperator(LandingOperator):
@@ -150,73 +151,15 @@ class SixtyfourEnrichOperator(LandingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
-        from airflow_provider_sixtyfour.inputs.file import send
-        from airflow_provider_sixtyfour.runs.idempotency import Request
-        from airflow_provider_sixtyfour.storage.errors import probe_writable
-        from airflow_provider_sixtyfour.tasks.batch_input import enrich_input
-        from airflow_provider_sixtyfour.tasks.batch_result import dry_run_result
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
-        from airflow_provider_sixtyfour.tasks.submission import Submission
-        from airflow_provider_sixtyfour.tasks.submission_records import records_of
-        from airflow_provider_sixtyfour.tasks.workflow_source import source_block
-
         with non_retryable_errors(self.log):
-            calls.identifier(self.workflow_id, "workflow_id")
-            check_given(self, self._given)
-            poll_interval, ends_at = check_poll_interval(self.poll_interval), self._ends_at(context)
-            folder, formats = self._folder(context), self._landing(None).run_formats
-            given = enrich_input(
-                source=self.source,
-                rows=read_json(self, "rows", context, self._json_files),
-                specs_override=read_json(self, "specs_override", context, self._json_files),
-                max_rows=self.max_rows,
-                delimiter=self.delimiter,
-            )
-            digest = given.digest(self.workflow_id, formats)
-            if (done := self._done(folder, digest)) is not None:
-                return self._reported(context, folder, done, given.rows, did="Done before, nothing was sent; checked")
-            if self.validate_only:
-                return dry_run_result(given, self.source, self.workflow_id, formats, folder, log=self.log)
-            self.log.info("Input: %s. Destination: %s.", given, folder)
-            again, asks = has_next_try(context), next_try(context)
-            with self._control.running(has_next_try=again, ends_at=ends_at, is_tried_again=asks):
-                client = self._control.client
-
-                def check() -> None:
-                    given.check_fit(source_block(client, self.workflow_id, given.body, self.log), self.workflow_id)
-
-                def check_before_start() -> None:
-                    if not given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests
-                        check()
-                    if self.check_destination and "task_state_store" in context:  # else the record is kept there
-                        probe_writable(folder)
-
-                submission = Submission(
-                    client=client,
-                    request=Request(self.workflow_id, formats, given.body),
-                    digest=digest,
-                    log=self.log,
-                    supervision=self._control,
-                    cancels=self.cancel_on_kill,
-                    upload=None if given.file is None else partial(send, client, given.file),
-                    check=check_before_start,
-                    clear_pays_again=self.overwrite,
-                )
-                records = records_of(context, folder)
-
-                def start() -> str:
-                    try:
-                        return submission.start_or_adopt(context, records)
-                    except SixtyfourRefusedError as error:
-                        if given.is_batch and error.status in (400, 422):
-                            check()
-                        raise
-
-                job_id = self._started(context, start)
-                carried = {"digest": digest, "rows": given.rows}
-                wait = partial(self._waited_for, job_id, carried=carried)
-                ended = wait(poll_interval=poll_interval, ends_at=ends_at)
-                return self._landed(context, folder, ended, digest, given.rows)
+            work = self._checked_work(context)
+            if (result := self._without_run(context, work)) is not None:
+                return result
+            with self._running(context, work.wait):
+                job_id = self._started(context, partial(self._start, context, work))
+                carried = {"digest": work.digest, "rows": work.given.rows}
+                ended = self._waited_for(job_id, work.wait, carried=carried)
+                return self._landed(context, work.folder, ended, work.digest, work.given.rows)
 
     def execute_complete(
         self,
@@ -231,14 +174,64 @@ class SixtyfourEnrichOperator(LandingOperator):
         :param digest: of the input that the run was started for, which by now may have changed.
         :param rows: how many that input has; ``None`` if it isn't known.
         """
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
         from airflow_provider_sixtyfour.tasks.submission import recorded_digest
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         drop_run_link(self)
-        with non_retryable_errors(self.log), self._control.running(has_next_try=has_next_try(context)):
+        with non_retryable_errors(self.log), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries
                 digest = recorded_digest(records_of(context, folder), ended.job_id)
             return self._landed(context, folder, ended, digest, rows)
+
+    def _checked_work(self, context: Context) -> Work:
+        from airflow_provider_sixtyfour.tasks.batch_input import Work, enrich_input
+
+        calls.identifier(self.workflow_id, "workflow_id")
+        check_given(self, self._given)
+        wait = self._wait_options(context)
+        folder, formats = self._folder(context), self._landing(None).run_formats
+        given = enrich_input(
+            source=self.source,
+            rows=read_json(self, "rows", context, self._json_files),
+            specs_override=read_json(self, "specs_override", context, self._json_files),
+            max_rows=self.max_rows,
+            delimiter=self.delimiter,
+        )
+        return Work(given, formats, given.digest(self.workflow_id, formats), folder, wait)
+
+    def _start(self, context: Context, work: Work) -> str:
+        from airflow_provider_sixtyfour.inputs.file import send
+        from airflow_provider_sixtyfour.runs.idempotency import Request
+        from airflow_provider_sixtyfour.tasks.submission_records import records_of
+
+        given = work.given
+        submission = self._submission(
+            Request(self.workflow_id, work.formats, given.body),
+            work.digest,
+            upload=None if given.file is None else partial(send, self._control.client, given.file),
+            check=partial(self._check_before_start, context, work),
+            clear_pays_again=self.overwrite,
+        )
+        try:
+            return submission.start_or_adopt(context, records_of(context, work.folder))
+        except SixtyfourRefusedError as error:
+            if given.is_batch and error.status in (400, 422):
+                self._check_fit(given)
+            raise
+
+    def _check_before_start(self, context: Context, work: Work) -> None:
+        if not work.given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests
+            self._check_fit(work.given)
+        self._check_writable(context, work.folder)
+
+    def _check_fit(self, given: EnrichInput) -> None:
+        from airflow_provider_sixtyfour.tasks.workflow_source import source_block
+
+        given.check_fit(source_block(self._control.client, self.workflow_id, given.body, self.log), self.workflow_id)
+
+    def _dry_run(self, work: Work) -> dict[str, Any]:
+        from airflow_provider_sixtyfour.tasks.batch_result import dry_run_result
+
+        return dry_run_result(work.given, self.source, self.workflow_id, work.formats, work.folder, log=self.log)

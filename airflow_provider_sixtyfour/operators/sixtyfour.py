@@ -19,7 +19,6 @@ from airflow_provider_sixtyfour.operators._workflows import (
     SixtyfourDeleteWorkflowOperator,
     SixtyfourDeployWorkflowOperator,
 )
-from airflow_provider_sixtyfour.runs.deadline import check_poll_interval
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import check_given, json_file_parameters, read_json
 from airflow_provider_sixtyfour.tasks.run_checks import check_run
@@ -118,45 +117,16 @@ class SixtyfourRunWorkflowOperator(RunOperator):
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
-        from airflow_provider_sixtyfour.runs.idempotency import Request
-        from airflow_provider_sixtyfour.tasks.downstream import check_landing
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try, next_try
-        from airflow_provider_sixtyfour.tasks.submission import Submission
-        from airflow_provider_sixtyfour.tasks.workflow_source import source_block
-
         with non_retryable_errors(self.log):
-            body, formats, poll_interval = self._checked_input(context)
-            rows = payloads.count_rows(body)
-            ends_at = self._ends_at(context)
-            # A next try reattaches to the run only where tries share it.
-            with self._control.running(
-                has_next_try=self.durable and has_next_try(context),
-                ends_at=ends_at,
-                is_tried_again=next_try(context) if self.durable else None,
-            ):
-                client = self._control.client
-
-                def check() -> None:
-                    payloads.check_fit(body, source_block(client, self.workflow_id, body, self.log), self.workflow_id)
-                    check_landing(self, context)
-
-                submission = Submission(
-                    client=client,
-                    request=Request(self.workflow_id, formats, body),
-                    digest=payloads.digest(self.workflow_id, body, formats),
-                    log=self.log,
-                    supervision=self._control,
-                    cancels=self.cancel_on_kill,
-                    check=check,
-                )
-                store = context.get("task_state_store")
-                start = partial(submission.start_or_adopt, context, store) if self.durable else submission.start
-                job_id = self._started(context, start)
-                if self.wait_for_completion:
-                    wait = partial(self._waited_for, job_id, carried={"rows": rows})
-                    return self._completed(context, wait(poll_interval=poll_interval, ends_at=ends_at), rows)
-                self._control.over()
-                return job_id
+            body, formats = self._checked_input(context)
+            rows, wait = payloads.count_rows(body), self._wait_options(context)
+            with self._running(context, wait):
+                job_id = self._started(context, partial(self._start, context, body, formats))
+                if not self.wait_for_completion:
+                    self._control.over()
+                    return job_id
+                ended = self._waited_for(job_id, wait, carried={"rows": rows})
+                return self._completed(context, ended, rows)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None, rows: int | None = None) -> str:
         """
@@ -164,10 +134,8 @@ class SixtyfourRunWorkflowOperator(RunOperator):
 
         :param rows: how many rows were sent; ``None`` if they are in a file.
         """
-        from airflow_provider_sixtyfour.tasks.next_try import has_next_try
-
         drop_run_link(self)
-        with non_retryable_errors(self.log), self._control.running(has_next_try=self.durable and has_next_try(context)):
+        with non_retryable_errors(self.log), self._concluding(context):
             return self._completed(context, self._control.conclude(event), rows)
 
     def _completed(self, context: Context, ended: RunOutcome, rows: int | None) -> str:
@@ -177,10 +145,27 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         self.log.info("%s", summary.completed(ended, context, rows_in=rows))
         return ended.job_id
 
-    def _checked_input(self, context: Context) -> tuple[dict[str, Any], tuple[str, ...], float]:
+    def _start(self, context: Context, body: dict[str, Any], formats: tuple[str, ...]) -> str:
+        from airflow_provider_sixtyfour.runs.idempotency import Request
+
+        request, digest = Request(self.workflow_id, formats, body), payloads.digest(self.workflow_id, body, formats)
+        submission = self._submission(request, digest, check=partial(self._check_before_start, context, body))
+        return (
+            submission.start_or_adopt(context, context.get("task_state_store")) if self.durable else submission.start()
+        )
+
+    def _check_before_start(self, context: Context, body: dict[str, Any]) -> None:
+        from airflow_provider_sixtyfour.tasks.downstream import check_landing
+        from airflow_provider_sixtyfour.tasks.workflow_source import source_block
+
+        first = source_block(self._control.client, self.workflow_id, body, self.log)
+        payloads.check_fit(body, first, self.workflow_id)
+        check_landing(self, context)
+
+    def _checked_input(self, context: Context) -> tuple[dict[str, Any], tuple[str, ...]]:
         calls.identifier(self.workflow_id, "workflow_id")
         check_given(self, self._given)
         payload = read_json(self, "webhook_payload", context, self._json_files)
         override = read_json(self, "specs_override", context, self._json_files)
         body = payloads.run_body(payload, self.resource_handle_id, override)
-        return body, payloads.check_formats(self.result_formats), check_poll_interval(self.poll_interval)
+        return body, payloads.check_formats(self.result_formats)

@@ -1,136 +1,137 @@
 """
-Stopping a run, and knowing that it has stopped.
+Who cancels a run, and who keeps it: one table, and `decide`, which looks a case up in it.
 
-A refusal that means "there is nothing left to cancel" is no error: the run has just ended, or is not known there. What
-came of a cancellation is a value, so that nobody reports a run as cancelled that was not.
+What ends a task, or finds a run that is not its own, describes the case and does what the table says. Worker, trigger
+and submission look it up here; how a run is cancelled is in `cancel`. What a user asks for by other means (a limit of
+costs, an operator that cancels) needs no rule.
+
+Invariants: with ``cancel_on_kill=False`` nothing is cancelled. A run keeps running only if a task waits for it, or will
+(`Decision.KEEP`), or the user has asked for that (`Decision.LEAVE`). Where Airflow does not answer, the run is kept:
+work that somebody may wait for is not stopped on a guess.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Collection, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
-
-from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
-from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefusedError
-from airflow_provider_sixtyfour.runs.status import RunOutcome, outcome_of
-
-if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.api.client import SixtyfourClient
-
-T = TypeVar("T")
-
-ATTEMPTS = 4  # at cancelling: who is being stopped has seconds, not minutes
-TRIES_IF_UNKNOWN = 3  # a second apart: what accepts a run and what cancels it need not be the same machine
-CONFIRMATIONS = 5  # status checks, a second apart, whether the run has ended
-_ENDED_ALREADY = {400, 409}  # what the API answers of a run that has ended; no page of it says which
+from typing import NamedTuple, TypeAlias
 
 
-class Answer(Enum):
-    """What the API answered to a cancellation."""
+class Event(Enum):
+    """What has happened to a task whose run is in progress, as far as it is known."""
 
-    ACCEPTED = "accepted"
-    ENDED_ALREADY = "refused, as for a run that has ended"
-    UNKNOWN = "no such run"
+    SIGNAL = "a signal ends the task on its worker"
+    EXCEPTION = "an exception ends the task"
+    DEADLINE = "timeout or execution_timeout has passed"
+    WAIT_GIVEN_UP = "the API does not report the run's status, or the wait has failed"
+    RESUMED_TO_FAIL = "Airflow resumes a deferred task only to fail it"
+    TRIGGER_STOPPED = "Airflow calls the trigger's on_kill"
+    CLEARED = "a try finds a run that was started before a user cleared the task"
+    INPUT_CHANGED = "a try finds a run that was started for other input"
 
 
-class Cancellation(NamedTuple):
+class Unread(Enum):
+    """Why the state of a task instance is not known."""
+
+    NOT_YET = "nobody has asked Airflow"
+    NO_ANSWER = "Airflow gives no answer"
+    UNAVAILABLE = "Airflow can't be asked from here (before 3.3, or without a task instance)"
+
+
+class Decision(Enum):
+    """What to do about the run."""
+
+    CANCEL = "cancel it"
+    KEEP = "keep it: a task waits for it, or the next try reattaches to it"
+    LEAVE = "let it run, though no task waits for it: cancel_on_kill is off"
+    ASK_AGAIN = "read the state of the task instance, then decide again"
+
+
+# Airflow's name of the state; ``None`` for none, also of a task instance that is gone.
+TaskState: TypeAlias = str | Unread | None
+
+DEFERRED = "deferred"
+# "running": nobody has acted on the task, so its end will be taken for a failure, and retried. The others: Airflow
+# has given the try up already. A user's acts give "failed", "success" or, a clear, "restarting".
+RETRIED = frozenset({"running", "up_for_retry", "scheduled", "queued", DEFERRED})
+
+
+class Case(NamedTuple):
     """
-    What came of a cancellation.
+    All that a decision depends on.
 
-    :param ended: how the run ended, if it was seen to end.
+    :param cancel_on_kill: the operator's option.
+    :param has_next_try: whether Airflow will try the task again if it fails, and that try reattaches to this run.
+    :param is_final: whether the error that ends the task is one that Airflow does not retry.
+    :param is_late: whether the task's deadline has passed.
+    :param task_state: the state of the task instance, or why it is not known.
+    :param is_its_run: whether this run is the one that the task instance names as its own.
     """
 
-    job_id: str
-    answer: Answer
-    ended: RunOutcome | None = None
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether the run is known to be over, or to be on its way there."""
-        return self.ended is not None or self.answer is Answer.ACCEPTED
-
-    def describe(self, host: str) -> str:
-        """
-        Return the outcome as a sentence for a log.
-
-        :param host: the base URL that was asked: a run of another one is not known there.
-        """
-        if self.ended is not None and (self.answer is not Answer.ACCEPTED or self.ended.status == "completed"):
-            return f"The run has already ended ({self.ended.status}). Run {self.job_id}."
-        if self.answer is Answer.UNKNOWN:
-            return f"Not cancelled: there is no such run at {host} for this credential. Run {self.job_id}."
-        if self.answer is Answer.ENDED_ALREADY:
-            return f"Not cancelled: {host} refused it, as for a run that has ended. Run {self.job_id}."
-        return f"The run is cancelled{'' if self.ended else ', and still shutting down'}. Run {self.job_id}."
+    event: Event
+    cancel_on_kill: bool = True
+    has_next_try: bool = False
+    is_final: bool = False
+    is_late: bool = False
+    task_state: TaskState = Unread.NOT_YET
+    is_its_run: bool = True
 
 
-def cancel(
-    client: SixtyfourClient,
-    job_id: str,
-    *,
-    sleep: Callable[[float], None] = time.sleep,
-    kind: JobKind = WORKFLOW_RUN,
-) -> Cancellation:
+class Rule(NamedTuple):
     """
-    Cancel a run, or a job of another kind, and return what came of it.
+    One row of the table.
 
-    :raises SixtyfourRefusedError: if the API won't cancel it (401, 403).
-    :raises SixtyfourUnavailableError: if the API can't be reached.
+    :param when: the values that a case must have, by the name of its field; a field that is not named may have any.
+    :param reason: why, in one line.
     """
-    for number in range(TRIES_IF_UNKNOWN):
-        if number:
-            sleep(1.0)
-        answer = Answer.ACCEPTED
-        try:
-            client.send(kind.cancel(job_id), attempts=ATTEMPTS)
-        except SixtyfourRefusedError as error:
-            answer = _meaning(error)
-        if answer is not Answer.UNKNOWN:
-            break
-    else:
-        return Cancellation(job_id, Answer.UNKNOWN)
-    for number in range(CONFIRMATIONS):
-        try:
-            ended = outcome_of(job_id, client.send(kind.status(job_id), attempts=ATTEMPTS))
-        except SixtyfourError:
-            break  # the answer to the cancellation itself stands
-        if ended is not None:
-            return Cancellation(job_id, answer, ended)
-        if number < CONFIRMATIONS - 1:
-            sleep(1.0)
-    return Cancellation(job_id, answer)
+
+    events: Collection[Event]
+    when: Mapping[str, Collection[TaskState | bool]]
+    decision: Decision
+    reason: str
+
+    def matches(self, case: Case) -> bool:
+        """Return whether the rule is about the case."""
+        return case.event in self.events and all(getattr(case, name) in values for name, values in self.when.items())
 
 
-class AsyncSender(Protocol):
-    """What sends a call in an event loop."""
+_NO, _YES = (False,), (True,)
+_CALLS = (Event.SIGNAL, Event.TRIGGER_STOPPED)  # Airflow makes the same call for a user's act and for its own reasons
+_FAILURES = (Event.EXCEPTION, Event.WAIT_GIVEN_UP, Event.RESUMED_TO_FAIL)
+_RETRY = {"has_next_try": _YES, "is_late": _NO}
 
-    async def send(self, call: calls.Call[T], *, attempts: int) -> T:
-        """Send it, ``attempts`` times at most."""
+# The first row that matches a case decides it.
+RULES: tuple[Rule, ...] = (
+    Rule(_CALLS, {"cancel_on_kill": _NO}, Decision.LEAVE, "the option decides it, and Airflow need not be asked"),
+    # On the worker
+    Rule(_FAILURES, {**_RETRY, "is_final": _NO}, Decision.KEEP, "the next try reattaches to the run"),
+    Rule((Event.SIGNAL,), {**_RETRY, "task_state": (Unread.NOT_YET,)}, Decision.ASK_AGAIN, "the state says who it was"),
+    Rule((Event.SIGNAL,), {**_RETRY, "task_state": RETRIED}, Decision.KEEP, "no user's act: Airflow retries the task"),
+    Rule((Event.SIGNAL,), {**_RETRY, "task_state": (Unread.NO_ANSWER,)}, Decision.KEEP, "it may be no user's act"),
+    # In the triggerer
+    Rule(
+        (Event.TRIGGER_STOPPED,),
+        {"task_state": (Unread.NOT_YET,)},
+        Decision.ASK_AGAIN,
+        "the trigger may only have moved",
+    ),
+    Rule(
+        (Event.TRIGGER_STOPPED,),
+        {"task_state": (DEFERRED,), "is_its_run": _YES},
+        Decision.KEEP,
+        "the trigger has moved to another triggerer, which waits for the run",
+    ),
+    Rule((Event.TRIGGER_STOPPED,), {"task_state": (Unread.NO_ANSWER,)}, Decision.KEEP, "a task may wait for it still"),
+    # No task waits for the run from here on
+    Rule(tuple(Event), {"cancel_on_kill": _NO}, Decision.LEAVE, "the user wants runs to survive their tasks"),
+    Rule((Event.SIGNAL, Event.TRIGGER_STOPPED), {}, Decision.CANCEL, "a user has stopped the task, or no try is left"),
+    Rule((Event.DEADLINE,), {}, Decision.CANCEL, "a retry would have no time left either"),
+    Rule(_FAILURES, {}, Decision.CANCEL, "no try is left that could reattach to it"),
+    Rule((Event.CLEARED,), {}, Decision.CANCEL, "a clear asks for new work"),
+    Rule((Event.INPUT_CHANGED,), {}, Decision.CANCEL, "the run does not answer what the task asks for now"),
+)
 
 
-async def cancel_async(client: AsyncSender, job_id: str, kind: JobKind = WORKFLOW_RUN) -> Cancellation:
-    """Cancel a run without waiting for it to shut down; the same errors as `cancel`."""
-    for number in range(TRIES_IF_UNKNOWN):
-        if number:
-            await asyncio.sleep(1.0)
-        try:
-            await client.send(kind.cancel(job_id), attempts=ATTEMPTS)
-        except SixtyfourRefusedError as error:
-            if (answer := _meaning(error)) is not Answer.UNKNOWN:
-                return Cancellation(job_id, answer)
-        else:
-            return Cancellation(job_id, Answer.ACCEPTED)
-    return Cancellation(job_id, Answer.UNKNOWN)
-
-
-def _meaning(error: SixtyfourRefusedError) -> Answer:
-    """Return what a refusal says of the run; raise it again if it says nothing, as a proxy's page."""
-    if error.from_api and error.status == 404:
-        return Answer.UNKNOWN
-    if error.from_api and error.status in _ENDED_ALREADY:
-        return Answer.ENDED_ALREADY
-    raise error
+def decide(case: Case) -> Decision:
+    """Return what to do about the run of a case: what the first rule says that matches it."""
+    return next(rule.decision for rule in RULES if rule.matches(case))

@@ -1,12 +1,24 @@
-"""When a task gives up on a run: counted from the task's first start, the same on the worker and deferred."""
+"""How a task waits, and when it gives up: counted from its first start, the same on the worker and deferred."""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+
+
+class WaitOptions(NamedTuple):
+    """
+    How a task waits for its run.
+
+    :param poll_interval: seconds between two status checks.
+    :param ends_at: when it gives up, in seconds of the epoch; ``None`` for never.
+    """
+
+    poll_interval: float
+    ends_at: float | None
 
 
 def seconds(value: Any, name: str) -> float | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_sixtyfour.polling.run_watch import RunWatch
+    from airflow_provider_sixtyfour.runs.status import RunOutcome
 
 
 class SixtyfourRunSensor(BaseSensorOperator):
@@ -143,16 +144,10 @@ class SixtyfourRunSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Conclude what the trigger found."""
-        from airflow_provider_sixtyfour.tasks.run_control import RunControl
-
         drop_run_link(self)
-        control = RunControl(SixtyfourHook(self.sixtyfour_conn_id), cancels=False, log=self.log)
         try:
             with non_retryable_errors(self.log):
-                match event:
-                    case {"refused": str(reason)}:
-                        raise _given_up(reason, self.job_id)
-                ended = control.conclude(event)
+                ended = self._concluded(event)
                 self.log.info("Completed. %s", ended.ids())
                 return ended.job_id
         except Exception as error:
@@ -161,6 +156,21 @@ class SixtyfourRunSensor(BaseSensorOperator):
             if isinstance(error, SixtyfourTimeoutError):
                 raise AirflowSensorTimeout(str(error)) from None
             raise
+
+    def _concluded(self, event: dict[str, Any] | None) -> RunOutcome:
+        from airflow_provider_sixtyfour.runs.wait_end import DeadlinePassed, NotReported, left_running, read_event
+
+        found = read_event(event)
+        job_id = found.job_id or "unknown"
+        match found.end:
+            case DeadlinePassed(reason):
+                raise SixtyfourTimeoutError(left_running(reason, job_id))
+            case NotReported(reason, is_refused=True):
+                raise _given_up(reason, self.job_id)
+            case NotReported() as end:
+                raise SixtyfourWaitError(left_running(end.sentence, job_id), job_id=job_id)
+        found.end.raise_if_failed()
+        return found.end
 
 
 def _given_up(reason: str, job_id: str, status: int | None = None) -> SixtyfourWaitError:

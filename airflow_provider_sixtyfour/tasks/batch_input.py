@@ -24,6 +24,7 @@ from airflow_provider_sixtyfour.tasks.batch_log import count, short
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+    from airflow_provider_sixtyfour.runs.deadline import WaitOptions
     from airflow_provider_sixtyfour.workflows.source import Source
 
 
@@ -78,6 +79,23 @@ class EnrichInput(NamedTuple):
         if self.file is None:
             return f"{rows} of this task"
         return f"{short(self.file.path)} ({rows}, {size(self.file.bytes)})"
+
+
+class Work(NamedTuple):
+    """
+    What a task that enriches one batch has to do.
+
+    :param formats: the result files that its run makes.
+    :param digest: of the input and of what is done with it, see `EnrichInput.digest`.
+    :param folder: where the files land.
+    :param wait: how the task waits for the run.
+    """
+
+    given: EnrichInput
+    formats: tuple[str, ...]
+    digest: str
+    folder: ObjectStoragePath
+    wait: WaitOptions
 
 
 def enrich_input(

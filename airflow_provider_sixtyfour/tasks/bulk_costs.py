@@ -50,7 +50,7 @@ def hold_to_limit(control: RunControl, job_id: str, estimate: float | None, limi
         return
     from airflow.providers.common.compat.sdk import AirflowFailException
 
-    from airflow_provider_sixtyfour.runs.cancellation import cancel
+    from airflow_provider_sixtyfour.runs.cancel import cancel
 
     outcome = cancel(control.client, job_id, kind=BULK_JOB)
     control.over()

@@ -1,8 +1,9 @@
 """
 A run in the hands of a task on a worker: waited for, concluded, or stopped when the task is.
 
-Waiting here and waiting in the triggerer end in the same place, `conclude`, so both give the same value, the same
-errors and the same cancellation.
+Waiting here and waiting in the triggerer end in the same place, `RunControl._concluded`, so both give the same value,
+the same errors and the same cancellation. The states are those of `runs.lifecycle`, the decisions those of
+`runs.cancellation`; here are the signal handler, the thread and the calls.
 
 Invariant: however a task ends before its run has, by a signal or by any exception, the run is cancelled, unless the
 task's next try will reattach to it.
@@ -10,18 +11,21 @@ task's next try will reattach to it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from queue import SimpleQueue
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourTimeoutError, SixtyfourWaitError
-from airflow_provider_sixtyfour.runs.cancellation import Cancellation, cancel
+from airflow_provider_sixtyfour.runs.cancel import Cancellation, cancel
+from airflow_provider_sixtyfour.runs.cancellation import Case, Decision, Event, TaskState, Unread, decide
+from airflow_provider_sixtyfour.runs.lifecycle import KillEvent, KillState, RunEvent, TrackedRun
 from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome
+from airflow_provider_sixtyfour.runs.wait_end import DeadlinePassed, NotReported, WaitEnd, left_running, read_event
 from airflow_provider_sixtyfour.tasks.errors import is_final
+from airflow_provider_sixtyfour.tasks.kill_watch import KillWatch
 from airflow_provider_sixtyfour.tasks.submission import recover
 
 if TYPE_CHECKING:
@@ -30,13 +34,12 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.runs.log import Log
 
+_AFTER = {Decision.KEEP: KillEvent.KEEP, Decision.LEAVE: KillEvent.LEAVE, Decision.CANCEL: KillEvent.CANCEL}
+
 
 class RunControl:
     """
-    Holds what `kill` needs: it runs in a signal handler, while the task is still in the middle of something.
-
-    What is in the middle may hold any lock, that of the log included. So the handler only wakes a thread, which asks
-    Airflow, cancels and logs; and the task doesn't end before that thread is done.
+    Holds what is known of the run, for whatever may have to stop it.
 
     :param cancels: whether to cancel the run when the task is killed or times out.
     :param kind: of the run, see `api.job_kinds`.
@@ -45,17 +48,10 @@ class RunControl:
     def __init__(self, hook: SixtyfourHook, *, cancels: bool, log: Log, kind: JobKind = WORKFLOW_RUN) -> None:
         self.kind = kind
         self._hook = hook
-        self._cancels = cancels
         self._log = log
-        self._job_id: str | None = None
-        self._submission: Call[Any] | None = None
-        self._is_killed = False
-        self._is_running = False
-        self._kills: SimpleQueue[bool] = SimpleQueue()  # its `put` is safe in a signal handler
-        self._is_asking = False
-        self._is_judged = threading.Event()
-        self._is_kept = False
-        self._has_next_try = False
+        self._run = TrackedRun()
+        self._kill = KillWatch()
+        self._case = Case(Event.SIGNAL, cancel_on_kill=cancels)  # what is known of this try; each event completes it
         self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
         self._host: str | None = None  # where a trigger knows that the run was started
@@ -66,33 +62,30 @@ class RunControl:
         *,
         has_next_try: bool,
         ends_at: float | None = None,
-        is_tried_again: Callable[[], bool] | None = None,
+        read_state: Callable[[], TaskState] | None = None,
+        event: Event = Event.EXCEPTION,
+        is_late: bool = False,
     ) -> Iterator[None]:
         """
         Be ready to be killed for as long as the block runs, and don't let an exception leave a run behind.
 
         :param has_next_try: whether Airflow will try the task again if it fails, and that try shares this one's run.
         :param ends_at: the task's deadline, in seconds of the epoch; from then on no next try keeps the run.
-        :param is_tried_again: asks Airflow whether it will try the task again after a kill, and so reattach to the run;
-            ``None`` if it won't.
+        :param read_state: reads the state of the task instance after a kill; ``None`` where that can't be read.
+        :param event: what an exception is that ends the block.
+        :param is_late: whether the deadline has passed already.
         """
-        # There before it is needed: a signal handler had better not start one.
-        threading.Thread(target=self._judge, args=[ends_at, is_tried_again], name="sixtyfour-kill", daemon=True).start()
-        self._has_next_try = has_next_try
-        self._is_running = True
-        try:
-            yield
-        except BaseException as error:
-            if not self._is_killed:  # else that is judged already
-                self._left_by(error)
-            raise
-        finally:
-            self._is_running = False
-            self._kills.put(False)
-            if self._is_asking:
-                self._is_judged.wait()
+        self._run.on(RunEvent.BEGIN)
+        self._case = self._case._replace(has_next_try=has_next_try, is_late=is_late)
+        with self._kill.watching(partial(self._killed, ends_at, read_state)):
+            try:
+                yield
+            except BaseException as error:
+                if self._kill.state is KillState.ALIVE:  # else that is decided already
+                    self._left_by(error, event)
+                raise
 
-    def _left_by(self, error: BaseException) -> None:
+    def _left_by(self, error: BaseException, event: Event) -> None:
         """
         Stop the run of a task that ends by an exception, unless the next try reattaches to it.
 
@@ -102,12 +95,13 @@ class RunControl:
 
         if isinstance(error, TaskDeferred | AirflowTaskTimeout):
             return
-        if self._job_id is None and self._submission is None:
+        if not self._run.is_to_stop:
             return
-        of = f" Run {self._job_id}." if self._job_id else ""
-        if self._has_next_try and not is_final(error):
+        of = f" Run {self._run.known.job_id}." if self._run.known.job_id else ""
+        decision = decide(self._case._replace(event=event, is_final=is_final(error)))
+        if decision is Decision.KEEP:
             self._log.warning("The task failed, but its run is kept: the next try reattaches to it.%s", of)
-        elif not self._cancels:
+        elif decision is Decision.LEAVE:
             self._log.warning("The task failed; its run keeps running, as cancel_on_kill is off.%s", of)
         elif self._spare is not None:
             self._log.warning("The task ends while its run is in progress: cancelling the run.%s", of)
@@ -132,11 +126,11 @@ class RunControl:
         :raises SixtyfourError: if the task was killed: nothing more is started for it.
         """
         self.stop_if_killed()
-        self._submission = call
+        self._run.on(RunEvent.SUBMITTING, submission=call)
 
     def not_started(self) -> None:
         """Note that the API refused that request."""
-        self._submission = None
+        self._run.on(RunEvent.NOT_STARTED)
 
     def started(self, job_id: str) -> None:
         """
@@ -144,12 +138,12 @@ class RunControl:
 
         :raises SixtyfourError: if the task was killed: nothing more is done for it, least of all recorded.
         """
-        self._job_id, self._submission = job_id, None
+        self._run.on(RunEvent.STARTED, job_id=job_id)
         self.stop_if_killed()
 
     def over(self) -> None:
         """Note that the run that was noted needs no stopping."""
-        self._job_id = self._submission = None
+        self._run.on(RunEvent.OVER)
 
     def kill(self) -> None:
         """
@@ -158,26 +152,29 @@ class RunControl:
         There is no time to wait for anything: Airflow kills the process 5 s after the signal that led here. A timeout
         of Airflow's own calls this after it has ended the block of `running`; nothing is interrupted then.
         """
-        self._is_killed = True
-        if not self._cancels or self._spare is None:
+        if not self._kill.on(KillEvent.KILLED):
             return
-        if self._is_running:
-            self._is_asking = True
-            self._kills.put(True)
+        is_running = self._kill.is_watching
+        decision = decide(self._case if is_running else self._case._replace(event=Event.DEADLINE))
+        if decision is Decision.LEAVE:
+            self._kill.on(KillEvent.LEAVE)
+        elif is_running and self._spare is not None:
+            self._kill.wake()
         else:
-            self._stop(self._spare)
-
-    def _judge(self, ends_at: float | None, is_tried_again: Callable[[], bool] | None) -> None:
-        """Wait for a kill, and decide between the run's end and its keeping."""
-        if not self._kills.get():
-            return
-        try:
-            is_late = ends_at is not None and time.time() >= ends_at
-            self._is_kept = is_tried_again is not None and not is_late and is_tried_again()
-            if self._spare is not None and not self._is_kept:
+            self._kill.on(KillEvent.CANCEL)
+            if self._spare is not None:  # else nothing has been sent yet
                 self._stop(self._spare)
-        finally:
-            self._is_judged.set()
+
+    def _killed(self, ends_at: float | None, read_state: Callable[[], TaskState] | None) -> KillEvent:
+        """Do with the run of a killed task what the table says, and return what that was."""
+        is_late = self._case.is_late or (ends_at is not None and time.time() >= ends_at)
+        case = self._case._replace(is_late=is_late)
+        if decide(case) is Decision.ASK_AGAIN:
+            case = case._replace(task_state=read_state() if read_state else Unread.UNAVAILABLE)
+        decision = decide(case)
+        if self._spare is not None and decision is Decision.CANCEL:
+            self._stop(self._spare)
+        return _AFTER[decision]
 
     def _stop(self, spare: SixtyfourClient) -> None:
         """
@@ -185,8 +182,7 @@ class RunControl:
 
         Its key identifies the run of a submission whose answer is still to come, or never will (a timeout).
         """
-        job_id, submission = self._job_id, self._submission
-        self._job_id = self._submission = None
+        job_id, submission = self._run.on(RunEvent.STOP)
         if job_id is None and submission is not None:
             job_id = recover(spare, submission)
             if job_id is None:
@@ -201,14 +197,13 @@ class RunControl:
 
         :raises SixtyfourError: if it was.
         """
-        if not self._is_killed:
+        if self._kill.state is KillState.ALIVE:
             return
-        if self._is_asking:
-            self._is_judged.wait()
-        if self._cancels and self._spare is not None and not self._is_kept:
+        self._kill.until_decided()
+        is_kept = self._kill.state is KillState.KEPT
+        if self._spare is not None and not is_kept and self._kill.state is not KillState.LEFT:
             self._stop(self._spare)
-        has_run = self._job_id is not None or self._submission is not None
-        outcome = " The next try reattaches to it." if self._is_kept and has_run else ""
+        outcome = " The next try reattaches to it." if is_kept and self._run.is_to_stop else ""
         raise SixtyfourError(f"The task was stopped while its run was in progress.{outcome}")
 
     def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> RunOutcome:
@@ -224,13 +219,14 @@ class RunControl:
             may_be_unknown=NEWBORN,
             kind=self.kind,
         )
+        end: WaitEnd
         try:
-            ended = wait(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
+            end = wait(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
         except SixtyfourTimeoutError as error:
-            return self._give_up(job_id, str(error))
+            end = DeadlinePassed(str(error))
         except SixtyfourWaitError as error:
-            return self._abandon(job_id, str(error))
-        return self._end(ended)
+            end = NotReported(str(error))
+        return self._concluded(job_id, end)
 
     def _reconnected(self) -> SixtyfourClient | None:
         """Return the client of the connection as it is now, if that is another; the spare follows it."""
@@ -245,17 +241,11 @@ class RunControl:
 
         :returns: how the run has completed; all other ends are errors.
         """
-        if isinstance(event, Mapping) and isinstance(event.get("job_id"), str):
-            self._job_id = event["job_id"]
-            self._host = event.get("host")
-        match event:
-            case {"ended": {"job_id": str(), "status": str()} as ended}:
-                return self._end(RunOutcome.from_event(ended))
-            case {"deadline": str(reason), "job_id": str(job_id)}:
-                return self._give_up(job_id, reason)
-            case {"refused": str(reason), "job_id": str(job_id)} | {"broken": str(reason), "job_id": str(job_id)}:
-                return self._abandon(job_id, reason)
-        return self._abandon(self._job_id or "unknown", f"Unreadable event of the trigger: {event!r:.200}")
+        found = read_event(event)
+        if found.job_id is not None:
+            self._host = found.host
+            self._run.on(RunEvent.STARTED, job_id=found.job_id)
+        return self._concluded(found.job_id or "unknown", found.end)
 
     def elsewhere(self) -> str | None:
         """
@@ -267,50 +257,51 @@ class RunControl:
             return None
         return f"The run was started at {self._host}, and the connection now points to {self.client.base_url}."
 
+    def _concluded(self, job_id: str, end: WaitEnd) -> RunOutcome:
+        """
+        Conclude a wait by how it ended: what is still in progress is kept, left or cancelled.
+
+        :returns: how the run has completed, if it has.
+        :raises SixtyfourError: of every other end, saying what became of the run.
+        """
+        match end:
+            case DeadlinePassed(reason):
+                return self._stop_waiting(job_id, reason, SixtyfourTimeoutError(reason), Event.DEADLINE)
+            case NotReported(reason):
+                error = SixtyfourWaitError(reason, job_id=job_id)
+                return self._stop_waiting(job_id, end.sentence, error, Event.WAIT_GIVEN_UP)
+        return self._end(end)
+
     def _end(self, ended: RunOutcome) -> RunOutcome:
-        self._job_id = None  # nothing is left to cancel
+        self._run.on(RunEvent.CONCLUDED)  # nothing is left to cancel
         ended.raise_if_failed()
         return ended
 
-    def _abandon(self, job_id: str, reason: str) -> RunOutcome:
+    def _stop_waiting(self, job_id: str, reason: str, error: SixtyfourError, event: Event) -> RunOutcome:
         """
-        End a wait that no patience helps: the next try takes it up; the last one cancels the run.
+        End a wait before its run has ended; a run that turns out to have completed is taken, since it is paid for.
 
-        :returns: how the run has completed, if it turns out to have.
-        :raises SixtyfourWaitError: saying what became of the run.
+        :param error: what to raise; its message is replaced by one that says what became of the run.
         """
-        reason = reason if reason.endswith(".") else f"{reason}."
-        if self._has_next_try:
-            self._job_id = None
-            raise SixtyfourWaitError(
-                f"{reason} The run may still be in progress: the next try of this task reattaches to it. Run {job_id}.",
-                job_id=job_id,
+        decision = decide(self._case._replace(event=event))
+        outcome = None
+        if decision is Decision.KEEP:
+            message = (
+                f"{reason} The run may still be in progress: the next try of this task reattaches to it. Run {job_id}."
             )
-        return self._stop_waiting(job_id, reason, SixtyfourWaitError(reason, job_id=job_id))
-
-    def _give_up(self, job_id: str, reason: str) -> RunOutcome:
-        """Cancel at the deadline; a run that turns out to have completed is taken, since it is paid for."""
-        return self._stop_waiting(job_id, reason, SixtyfourTimeoutError(reason))
-
-    def _stop_waiting(self, job_id: str, reason: str, error: SixtyfourError) -> RunOutcome:
-        if not self._cancels:
-            self._job_id = None
-            error.args = (f"{reason} The run was not cancelled and may still be in progress. Run {job_id}.",)
-            raise error
-        if elsewhere := self.elsewhere():
-            self._job_id = None
-            error.args = (f"{reason} {elsewhere} It can't be cancelled from here and may keep running. Run {job_id}.",)
-            raise error
-        outcome = self._cancel(self.client, job_id)
-        self._job_id = None
-        ended = outcome.ended if outcome is not None else None
-        if ended is not None and ended.status == COMPLETED:
+        elif decision is Decision.LEAVE:
+            message = left_running(reason, job_id)
+        elif elsewhere := self.elsewhere():
+            message = f"{reason} {elsewhere} It can't be cancelled from here and may keep running. Run {job_id}."
+        elif (outcome := self._cancel(self.client, job_id)) is None:
+            message = f"{reason} The run could not be cancelled and may still be in progress; see above."
+        elif (ended := outcome.ended) is not None and ended.status == COMPLETED:
             self._log.warning("%s It completed just then, so its results stand. Run %s.", reason, job_id)
             return self._end(ended)
-        sentence = "The run could not be cancelled and may still be in progress; see above."
-        if outcome is not None:
-            sentence = outcome.describe(self.client.base_url)
-        error.args = (f"{reason} {sentence}",)
+        else:
+            message = f"{reason} {outcome.describe(self.client.base_url)}"
+        self._run.on(RunEvent.CONCLUDED)
+        error.args = (message,)
         raise error
 
     def _cancel(self, client: SixtyfourClient, job_id: str) -> Cancellation | None:

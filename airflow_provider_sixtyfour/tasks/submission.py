@@ -25,7 +25,9 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourRefusedError,
     SixtyfourUnavailableError,
 )
-from airflow_provider_sixtyfour.runs.cancellation import cancel
+from airflow_provider_sixtyfour.runs.cancel import cancel
+from airflow_provider_sixtyfour.runs.cancellation import Case, Decision, Event
+from airflow_provider_sixtyfour.runs.cancellation import decide as decide_cancellation
 from airflow_provider_sixtyfour.runs.idempotency import Action, Record, Request, Startable, decide, derived_key
 from airflow_provider_sixtyfour.runs.status import COMPLETED, FAILED, canonical, is_known, outcome_of
 from airflow_provider_sixtyfour.tasks.retrying import with_retries
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 RECORD_KEY = "sixtyfour_submission"
 NEWBORN_PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before each check whether the API knows a run
 MOST_GENERATIONS = 100  # of derived keys: one for each failed run of the same work in the same task
+_REASONS = {Event.CLEARED: "The task was cleared", Event.INPUT_CHANGED: "The input has changed"}
 ODD_ANSWERS = 3  # answers without a usable id after which a started run counts as untraceable
 
 
@@ -139,7 +142,7 @@ class Submission:
             return record.job_id
         if record is None or (action is Action.START and record.job_id is None):
             return self._start_recorded(store, max_tries)
-        reason = "The task was cleared" if record.max_tries != max_tries else "The input has changed"
+        found_by = Event.CLEARED if record.max_tries != max_tries else Event.INPUT_CHANGED
         if action is Action.REPLAY:
             self._log.info("An earlier try was cut off while starting a run; sending the same request again.")
             job_id, already_started = self._post(record.key, self._recorded(record))
@@ -148,27 +151,27 @@ class Submission:
                 return job_id
             # The lost run has failed since: this try is the retry that replaces it.
         elif action is Action.REPLACE:
-            found = self._found(record, reason)
+            found = self._found(record, found_by)
             if found is not None:
                 job_id, is_of_this_try = found
                 if is_of_this_try:
                     found_now = Record(record.key, self._digest, max_tries, handle=record.handle)
                     self._write(store, found_now.started(job_id, self.estimated_cost_cents))
                     return job_id
-                self._stop_outdated(job_id, self._status(job_id), reason)
+                self._stop_outdated(job_id, self._status(job_id), found_by)
         elif record.job_id is not None:
-            self._stop_outdated(record.job_id, status, reason)
+            self._stop_outdated(record.job_id, status, found_by)
         self._supervision.over()
         return self._start_recorded(store, max_tries)
 
-    def _found(self, record: Record, reason: str) -> tuple[str, bool] | None:
+    def _found(self, record: Record, event: Event) -> tuple[str, bool] | None:
         """
         Return the run of a request whose answer was lost, and whether it does the work of this try.
 
         It does if sending the request again has started it just now. ``None`` if the API refuses the request, which it
         would not for a run that it has.
         """
-        self._log.warning("%s while an earlier try was starting a run; sending that request again.", reason)
+        self._log.warning("%s while an earlier try was starting a run; sending that request again.", _REASONS[event])
         is_same_work = record.digest == self._digest
         request: Startable | None = Request.unpacked(record.request)
         if request is None:  # too long to be recorded, or with a file in it
@@ -262,7 +265,7 @@ class Submission:
             return canonical(live.status) if ended is None or is_known(ended.status) else "failed"
         return None
 
-    def _stop_outdated(self, job_id: str, status: str | None, reason: str) -> None:
+    def _stop_outdated(self, job_id: str, status: str | None, event: Event) -> None:
         """
         Stop the run of a request that this try no longer makes; nobody would wait for it.
 
@@ -272,7 +275,8 @@ class Submission:
         """
         if status is None or status == COMPLETED or status in FAILED:
             return
-        if not self._cancels:
+        reason = _REASONS[event]
+        if decide_cancellation(Case(event, cancel_on_kill=self._cancels)) is not Decision.CANCEL:
             self._log.warning("%s; the earlier run keeps running, as cancel_on_kill is off. Run %s.", reason, job_id)
             return
         self._log.warning("%s: cancelling the run of the earlier request. Run %s.", reason, job_id)

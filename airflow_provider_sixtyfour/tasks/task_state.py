@@ -1,20 +1,29 @@
 """
-The state of a task instance, and whether it still waits for a run, read from inside a triggerer.
+What Airflow knows of a task instance: whether it has a next try, and its state, read on its worker or in a triggerer.
+
+A worker that is shut down, a pod that is evicted and a task that is taken for dead while it lives are stopped as a
+user stops a task: by SIGTERM; and a trigger that moves is stopped as a trigger whose task a user stops. The state of
+the task instance distinguishes them, by the table in `runs.cancellation`.
 
 The one place that knows how Airflow spells a task instance in that answer, and that uses the triggerer's channel to its
 supervisor, which Airflow does not document as public.
 
 On Airflow 3.0 and 3.1, a coroutine that is cancelled while it awaits that channel ends the triggerer, since the late
 answer is read by the next one who asks. So what is reachable there is never cancelled: `warm_up` asks in a task of its
-own. `still_waits_for` has a timeout, which cancels, and is only for `on_kill`, which Airflow calls from 3.3 on.
+own. `read_in_triggerer` has a timeout, which cancels, and is only for `on_kill`, which Airflow calls from 3.3 on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_sixtyfour.runs.cancellation import DEFERRED, TaskState, Unread
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +31,33 @@ TRIES = 3
 SECONDS_A_TRY = 20.0  # a first request in a cold triggerer was seen to take that long
 
 _warming: set[asyncio.Task[None]] = set()  # at most one for each triggerer, which keeps it
+
+
+def has_next_try(context: Context) -> bool:
+    """Say whether Airflow will try the task again if this try fails. A ``retry_policy`` may decide otherwise."""
+    return bool(context["ti"].try_number <= context["ti"].max_tries)
+
+
+def state_reader(context: Context) -> Callable[[], TaskState] | None:
+    """
+    Return a function that reads the state of the task instance; ``None`` where that can't be read.
+
+    To be called in a thread of its own: a signal handler may have interrupted what holds the lock that it waits for.
+
+    :param context: the task's context; before Airflow 3.3, where it has no ``task_state_store`` yet, threads can't ask.
+    """
+    ti = context["ti"]
+    if context.get("task_state_store") is None:
+        return None
+    ask = ti.get_task_states
+
+    def read() -> TaskState:
+        try:
+            return _state_in(ti, ask(**_where_it_is(ti)))
+        except Exception:  # whatever it is: Airflow's API server is away, and for that, too, it stops tasks
+            return Unread.NO_ANSWER
+
+    return read
 
 
 def warm_up(task_instance: Any) -> None:
@@ -42,33 +78,33 @@ async def _ask_for_nothing(task_instance: Any) -> None:
         log.info("Could not read the task instance's state yet: %r. Task %s.", error, task_instance.task_id)
 
 
-async def still_waits_for(task_instance: Any, job_id: str) -> bool:
+async def read_in_triggerer(task_instance: Any, job_id: str) -> tuple[TaskState, bool]:
     """
-    Say whether the task is deferred still, on this very run.
+    Return the task instance's state, and whether this very run is the one that it waits for if it is deferred.
 
-    Where Airflow can't be asked, the answer is yes: work that somebody may wait for is not stopped on a guess.
     Only for `on_kill`, on Airflow 3.3 or later: see above for why.
     """
     if task_instance is None:
-        return False
+        return Unread.UNAVAILABLE, False
     for number in range(TRIES):
         try:
             async with asyncio.timeout(SECONDS_A_TRY):
-                return await _state(task_instance) == "deferred" and await _job_id(task_instance) == job_id
+                state = await _state(task_instance)
+                return state, state == DEFERRED and await _job_id(task_instance) == job_id
         except Exception as error:
             log.warning("Could not read the task instance's state: %r. Task %s.", error, task_instance.task_id)
             if number < TRIES - 1:
                 await asyncio.sleep(1.0)
     log.error("The run is not cancelled: whether its task still waits for it could not be read. Run %s.", job_id)
-    return True
+    return Unread.NO_ANSWER, False
 
 
-def where_it_is(ti: Any) -> dict[str, Any]:
+def _where_it_is(ti: Any) -> dict[str, Any]:
     """Return the arguments of Airflow's request for a task's state."""
     return {"dag_id": ti.dag_id, "task_ids": [ti.task_id], "run_ids": [ti.run_id], "map_index": _map_index(ti)}
 
 
-def state_in(ti: Any, states: Mapping[str, Any]) -> str | None:
+def _state_in(ti: Any, states: Mapping[str, Any]) -> str | None:
     """Return the task's state from the answer to that request; ``None`` also if the task instance is gone."""
     key = ti.task_id if _map_index(ti) is None else f"{ti.task_id}_{ti.map_index}"
     state = states.get(ti.run_id, {}).get(key)
@@ -83,8 +119,8 @@ async def _state(ti: Any) -> str | None:
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import GetTaskStates
 
-    answer: Any = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStates(**where_it_is(ti)))
-    return state_in(ti, answer.task_states)
+    answer: Any = await task_runner.SUPERVISOR_COMMS.asend(GetTaskStates(**_where_it_is(ti)))
+    return _state_in(ti, answer.task_states)
 
 
 async def _job_id(ti: Any) -> Any:

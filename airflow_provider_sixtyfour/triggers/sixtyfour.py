@@ -26,7 +26,8 @@ from airflow_provider_sixtyfour.exceptions import (
 )
 from airflow_provider_sixtyfour.hooks.sixtyfour import ELSEWHERE, RENEWED
 from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
-from airflow_provider_sixtyfour.tasks.task_state import still_waits_for, warm_up
+from airflow_provider_sixtyfour.runs.cancellation import Case, Decision, Event, decide
+from airflow_provider_sixtyfour.tasks.task_state import read_in_triggerer, warm_up
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.hooks.resolved import Resolved
@@ -212,15 +213,19 @@ class SixtyfourRunTrigger(BaseTrigger):
         second before it cancels it. So the work is done in a task of its own, and only after a look at whether the
         Airflow task still waits for this run.
         """
-        if not self.cancel_on_kill:
+        case = Case(Event.TRIGGER_STOPPED, cancel_on_kill=self.cancel_on_kill)
+        if decide(case) is Decision.LEAVE:
             return
-        task = asyncio.create_task(self._cancel_unless_waited_for())
+        task = asyncio.create_task(self._cancel_unless_waited_for(case))
         _cancellations.add(task)
         task.add_done_callback(_cancellations.discard)
         await asyncio.shield(task)
 
-    async def _cancel_unless_waited_for(self) -> None:
-        if await still_waits_for(self.task_instance, self.job_id):
+    async def _cancel_unless_waited_for(self, case: Case) -> None:
+        if decide(case) is Decision.ASK_AGAIN:
+            state, is_its_run = await read_in_triggerer(self.task_instance, self.job_id)
+            case = case._replace(task_state=state, is_its_run=is_its_run)
+        if decide(case) is not Decision.CANCEL:
             self.log.info("The run is kept: its task still waits for it, in another triggerer. Run %s.", self.job_id)
             return
         try:
@@ -245,7 +250,7 @@ class SixtyfourRunTrigger(BaseTrigger):
             await self._send_cancel(await self._taken_on())
 
     async def _send_cancel(self, access: Resolved) -> None:
-        from airflow_provider_sixtyfour.runs.cancellation import cancel_async
+        from airflow_provider_sixtyfour.runs.cancel import cancel_async
 
         async with _poller(access) as poller:
             outcome = await cancel_async(poller, self.job_id, KINDS[self.kind])

@@ -364,6 +364,18 @@ def test_a_trigger_that_fails_as_a_whole(emulator, task, identity, error, status
     assert emulator.statuses() == statuses
 
 
+def test_a_trigger_that_fails_leaves_no_run_that_the_next_try_would_not_share(emulator, task):
+    emulator.plan(seconds=1000)
+    one = task(deferrable=True, durable=False, identity=FIRST_TRY)
+    one.defer()
+    one.ti.xcom_pull = lambda task_ids, map_indexes, key: one.ti.xcoms[key]
+
+    with pytest.raises(Exception, match="Trigger failure"):
+        one.operator().resume_execution("__fail__", {"error": "Trigger failure"}, one.context)
+
+    assert emulator.statuses() == ["cancelled"]
+
+
 # A run without a usable id
 
 

@@ -1,189 +1,203 @@
-from __future__ import annotations
+"""The table of who cancels a run: its invariants over all cases, and the README's tables that describe it."""
 
-import asyncio
-from collections.abc import Callable
-from typing import Any
+import re
+from itertools import product
+from pathlib import Path
 
 import pytest
 
-from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
-from airflow_provider_sixtyfour.api.client import SixtyfourClient
-from airflow_provider_sixtyfour.api.credentials import ApiKey
-from airflow_provider_sixtyfour.api.settings import Settings
-from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourRefusedError, SixtyfourUnavailableError
-from airflow_provider_sixtyfour.runs.cancellation import (
-    CONFIRMATIONS,
-    TRIES_IF_UNKNOWN,
-    Answer,
-    Cancellation,
-    cancel,
-    cancel_async,
-)
-from tests.emulator_process import EmulatorProcess
-from tests.unit.api.conftest import plain_settings
-from tests.unit.api.servers import closed_port
+from airflow_provider_sixtyfour.runs import idempotency
+from airflow_provider_sixtyfour.runs.cancellation import RULES, Case, Decision, Event, Unread, decide
 
-CANCEL = "/workflows/cancel"
+README = Path(__file__).parents[3] / "README.md"
+
+BY_AIRFLOW = ("running", "up_for_retry", "scheduled", "queued", "deferred")  # states that no user has caused
+BY_A_USER = ("failed", "success", "restarting", "skipped", "removed", None)  # None: the task instance is gone
+STATES = (*BY_AIRFLOW, *BY_A_USER, *Unread)
+FLAGS = (False, True)
+# The exhaustive space: every value of every field.
+CASES = [Case(*values) for values in product(Event, FLAGS, FLAGS, FLAGS, FLAGS, STATES, FLAGS)]
+FOUND = (Event.CLEARED, Event.INPUT_CHANGED)
 
 
-class Canceller:
-    """Cancels with either client; none of its pauses is really slept."""
-
-    def __init__(self, kind: str, settings: Settings) -> None:
-        self.slept: list[float] = []
-        self.settings = settings
-        self.is_async = kind == "async"
-
-    def __call__(self, job_id: str) -> Cancellation:
-        if not self.is_async:
-            return cancel(SixtyfourClient(self.settings, sleep=lambda _: None), job_id, sleep=self.slept.append)
-        return asyncio.run(self._cancel(job_id))
-
-    async def _cancel(self, job_id: str) -> Cancellation:
-        async with AsyncSixtyfourClient(self.settings, sleep=lambda _: asyncio.sleep(0)) as client:
-            return await cancel_async(client, job_id)
+def those(decision, **fields):
+    return [c for c in CASES if decide(c) is decision and all(getattr(c, name) == v for name, v in fields.items())]
 
 
-@pytest.fixture(params=["sync", "async"])
-def canceller(request: pytest.FixtureRequest, key_settings: Settings) -> Canceller:
-    return Canceller(request.param, key_settings)
+def test_every_case_is_decided_and_every_rule_decides_some():
+    deciding = {next(index for index, rule in enumerate(RULES) if rule.matches(case)) for case in CASES}
+
+    assert deciding == set(range(len(RULES)))
 
 
-@pytest.fixture
-def run(emulator: EmulatorProcess, key_settings: Settings, submission: Callable[..., calls.Call[Any]]):
-    """Start a run as planned and return its id."""
-
-    def start(**plan: Any) -> str:
-        emulator.plan(**plan)
-        job_id = SixtyfourClient(key_settings).send(submission()).job_id
-        emulator.control("DELETE", "requests")
-        return str(job_id)
-
-    return start
+def test_with_the_option_off_nothing_is_cancelled():
+    assert those(Decision.CANCEL, cancel_on_kill=False) == []
 
 
-def status(emulator: EmulatorProcess, job_id: str) -> str:
-    [found] = [run["status"] for run in emulator.runs() if run["job_id"] == job_id]
-    return str(found)
+def test_a_run_is_left_without_a_waiting_task_only_where_the_option_says_so():
+    assert those(Decision.LEAVE, cancel_on_kill=True) == []
 
 
-def asked(emulator: EmulatorProcess) -> list[str]:
-    return [request["path"].rpartition("/")[2] for request in emulator.requests()]
+def test_on_the_worker_a_run_is_kept_for_a_next_try_and_for_nothing_else():
+    kept = [case for case in those(Decision.KEEP) if case.event is not Event.TRIGGER_STOPPED]
+
+    assert kept
+    assert all(case.has_next_try and not case.is_late for case in kept)
+    assert {case.event for case in kept} == {
+        Event.SIGNAL,
+        Event.EXCEPTION,
+        Event.WAIT_GIVEN_UP,
+        Event.RESUMED_TO_FAIL,
+    }
 
 
-def test_a_run_is_cancelled(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
-    job_id = run(seconds=600)
-    outcome = canceller(job_id)
-    assert status(emulator, job_id) == "cancelled"
-    assert asked(emulator) == (["cancel"] if canceller.is_async else ["cancel", "live_status"])
-    assert (outcome.answer, outcome.is_stopped) == (Answer.ACCEPTED, True)
-    if not canceller.is_async:
-        assert outcome.ended is not None
-        assert (outcome.ended.job_id, outcome.ended.status) == (job_id, "cancelled")
+def test_an_error_that_is_not_retried_keeps_no_run():
+    assert not [case for case in those(Decision.KEEP, is_final=True) if case.event is Event.EXCEPTION]
 
 
-@pytest.mark.parametrize("ended_as", ["completed", "failed"])
-def test_a_run_that_has_just_ended_is_no_error(
-    canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str], ended_as: str
-):
-    job_id = run(seconds=0, queue_seconds=0, status=ended_as)
-    outcome = canceller(job_id)
-    assert emulator.requests()[0]["status"] == 400
-    assert status(emulator, job_id) == ended_as
-    assert outcome.answer is Answer.ENDED_ALREADY
-    if not canceller.is_async:
-        assert outcome.ended is not None
-        assert outcome.ended.status == ended_as
-        assert outcome.describe("h") == f"The run has already ended ({ended_as}). Run {job_id}."
+@pytest.mark.parametrize("event", [Event.SIGNAL, Event.TRIGGER_STOPPED])
+def test_a_users_act_cancels_whatever_else_holds(event):
+    for state in BY_A_USER:
+        cases = [case for case in CASES if case.event is event and case.task_state == state and case.cancel_on_kill]
+        assert cases
+        assert {decide(case) for case in cases} == {Decision.CANCEL}
 
 
-def test_a_run_that_the_host_does_not_know_is_never_reported_as_cancelled(
-    canceller: Canceller, emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("asyncio.sleep", _at_once)
-    outcome = canceller("0b6f7c58-59a4-4b8e-8f43-0b7c7e7d2c11")
-    assert (outcome.answer, outcome.is_stopped) == (Answer.UNKNOWN, False)
-    said = outcome.describe("https://api.example.com")
-    assert said.startswith("Not cancelled: there is no such run at https://api.example.com for this credential.")
-    assert asked(emulator) == ["cancel"] * TRIES_IF_UNKNOWN
+def test_a_state_that_could_not_be_read_keeps_a_run_that_a_task_may_wait_for():
+    for case in CASES:
+        if case.task_state is Unread.NO_ANSWER and case.cancel_on_kill:
+            if case.event is Event.TRIGGER_STOPPED:
+                assert decide(case) is Decision.KEEP, case
+            if case.event is Event.SIGNAL and case.has_next_try and not case.is_late:
+                assert decide(case) is Decision.KEEP, case
 
 
-def test_a_run_that_becomes_known_a_moment_later_is_cancelled(
-    canceller: Canceller,
-    emulator: EmulatorProcess,
-    run: Callable[..., str],
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr("asyncio.sleep", _at_once)
-    job_id = run(seconds=600)
-    emulator.fault("answer", path=CANCEL, status=404, body={"detail": "Not found"}, times=2)
-    assert canceller(job_id).answer is Answer.ACCEPTED
-    assert status(emulator, job_id) == "cancelled"
+def test_the_state_is_asked_for_only_where_it_is_not_read_and_decides():
+    for case in those(Decision.ASK_AGAIN):
+        answers = {decide(case._replace(task_state=state, is_its_run=True)) for state in STATES}
+        assert case.task_state is Unread.NOT_YET
+        assert {Decision.KEEP, Decision.CANCEL} <= answers, case
 
 
-async def _at_once(_: float) -> None:
-    """Sleep no longer than the event loop needs to do something else."""
+def test_asking_ends_with_an_answer_of_any_kind():
+    for case in CASES:
+        assert case.task_state is Unread.NOT_YET or decide(case) is not Decision.ASK_AGAIN
 
 
-@pytest.mark.parametrize("code", [401, 403, 422])
-def test_a_refusal_to_cancel_is_told(
-    canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str], code: int
-):
-    job_id = run(seconds=600)
-    emulator.fault("answer", path=CANCEL, status=code, body={"detail": "No"}, times=10)
-    with pytest.raises(SixtyfourRefusedError, match=f"answered {code}: No.* While cancelling run {job_id}"):
-        canceller(job_id)
-    assert asked(emulator) == ["cancel"]
+def test_a_trigger_keeps_only_the_run_that_its_task_waits_for():
+    kept = [case for case in those(Decision.KEEP) if case.event is Event.TRIGGER_STOPPED]
+
+    assert {(case.task_state, case.is_its_run) for case in kept if case.task_state is not Unread.NO_ANSWER} == {
+        ("deferred", True)
+    }
 
 
-def test_bad_weather_is_waited_out(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
-    job_id = run(seconds=600)
-    emulator.fault("answer", path=CANCEL, status=502, body="<html>")
-    emulator.fault("reset", path=CANCEL)
-    emulator.fault("drop", path=CANCEL, when="after")
-    canceller(job_id)
-    # The third had worked: the fourth is answered by 400, which is as good.
-    assert asked(emulator)[:4] == ["cancel"] * 4
-    assert status(emulator, job_id) == "cancelled"
+@pytest.mark.parametrize("event", [Event.DEADLINE, *FOUND], ids=lambda event: event.name)
+def test_what_no_next_try_can_change_is_cancelled(event):
+    assert {decide(case) for case in CASES if case.event is event and case.cancel_on_kill} == {Decision.CANCEL}
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_an_api_that_can_not_be_reached(kind: str):
-    canceller = Canceller(kind, plain_settings(f"http://127.0.0.1:{closed_port()}", ApiKey("k")))
-    with pytest.raises(SixtyfourUnavailableError, match=r"connection refused\. While cancelling run j"):
-        canceller("j")
+def test_every_rule_has_a_reason_of_one_line():
+    assert all(rule.reason and "\n" not in rule.reason and not rule.reason.endswith(".") for rule in RULES)
 
 
-def test_the_tries_are_few(canceller: Canceller, emulator: EmulatorProcess):
-    emulator.fault("answer", status=503, times=100)
-    with pytest.raises(SixtyfourUnavailableError):
-        canceller("j")
-    assert asked(emulator) == ["cancel"] * 4  # who is being stopped has seconds, not minutes
+# The README
 
 
-def test_a_run_that_winds_down_is_asked_after_for_some_seconds(
-    key_settings: Settings, emulator: EmulatorProcess, run: Callable[..., str]
-):
-    canceller = Canceller("sync", key_settings)
-    job_id = run(seconds=600, cancel_seconds=300)
-    outcome = canceller(job_id)
-    assert (outcome.is_stopped, outcome.ended) == (True, None)
-    assert outcome.describe("h") == f"The run is cancelled, and still shutting down. Run {job_id}."
-    assert asked(emulator) == ["cancel", *["live_status"] * CONFIRMATIONS]
-    assert canceller.slept == [1.0] * (CONFIRMATIONS - 1)
+def on_worker(*states, has_next_try=FLAGS, event=Event.SIGNAL):
+    return [Case(event, has_next_try=flag, task_state=state) for flag in has_next_try for state in states]
 
 
-def test_what_is_no_id_is_refused_before_anything_is_sent(canceller: Canceller, emulator: EmulatorProcess):
-    with pytest.raises(SixtyfourInputError):
-        canceller("None")
-    assert emulator.requests() == []
+def in_triggerer(*states, is_its_run=True):
+    return [Case(Event.TRIGGER_STOPPED, task_state=state, is_its_run=is_its_run) for state in states]
 
 
-def test_a_cancellation_that_was_accepted_is_no_failure_when_its_end_can_not_be_asked_for(
-    key_settings: Settings, emulator: EmulatorProcess, run: Callable[..., str]
-):
-    job_id = run(seconds=600)
-    emulator.fault("answer", path=".*/live_status", status=503, times=100)
-    assert Canceller("sync", key_settings)(job_id).is_stopped
-    assert [each["status"] for each in emulator.runs() if each["job_id"] == job_id] == ["cancelled"]
+def retried(*events):
+    return [Case(event, has_next_try=True) for event in events]
+
+
+def late(*events):
+    return [
+        Case(event, has_next_try=flag, is_late=True, task_state=state)
+        for event in events
+        for flag in FLAGS
+        for state in STATES
+    ]
+
+
+NO_CODE_RUNS: list[Case] = []  # nothing decides: the process is gone, or nothing has happened to the task
+# The table "what happens | waiting on the worker | deferred": for each row the cases of each clause of its two cells.
+WHAT_HAPPENS = {
+    "mark failed, mark success, clear": (
+        [on_worker("failed", "success", "restarting")],
+        [in_triggerer("failed", "success", None, "queued") + in_triggerer("deferred", is_its_run=False)],
+    ),
+    "`timeout` or `execution_timeout` passes, counted from the task's start": (
+        [late(Event.DEADLINE, Event.SIGNAL)],
+        [late(Event.DEADLINE, Event.RESUMED_TO_FAIL)],
+    ),
+    "the task is retried while its run is running": (
+        [retried(Event.EXCEPTION, Event.WAIT_GIVEN_UP)],
+        [retried(Event.EXCEPTION, Event.WAIT_GIVEN_UP, Event.RESUMED_TO_FAIL)],
+    ),
+    "the worker is killed (SIGKILL, out of memory)": ([NO_CODE_RUNS], [NO_CODE_RUNS]),
+    "the worker is shut down (SIGTERM), or Airflow takes a live task for dead": (
+        [on_worker(*BY_AIRFLOW, has_next_try=(True,)), on_worker(*BY_AIRFLOW, has_next_try=(False,))],
+        [NO_CODE_RUNS],
+    ),
+    "the triggerer is restarted or dies, or its triggers move": ([NO_CODE_RUNS], [in_triggerer("deferred")]),
+    "the API is down, or answers 5xx, 429 or unreadably": ([NO_CODE_RUNS], [NO_CODE_RUNS]),
+}
+SAYS = {"cancelled": Decision.CANCEL, "reattaches": Decision.KEEP, "the run keeps running": Decision.KEEP}
+SAYS_NOTHING_IS_DECIDED = ("\u2013", "polling continues until the API is back")
+
+# The rows of the table "an earlier try left | the retry" in which a run is cancelled.
+FOUND_BY_A_RETRY = {
+    "a run for other rows or another workflow": Event.INPUT_CHANGED,
+    "anything, but a user has cleared the task since": Event.CLEARED,
+}
+
+
+def table(header):
+    """Return the rows of the README's table under a header, by their first cells."""
+    _, found, after = README.read_text().partition(f"\n{header}\n")
+    assert found, f"README.md has no table {header!r}"
+    lines = after.split("\n\n")[0].splitlines()[1:]
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("| "))] for line in lines]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_the_readme_names_the_cases_that_are_tested_here():
+    assert set(table("| what happens | waiting on the worker | deferred |")) == set(WHAT_HAPPENS)
+    assert set(FOUND_BY_A_RETRY) <= set(table("| an earlier try left | the retry |"))
+
+
+@pytest.mark.parametrize("row", WHAT_HAPPENS)
+@pytest.mark.parametrize("column", [0, 1], ids=["on the worker", "deferred"])
+def test_the_readme_says_what_the_table_decides(row, column):
+    clauses = table("| what happens | waiting on the worker | deferred |")[row][column].split("; ")
+    cases = WHAT_HAPPENS[row][column]
+    assert len(clauses) == len(cases)
+    for clause, decided in zip(clauses, cases, strict=True):
+        said = {decision for words, decision in SAYS.items() if words in clause}
+        if decided is NO_CODE_RUNS:
+            assert clause in SAYS_NOTHING_IS_DECIDED or (said == {Decision.KEEP} and retry_of_a_killed_worker_adopts())
+        else:
+            assert {decide(case) for case in decided} == said, clause
+
+
+def retry_of_a_killed_worker_adopts():
+    record = idempotency.Record("key", "digest", 3, "run")
+    action = idempotency.decide(record, max_tries=3, digest="digest", status="running")
+    return action is idempotency.Action.ADOPT
+
+
+@pytest.mark.parametrize("row", FOUND_BY_A_RETRY)
+def test_the_readme_says_what_a_retry_does_with_a_run_that_it_does_not_want(row):
+    (says,) = table("| an earlier try left | the retry |")[row]
+
+    assert ("cancels the old" in says) is (decide(Case(FOUND_BY_A_RETRY[row])) is Decision.CANCEL)
+
+
+def test_the_readme_says_what_the_option_does():
+    assert "`cancel_on_kill=False` switches every cancellation off." in README.read_text()

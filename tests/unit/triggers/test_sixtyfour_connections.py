@@ -191,9 +191,9 @@ def killed(one):
 @pytest.fixture
 def no_longer_waits(monkeypatch):
     async def answer(*_):
-        return False
+        return "failed", False
 
-    monkeypatch.setattr(trigger_module, "still_waits_for", answer)
+    monkeypatch.setattr(trigger_module, "read_in_triggerer", answer)
     monkeypatch.setattr(trigger_module, "warm_up", lambda _: None)
 
 

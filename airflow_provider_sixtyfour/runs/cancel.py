@@ -1,0 +1,136 @@
+"""
+Stopping a run, and knowing that it has stopped.
+
+A refusal that means "there is nothing left to cancel" is no error: the run has just ended, or is not known there. What
+came of a cancellation is a value, so that nobody reports a run as cancelled that was not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefusedError
+from airflow_provider_sixtyfour.runs.status import RunOutcome, outcome_of
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.api.client import SixtyfourClient
+
+T = TypeVar("T")
+
+ATTEMPTS = 4  # at cancelling: who is being stopped has seconds, not minutes
+TRIES_IF_UNKNOWN = 3  # a second apart: what accepts a run and what cancels it need not be the same machine
+CONFIRMATIONS = 5  # status checks, a second apart, whether the run has ended
+_ENDED_ALREADY = {400, 409}  # what the API answers of a run that has ended; no page of it says which
+
+
+class Answer(Enum):
+    """What the API answered to a cancellation."""
+
+    ACCEPTED = "accepted"
+    ENDED_ALREADY = "refused, as for a run that has ended"
+    UNKNOWN = "no such run"
+
+
+class Cancellation(NamedTuple):
+    """
+    What came of a cancellation.
+
+    :param ended: how the run ended, if it was seen to end.
+    """
+
+    job_id: str
+    answer: Answer
+    ended: RunOutcome | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run is known to be over, or to be on its way there."""
+        return self.ended is not None or self.answer is Answer.ACCEPTED
+
+    def describe(self, host: str) -> str:
+        """
+        Return the outcome as a sentence for a log.
+
+        :param host: the base URL that was asked: a run of another one is not known there.
+        """
+        if self.ended is not None and (self.answer is not Answer.ACCEPTED or self.ended.status == "completed"):
+            return f"The run has already ended ({self.ended.status}). Run {self.job_id}."
+        if self.answer is Answer.UNKNOWN:
+            return f"Not cancelled: there is no such run at {host} for this credential. Run {self.job_id}."
+        if self.answer is Answer.ENDED_ALREADY:
+            return f"Not cancelled: {host} refused it, as for a run that has ended. Run {self.job_id}."
+        return f"The run is cancelled{'' if self.ended else ', and still shutting down'}. Run {self.job_id}."
+
+
+def cancel(
+    client: SixtyfourClient,
+    job_id: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    kind: JobKind = WORKFLOW_RUN,
+) -> Cancellation:
+    """
+    Cancel a run, or a job of another kind, and return what came of it.
+
+    :raises SixtyfourRefusedError: if the API won't cancel it (401, 403).
+    :raises SixtyfourUnavailableError: if the API can't be reached.
+    """
+    for number in range(TRIES_IF_UNKNOWN):
+        if number:
+            sleep(1.0)
+        answer = Answer.ACCEPTED
+        try:
+            client.send(kind.cancel(job_id), attempts=ATTEMPTS)
+        except SixtyfourRefusedError as error:
+            answer = _meaning(error)
+        if answer is not Answer.UNKNOWN:
+            break
+    else:
+        return Cancellation(job_id, Answer.UNKNOWN)
+    for number in range(CONFIRMATIONS):
+        try:
+            ended = outcome_of(job_id, client.send(kind.status(job_id), attempts=ATTEMPTS))
+        except SixtyfourError:
+            break  # the answer to the cancellation itself stands
+        if ended is not None:
+            return Cancellation(job_id, answer, ended)
+        if number < CONFIRMATIONS - 1:
+            sleep(1.0)
+    return Cancellation(job_id, answer)
+
+
+class AsyncSender(Protocol):
+    """What sends a call in an event loop."""
+
+    async def send(self, call: calls.Call[T], *, attempts: int) -> T:
+        """Send it, ``attempts`` times at most."""
+
+
+async def cancel_async(client: AsyncSender, job_id: str, kind: JobKind = WORKFLOW_RUN) -> Cancellation:
+    """Cancel a run without waiting for it to shut down; the same errors as `cancel`."""
+    for number in range(TRIES_IF_UNKNOWN):
+        if number:
+            await asyncio.sleep(1.0)
+        try:
+            await client.send(kind.cancel(job_id), attempts=ATTEMPTS)
+        except SixtyfourRefusedError as error:
+            if (answer := _meaning(error)) is not Answer.UNKNOWN:
+                return Cancellation(job_id, answer)
+        else:
+            return Cancellation(job_id, Answer.ACCEPTED)
+    return Cancellation(job_id, Answer.UNKNOWN)
+
+
+def _meaning(error: SixtyfourRefusedError) -> Answer:
+    """Return what a refusal says of the run; raise it again if it says nothing, as a proxy's page."""
+    if error.from_api and error.status == 404:
+        return Answer.UNKNOWN
+    if error.from_api and error.status in _ENDED_ALREADY:
+        return Answer.ENDED_ALREADY
+    raise error
