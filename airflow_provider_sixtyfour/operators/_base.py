@@ -1,4 +1,4 @@
-"""What operators that start a run have in common, from its start to its outcome, and those that land its files."""
+"""What operators that start a run have in common, from its start to its outcome."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
-from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, are_pushed_by_airflow, run_url
 from airflow_provider_sixtyfour.runs.deadline import WaitOptions, check_poll_interval, deadline, seconds
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_sixtyfour.results.manifest import Manifest
-    from airflow_provider_sixtyfour.results.options import LandingOptions
     from airflow_provider_sixtyfour.runs.idempotency import Startable
     from airflow_provider_sixtyfour.runs.status import RunOutcome
-    from airflow_provider_sixtyfour.tasks.batch_input import Work
-    from airflow_provider_sixtyfour.tasks.lineage import Dataset
     from airflow_provider_sixtyfour.tasks.run_control import RunControl
     from airflow_provider_sixtyfour.tasks.submission import Submission
 
+_REPLACED = "A retry or a clear of this task starts a new run."
+_NOT_REPLACED = "It is not retried, as retry_failed_runs is off; a clear of this task starts a new run."
 FAIL = "__fail__"  # what Airflow resumes a task with, in place of a method's name, only to fail it
 
 
@@ -45,6 +42,7 @@ class RunOperator(BaseOperator):
     ui_color = "#e8e4fb"
     run_link: str | None = None
     durable: bool = True  # tries of the task share a run
+    retry_failed_runs: bool
 
     workflow_id: Any  # None: a job without a workflow
     poll_interval: Any
@@ -74,7 +72,19 @@ class RunOperator(BaseOperator):
     def _control(self) -> RunControl:
         from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
-        return RunControl(self._hook, cancels=self.cancel_on_kill, log=self.log, kind=self.job_kind)
+        return RunControl(
+            self._hook,
+            cancels=self.cancel_on_kill,
+            log=self.log,
+            after_failure=_REPLACED if self.retry_failed_runs else _NOT_REPLACED,
+            kind=self.job_kind,
+        )
+
+    def _final_errors(self) -> AbstractContextManager[None]:
+        """Return the block in which errors become those of Airflow; what no retry can fix is not retried."""
+        from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+
+        return non_retryable_errors(self.log, failed_runs=not self.retry_failed_runs)
 
     def _wait_options(self, context: Context) -> WaitOptions:
         """
@@ -119,6 +129,7 @@ class RunOperator(BaseOperator):
             log=self.log,
             supervision=self._control,
             cancels=self.cancel_on_kill,
+            replaces_failed=self.retry_failed_runs,
             kind=self.job_kind,
             **options,
         )
@@ -196,126 +207,3 @@ class RunOperator(BaseOperator):
             if isinstance(job_id, str):
                 control.started(job_id)
             yield
-
-
-class LandingOperator(RunOperator):
-    """
-    Base of the operators that also land the files of their run, that is `SixtyfourEnrichOperator` and the bulk one.
-
-    A subclass lands them in ``execute`` or in ``execute_complete``.
-    """
-
-    _datasets: tuple[tuple[Dataset, ...], tuple[Dataset, ...]] = ((), ())
-
-    destination: Any
-    source: Any
-    format: str
-    files: Any
-    overwrite: bool
-    on_mismatch: str
-    output_format: str | None
-    parquet_schema: Any
-    check_destination: bool
-    validate_only: bool
-
-    _dry_run: Callable[[Work], dict[str, Any]]  # logs what would be sent, and returns what the task returns then
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Report to OpenLineage the input and the run, and of each file with its rows and bytes."""
-        from airflow_provider_sixtyfour.tasks.lineage import openlineage
-
-        return openlineage(*self._datasets)
-
-    def _folder(self, context: Context) -> ObjectStoragePath:
-        from airflow_provider_sixtyfour.tasks.batch_input import batch_folder
-
-        return batch_folder(self.destination, self.source, context["ti"].map_index)
-
-    def _landing(self, digest: str | None) -> LandingOptions:
-        from airflow_provider_sixtyfour.results.options import LandingOptions
-
-        return LandingOptions(
-            format=self.format,
-            files=self.files,
-            overwrite=self.overwrite,
-            on_mismatch=self.on_mismatch,
-            output_format=self.output_format,
-            parquet_schema=self.parquet_schema,
-            input=digest,
-        )
-
-    def _without_run(self, context: Context, work: Work) -> dict[str, Any] | None:
-        """Return what the task returns if it has to start no run: its work is done, or it only checks it."""
-        if (done := self._done(work.folder, work.digest)) is not None:
-            did = "Done before, nothing was sent; checked"
-            return self._reported(context, work.folder, done, work.given.rows, did=did)
-        if self.validate_only:
-            return self._dry_run(work)
-        self.log.info("Input: %s. Destination: %s.", work.given, work.folder)
-        return None
-
-    def _check_writable(self, context: Context, folder: ObjectStoragePath) -> None:
-        """
-        Check before a run is paid for that its files can be written.
-
-        :raises SixtyfourTransferError: if they can't.
-        """
-        from airflow_provider_sixtyfour.storage.errors import probe_writable
-
-        if self.check_destination and "task_state_store" in context:  # else the record is kept there
-            probe_writable(folder)
-
-    def _done(self, folder: ObjectStoragePath, digest: str) -> Manifest | None:
-        """Return the manifest of this very work, if all that it names is there."""
-        from airflow_provider_sixtyfour.results.manifest import are_there, read_manifest
-
-        there = None if self.overwrite else read_manifest(folder)
-        if there is None or there.input != digest or not self._landing(digest).is_of(there):
-            return None
-        return there if are_there(folder, there.files) else None
-
-    def _landed(
-        self, context: Context, folder: ObjectStoragePath, ended: RunOutcome, digest: str | None, rows: int | None
-    ) -> dict[str, Any]:
-        """
-        Land the files of a run that has completed, and return what the task returns.
-
-        :param digest: of the input; ``None`` if it isn't known.
-        :param rows: of the input, likewise.
-        :raises SixtyfourTransferError: if the files can't be read, or written.
-        """
-        from airflow_provider_sixtyfour.results.landing import land
-
-        if elsewhere := self._control.elsewhere():
-            raise SixtyfourTransferError(
-                f"The run has completed, but its files can't be read. {elsewhere} Once it points to the run's host "
-                f"again, a retry or a clear of this task lands them, and no run is paid for again. Run {ended.job_id}."
-            )
-        if digest is None:
-            self.log.warning(
-                "No record of the input: the manifest gets no digest, and a rerun cannot skip it. Run %s.", ended.job_id
-            )
-        ended = self._measured(ended._replace(workflow_id=self.workflow_id))
-        landing = self._landing(digest)
-        manifest = land(self._hook, ended.job_id, folder, landing, log=self.log, ended=ended, kind=self.job_kind)
-        return self._reported(context, folder, manifest, rows, did="Completed")
-
-    def _reported(
-        self, context: Context, folder: ObjectStoragePath, manifest: Manifest, rows: int | None, *, did: str
-    ) -> dict[str, Any]:
-        """Report what is at the destination, and return it."""
-        from airflow_provider_sixtyfour.tasks import summary
-        from airflow_provider_sixtyfour.tasks.landing_lineage import datasets_of, outlet_extra
-        from airflow_provider_sixtyfour.tasks.lineage import record_hook_lineage, set_outlet_extra
-
-        returned = self._returned(folder, manifest)
-        self._datasets = datasets_of(self._hook.settings.base_url, folder, manifest, source=returned["source"])
-        set_outlet_extra(self.outlets or (), context, outlet_extra(folder, manifest))
-        record_hook_lineage(self._hook, *self._datasets)
-        self.log.info("%s", summary.landed(manifest, context, did=did, rows_in=rows, folder=folder))
-        return returned
-
-    def _returned(self, folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:
-        from airflow_provider_sixtyfour.tasks.batch_result import enriched
-
-        return enriched(self.source, folder, manifest)

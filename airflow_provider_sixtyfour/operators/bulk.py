@@ -14,9 +14,8 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
 from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
-from airflow_provider_sixtyfour.operators._base import LandingOperator
+from airflow_provider_sixtyfour.operators._landing import LandingOperator
 from airflow_provider_sixtyfour.tasks.bulk_request import BulkRequest, bulk_config
-from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.literals import can_check, is_literal
 
 if TYPE_CHECKING:
@@ -112,6 +111,10 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
     :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting
         ``[operators] default_deferrable``.
     :param cancel_on_kill: whether to cancel the job when the task is killed, marked, cleared, or times out.
+    :param retry_failed_runs: whether a retry starts another run after one that failed, was cancelled at Sixtyfour or
+        stopped by its time limit. It is paid for again, so a failure that lasts is paid for at each retry. ``False``
+        fails the task at once, whatever its ``retries``; these still serve what costs nothing: an outage, a lost
+        worker.
     :param overwrite: whether to run and land again what has been done.
     :param max_rows: how many rows the input may have.
     :param check_destination: whether to check that the destination can be written to before a job is started.
@@ -175,6 +178,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         timeout: float | timedelta | str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         cancel_on_kill: bool = True,
+        retry_failed_runs: bool = True,
         overwrite: bool = False,
         max_rows: int = MAX_ROWS,
         check_destination: bool = True,
@@ -206,6 +210,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         self.timeout = timeout
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
+        self.retry_failed_runs = retry_failed_runs
         self.overwrite = overwrite
         self.max_rows = max_rows
         self.check_destination = check_destination
@@ -218,7 +223,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         """Do the work, unless it is done; wait here or in the triggerer."""
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
 
-        with non_retryable_errors(self.log):
+        with self._final_errors():
             work = self._checked_work(context)
             if (result := self._without_run(context, work)) is not None:
                 return result
@@ -250,7 +255,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         drop_run_link(self)
-        with non_retryable_errors(self.log), self._concluding(context):
+        with self._final_errors(), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries

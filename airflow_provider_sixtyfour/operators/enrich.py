@@ -14,8 +14,7 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.inputs.file import MAX_ROWS
 from airflow_provider_sixtyfour.links.sixtyfour import drop_run_link
-from airflow_provider_sixtyfour.operators._base import LandingOperator
-from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.operators._landing import LandingOperator
 from airflow_provider_sixtyfour.tasks.json_params import check_given, json_file_parameters, read_json
 from airflow_provider_sixtyfour.tasks.run_checks import check_enrich
 
@@ -64,6 +63,10 @@ class SixtyfourEnrichOperator(LandingOperator):
     :param deferrable: whether to wait in the triggerer and give the worker slot back. Default: the setting
         ``[operators] default_deferrable``.
     :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.
+    :param retry_failed_runs: whether a retry starts another run after one that failed, was cancelled at Sixtyfour or
+        stopped by its time limit. It is paid for again, so a failure that lasts is paid for at each retry. ``False``
+        fails the task at once, whatever its ``retries``; these still serve what costs nothing: an outage, a lost
+        worker.
     :param overwrite: whether to run and land again what has been done. A retry reattaches to its run all the same.
     :param max_rows: how many rows the input may have.
     :param check_destination: whether to check that the destination can be written to before a run is started, which
@@ -117,6 +120,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         timeout: float | timedelta | str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         cancel_on_kill: bool = True,
+        retry_failed_runs: bool = True,
         overwrite: bool = False,
         max_rows: int = MAX_ROWS,
         check_destination: bool = True,
@@ -140,6 +144,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         self.timeout = timeout
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
+        self.retry_failed_runs = retry_failed_runs
         self.overwrite = overwrite
         self.max_rows = max_rows
         self.check_destination = check_destination
@@ -151,7 +156,7 @@ class SixtyfourEnrichOperator(LandingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
-        with non_retryable_errors(self.log):
+        with self._final_errors():
             work = self._checked_work(context)
             if (result := self._without_run(context, work)) is not None:
                 return result
@@ -178,7 +183,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         drop_run_link(self)
-        with non_retryable_errors(self.log), self._concluding(context):
+        with self._final_errors(), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries

@@ -19,7 +19,6 @@ from airflow_provider_sixtyfour.operators._workflows import (
     SixtyfourDeleteWorkflowOperator,
     SixtyfourDeployWorkflowOperator,
 )
-from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import check_given, json_file_parameters, read_json
 from airflow_provider_sixtyfour.tasks.run_checks import check_run
 
@@ -59,6 +58,10 @@ class SixtyfourRunWorkflowOperator(RunOperator):
     :param timeout: seconds (or a ``timedelta``) after the task's start at which the run is cancelled and the
         task fails; ``None`` for no limit but ``execution_timeout``, which is kept in the same way. (templated)
     :param cancel_on_kill: whether to cancel the run when the task is killed, marked, cleared, or times out.
+    :param retry_failed_runs: whether a retry starts another run after one that failed, was cancelled at Sixtyfour or
+        stopped by its time limit. It is paid for again, so a failure that lasts is paid for at each retry. ``False``
+        fails the task at once, whatever its ``retries``; these still serve what costs nothing: an outage, a lost
+        worker.
     :param durable: whether a retry may reattach to an earlier try's run. Without, each try starts its own.
     :param sixtyfour_conn_id: the connection. (templated)
 
@@ -93,6 +96,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         poll_interval: float = 10.0,
         timeout: float | timedelta | str | None = None,
         cancel_on_kill: bool = True,
+        retry_failed_runs: bool = True,
         durable: bool = True,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
@@ -108,6 +112,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.cancel_on_kill = cancel_on_kill
+        self.retry_failed_runs = retry_failed_runs
         self.durable = durable
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_file_parameters(self, webhook_payload=webhook_payload, specs_override=specs_override)
@@ -117,7 +122,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
-        with non_retryable_errors(self.log):
+        with self._final_errors():
             body, formats = self._checked_input(context)
             rows, wait = payloads.count_rows(body), self._wait_options(context)
             with self._running(context, wait):
@@ -135,7 +140,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         :param rows: how many rows were sent; ``None`` if they are in a file.
         """
         drop_run_link(self)
-        with non_retryable_errors(self.log), self._concluding(context):
+        with self._final_errors(), self._concluding(context):
             return self._completed(context, self._control.conclude(event), rows)
 
     def _completed(self, context: Context, ended: RunOutcome, rows: int | None) -> str:

@@ -165,7 +165,13 @@ def _text(value: Mapping[str, Any], name: str) -> str | None:
 
 
 def decide(
-    record: Record | None, *, max_tries: int, digest: str, status: str | None, clear_pays_again: bool = True
+    record: Record | None,
+    *,
+    max_tries: int,
+    digest: str,
+    status: str | None,
+    clear_pays_again: bool = True,
+    replaces_failed: bool = True,
 ) -> Action:
     """
     Decide what a try of a task does.
@@ -176,7 +182,8 @@ def decide(
     - Other work (another digest): the recorded run doesn't answer it. Start, after that run has been stopped.
     - In both cases, where no run is recorded, a run may have been started all the same: learn of it first. Replace.
     - No run recorded: the request may have been lost, or its answer. Replay; the key makes it one run.
-    - A run that failed, was cancelled, timed out, or is gone (``status`` is ``None``): start another.
+    - A run that failed, was cancelled or timed out: start another; without ``replaces_failed`` adopt it, and so fail.
+    - A run that is gone (``status`` is ``None``): start another.
     - A run that is in progress, or has completed: adopt it, it is paid for.
 
     :param status: what the API says of the recorded run; ``None`` if it knows none, or none is recorded.
@@ -189,7 +196,7 @@ def decide(
         return Action.REPLACE if is_other_work or (is_cleared and clear_pays_again) else Action.REPLAY
     if is_other_work or (is_cleared and (clear_pays_again or canonical(status or "") != COMPLETED)):
         return Action.START
-    if status is None or canonical(status) in FAILED:
+    if status is None or (replaces_failed and canonical(status) in FAILED):
         return Action.START
     return Action.ADOPT
 

@@ -87,16 +87,17 @@ class RunOutcome(NamedTuple):
             last_block=event.get("last_block"),
         )
 
-    def raise_if_failed(self) -> None:
+    def raise_if_failed(self, what_next: str = "") -> None:
         """
         Raise unless the run completed.
 
+        :param what_next: a sentence for the message: what a task does about it.
         :raises SixtyfourRunFailedError: naming the run, the block and what the API said.
         """
         if self.status == COMPLETED:
             return
         raise SixtyfourRunFailedError(
-            f"{self.cause()} A retry or a clear of this task starts a new run. {self.ids()}",
+            " ".join(filter(None, (self.cause(), what_next, self.ids()))),
             job_id=self.job_id,
             status=self.status,
         )

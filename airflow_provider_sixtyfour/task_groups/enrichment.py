@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import TaskGroup
 
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
-from airflow_provider_sixtyfour.operators._base import LandingOperator
+from airflow_provider_sixtyfour.operators._landing import LandingOperator
 from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator
 from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator, check_way
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator

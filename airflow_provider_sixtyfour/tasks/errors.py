@@ -11,6 +11,7 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourIncompleteError,
     SixtyfourInputError,
     SixtyfourRefusedError,
+    SixtyfourRunFailedError,
 )
 
 if TYPE_CHECKING:
@@ -27,25 +28,25 @@ def is_final(error: BaseException) -> bool:
 
 
 @contextmanager
-def non_retryable_errors(log: Log | None = None) -> Iterator[None]:
+def non_retryable_errors(log: Log | None = None, *, failed_runs: bool = False) -> Iterator[None]:
     """
     Turn what no retry can fix into ``AirflowFailException``; let all else pass to Airflow's own retries.
 
     The cause is logged once at ERROR, as a line of its own: Airflow shows it at the end of a stack trace only.
 
     :param log: the task's log; ``None`` where there is none yet.
+    :param failed_runs: whether a run that failed is not retried either: a retry pays for another.
     :raises AirflowFailException: for input that can't be sent, for what the API refuses, and for a whole that lacks
         batches.
     """
+    final = (*_FINAL, SixtyfourRunFailedError) if failed_runs else _FINAL
     try:
         yield
-    except _FINAL as error:
-        from airflow.providers.common.compat.sdk import AirflowFailException
-
-        if log is not None:
-            log.error("%s", error)
-        raise AirflowFailException(str(error)) from None
     except SixtyfourError as error:
         if log is not None:
             log.error("%s", error)
-        raise
+        if not isinstance(error, final):
+            raise
+        from airflow.providers.common.compat.sdk import AirflowFailException
+
+        raise AirflowFailException(str(error)) from None

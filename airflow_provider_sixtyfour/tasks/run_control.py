@@ -42,11 +42,21 @@ class RunControl:
     Holds what is known of the run, for whatever may have to stop it.
 
     :param cancels: whether to cancel the run when the task is killed or times out.
+    :param after_failure: what a task does after a run that failed, a sentence for the message.
     :param kind: of the run, see `api.job_kinds`.
     """
 
-    def __init__(self, hook: SixtyfourHook, *, cancels: bool, log: Log, kind: JobKind = WORKFLOW_RUN) -> None:
+    def __init__(
+        self,
+        hook: SixtyfourHook,
+        *,
+        cancels: bool,
+        log: Log,
+        after_failure: str = "",
+        kind: JobKind = WORKFLOW_RUN,
+    ) -> None:
         self.kind = kind
+        self._after_failure = after_failure
         self._hook = hook
         self._log = log
         self._run = TrackedRun()
@@ -177,11 +187,7 @@ class RunControl:
         return _AFTER[decision]
 
     def _stop(self, spare: SixtyfourClient) -> None:
-        """
-        Cancel the run.
-
-        Its key identifies the run of a submission whose answer is still to come, or never will (a timeout).
-        """
+        """Cancel the run; its key identifies that of a submission whose answer is still to come, or never will."""
         job_id, submission = self._run.on(RunEvent.STOP)
         if job_id is None and submission is not None:
             job_id = recover(spare, submission)
@@ -248,11 +254,7 @@ class RunControl:
         return self._concluded(found.job_id or "unknown", found.end)
 
     def elsewhere(self) -> str | None:
-        """
-        Say that the connection points to another host than the run's, by now; ``None`` if it doesn't.
-
-        The run is unknown there, and its id is none of that host's business.
-        """
+        """Say that the connection points to another host than the run's, which knows no such run; ``None`` if not."""
         if self._host in (None, self.client.base_url):
             return None
         return f"The run was started at {self._host}, and the connection now points to {self.client.base_url}."
@@ -274,7 +276,7 @@ class RunControl:
 
     def _end(self, ended: RunOutcome) -> RunOutcome:
         self._run.on(RunEvent.CONCLUDED)  # nothing is left to cancel
-        ended.raise_if_failed()
+        ended.raise_if_failed(self._after_failure)
         return ended
 
     def _stop_waiting(self, job_id: str, reason: str, error: SixtyfourError, event: Event) -> RunOutcome:

@@ -79,6 +79,7 @@ class Submission:
         with the request.
     :param digest: the work, where a new handle for the same content is no other work; see `payloads.digest`.
     :param clear_pays_again: whether a user's Clear asks for a new run, also where one has completed.
+    :param replaces_failed: whether a retry starts another run after one that failed.
     :param kind: of what is started, see `api.job_kinds`.
     """
 
@@ -94,6 +95,7 @@ class Submission:
         upload: Callable[[], str] | None = None,
         check: Callable[[], object] = lambda: None,
         clear_pays_again: bool = True,
+        replaces_failed: bool = True,
         kind: JobKind = WORKFLOW_RUN,
     ) -> None:
         self.estimated_cost_cents: float | None = None  # of the run, where the API gave it, now or to an earlier try
@@ -106,6 +108,7 @@ class Submission:
         self._check = check
         self._digest = digest
         self._clear_pays_again = clear_pays_again
+        self._replaceable = FAILED if replaces_failed else frozenset()
         self._kind = kind
 
     def start(self) -> str:
@@ -135,6 +138,7 @@ class Submission:
             digest=self._digest,
             status=status,
             clear_pays_again=self._clear_pays_again,
+            replaces_failed=bool(self._replaceable),
         )
         if action is Action.ADOPT and record and record.job_id:
             self.estimated_cost_cents = record.estimated_cost_cents
@@ -146,7 +150,7 @@ class Submission:
         if action is Action.REPLAY:
             self._log.info("An earlier try was cut off while starting a run; sending the same request again.")
             job_id, already_started = self._post(record.key, self._recorded(record))
-            if not already_started or self._status(job_id) not in FAILED:
+            if not already_started or self._status(job_id) not in self._replaceable:
                 self._write(store, record.started(job_id, self.estimated_cost_cents))
                 return job_id
             # The lost run has failed since: this try is the retry that replaces it.
@@ -201,7 +205,7 @@ class Submission:
         for generation in range(MOST_GENERATIONS):
             key = derived_key(identity, max_tries=context["ti"].max_tries, digest=self._digest, generation=generation)
             job_id, already_started = self._post(key, request)
-            if not already_started or self._status(job_id) not in FAILED:
+            if not already_started or self._status(job_id) not in self._replaceable:
                 return job_id
             self._supervision.over()
         return self.start()

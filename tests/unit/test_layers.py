@@ -152,7 +152,7 @@ IN_AIRFLOW_FOLDERS = [
     path
     for name in AIRFLOW_FOLDERS
     for path in (PACKAGE / name).glob("*.py")
-    if path.name not in ("__init__.py", "_base.py")
+    if path.name not in ("__init__.py", "_base.py", "_landing.py")
 ]
 
 

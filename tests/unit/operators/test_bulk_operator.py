@@ -461,7 +461,7 @@ def test_who_stops_the_task_in_the_middle_of_the_file_has_a_stream_of_its_own(em
 
 
 def test_polling_is_that_of_jobs(emulator, bulk):
-    emulator.plan(seconds=0.5)
+    emulator.plan(seconds=3)
     result = bulk(deferrable=True).run()
 
     paths = [one["path"] for one in emulator.requests()]

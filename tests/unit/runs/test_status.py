@@ -136,22 +136,19 @@ def test_the_block_that_failed_is_named(status: str, blocks: list[Any], named: s
     [
         (
             RunOutcome("j", "failed", "w", "'find_email' (2)", "no mailbox."),
-            "Failed in block 'find_email' (2): no mailbox. A retry or a clear of this task starts a new run. "
-            "Run j, workflow w.",
+            "Failed in block 'find_email' (2): no mailbox. Run j, workflow w.",
         ),
         (
             RunOutcome("j", "failed"),
-            "Failed; the API gives no reason. A retry or a clear of this task starts a new run. Run j.",
+            "Failed; the API gives no reason. Run j.",
         ),
         (
             RunOutcome("j", "cancelled", "w"),
-            "Cancelled at Sixtyfour; the API gives no reason. A retry or a clear of this task starts a new run. "
-            "Run j, workflow w.",
+            "Cancelled at Sixtyfour; the API gives no reason. Run j, workflow w.",
         ),
         (
             RunOutcome("j", "timeout", None, "'a'", "slow"),
-            "Stopped by Sixtyfour's own time limit in block 'a': slow. "
-            "A retry or a clear of this task starts a new run. Run j.",
+            "Stopped by Sixtyfour's own time limit in block 'a': slow. Run j.",
         ),
     ],
 )
@@ -160,6 +157,12 @@ def test_a_failed_run_says_which_run_which_block_and_why(ended: RunOutcome, text
         ended.raise_if_failed()
     assert str(caught.value) == text
     assert (caught.value.job_id, caught.value.status) == ("j", ended.status)
+
+
+def test_a_failed_run_says_what_the_task_does_about_it_before_the_ids():
+    with pytest.raises(SixtyfourRunFailedError) as caught:
+        RunOutcome("j", "failed", "w", "'a'", "why").raise_if_failed("It is not retried.")
+    assert str(caught.value) == "Failed in block 'a': why. It is not retried. Run j, workflow w."
 
 
 def test_a_completed_run_raises_nothing():
