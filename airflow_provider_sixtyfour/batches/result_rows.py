@@ -17,7 +17,7 @@ from airflow_provider_sixtyfour.formats.columns import Seen, refuse_missing
 from airflow_provider_sixtyfour.formats.csv_records import BLANK
 from airflow_provider_sixtyfour.formats.input_formats import check_readable
 from airflow_provider_sixtyfour.formats.records import BLOCK, LONGEST_RECORD, MARK, Readable
-from airflow_provider_sixtyfour.formats.row_count import RowCount, row_count
+from airflow_provider_sixtyfour.formats.row_count import CsvRows, LineRows, RowCount
 from airflow_provider_sixtyfour.formats.sniffing import PeekedStream
 
 _CELL = rb'(?:"[^"]*+(?:""[^"]*+)*+(?:"[^,\n]*+|\Z)|[^,\n]*+)'
@@ -68,8 +68,8 @@ def open_result(stream: Readable, name: str) -> Result:
     :param name: its name, which gives its format.
     :raises SixtyfourInputError: if its rows are not one a line.
     """
-    is_csv = check_readable(name, None) == "csv"
-    return CsvResult(stream, name) if is_csv else JsonResult(stream, name)
+    has_header = check_readable(name, None).has_header
+    return CsvResult(stream, name) if has_header else JsonResult(stream, name)
 
 
 class CsvResult:
@@ -88,7 +88,7 @@ class CsvResult:
 
     def chunks(self) -> Iterator[bytes]:
         """Give all that is below the header."""
-        count = row_count("csv")  # as the rows are counted when a file lands
+        count = CsvRows()  # as the rows are counted when a file lands
         count.feed(self.header)
         ending = b"\r\n" if self.header.endswith(b"\r\n") else b"\n"
         yield from _ended(_counted(self._records.rest(), count), ending)
@@ -126,7 +126,7 @@ class JsonResult:
     columns: Sequence[str] = ()
 
     def __init__(self, stream: Readable, name: str) -> None:
-        self._count = row_count("ndjson")
+        self._count = LineRows()
         self._seen = Seen(name)
         looked = PeekedStream(stream)
         looked.start = looked.start.removeprefix(MARK)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats import csv_records
 from airflow_provider_sixtyfour.formats.columns import refuse_missing
-from airflow_provider_sixtyfour.formats.delimiters import with_commas
+from airflow_provider_sixtyfour.formats.delimiters import after_sep_line, refuse_other_delimiters, with_commas
 from airflow_provider_sixtyfour.formats.input_formats import COMMA
 from airflow_provider_sixtyfour.formats.records import (
     Readable,
@@ -18,6 +18,20 @@ from airflow_provider_sixtyfour.formats.records import (
     whole_records,
 )
 from airflow_provider_sixtyfour.formats.rejects import Rejects
+from airflow_provider_sixtyfour.formats.sniffing import PeekedStream
+
+
+def read_csv(
+    looked: PeekedStream, name: str, *, rejects: Rejects, renamed: Mapping[str, str], delimiter: str | None
+) -> CsvSource:
+    """
+    Return the rows of a file, for `formats.reader.open_source`.
+
+    :raises SixtyfourInputError: if its cells are probably separated by something else.
+    """
+    looked.start = after_sep_line(looked.start, name, delimiter)
+    refuse_other_delimiters(looked.start, looked.is_whole, name, delimiter)
+    return CsvSource(looked, name, rejects=rejects, renamed=renamed, delimiter=delimiter or COMMA)
 
 
 class CsvSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from airflow_provider_sixtyfour.formats.row_count import row_count
+from airflow_provider_sixtyfour.formats.table import FORMATS
 from airflow_provider_sixtyfour.results.background_worker import BackgroundWorker
 
 HEAD = 4096  # bytes
@@ -14,7 +14,7 @@ class FileStats:
     """
     Count one file; call `close` in the end.
 
-    :param format: ``csv``, ``json`` or ``ndjson``.
+    :param format: its name in `FORMATS`.
     """
 
     def __init__(self, format: str) -> None:
@@ -24,7 +24,7 @@ class FileStats:
     def _begin(self) -> None:
         self.bytes = 0
         self._head = bytearray()
-        self._rows = row_count(self._format)
+        self._rows = FORMATS[self._format].counter()
         self._sha256 = hashlib.sha256()
         # Whoever feeds the chunks mostly waits for the network and the disk: another core has room for this.
         self._counting = BackgroundWorker(self._count)

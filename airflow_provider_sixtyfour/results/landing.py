@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.formats.names import storable
+from airflow_provider_sixtyfour.formats.table import FORMATS
 from airflow_provider_sixtyfour.results.earlier_landing import earlier_landing, seem_there
 from airflow_provider_sixtyfour.results.file_list import ResultFileList, choose
 from airflow_provider_sixtyfour.results.file_stats import FileStats
@@ -238,12 +239,11 @@ class Files:
 
     def _fetch(self, position: int, name: str, pipeline: DownloadPipeline) -> Fetched | None:
         """Fetch a file; return what is known of it, or ``None`` for rows that came with the list of files."""
-        from airflow_provider_sixtyfour.formats.writers import encoded
         from airflow_provider_sixtyfour.results.download import Download
 
         file = self._file_list.files[position]
         if file.download_url is None and file.rows is not None:
-            for chunk in encoded(file.rows, self._file_list.format):
+            for chunk in FORMATS[self._file_list.format].encode(file.rows):
                 pipeline.write(chunk)
             return None
         download = Download(self._hook.settings, on_secret=self._mask, sleep=self._stop.wait)

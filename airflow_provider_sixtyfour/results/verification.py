@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
+from airflow_provider_sixtyfour.formats.table import FORMATS
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.models import ResultFile
@@ -48,7 +49,7 @@ def check(
     Check a file that has been counted.
 
     :param file: what the API announced.
-    :param format: ``csv``, ``json`` or ``ndjson``, that the file should have.
+    :param format: the name of the format that the file should have.
     :param content_type: what its host calls it.
     :param is_end_known: whether something said where the file ends. If nothing did, fewer rows than announced are
         taken for a connection that broke.
@@ -98,11 +99,9 @@ def _page(stats: FileStats, format: str, content_type: str, file: ResultFile) ->
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type in ("text/html", "application/xhtml+xml") and not is_confirmed:
         return f"{media_type}, as its host says"
-    if format == "csv" and _JSON.match(head):
-        return "JSON"
-    if format != "csv" and not is_confirmed and _is_error(head, stats.bytes):
-        return "a JSON error document"
-    return None
+    if not FORMATS[format].is_json:
+        return "JSON" if _JSON.match(head) else None
+    return "a JSON error document" if not is_confirmed and _is_error(head, stats.bytes) else None
 
 
 def _is_error(head: bytes, size: int) -> bool:

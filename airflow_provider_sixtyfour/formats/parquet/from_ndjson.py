@@ -19,7 +19,14 @@ import pyarrow.json as pj
 from airflow_provider_sixtyfour.formats.parquet import source
 from airflow_provider_sixtyfour.formats.parquet.casts import ParquetImpossibleError, cast
 from airflow_provider_sixtyfour.formats.parquet.json_rows import Member, lines_of, rows_of
-from airflow_provider_sixtyfour.formats.parquet.source import Notes, blocks, check_columns, cut, unique_names
+from airflow_provider_sixtyfour.formats.parquet.source import (
+    Notes,
+    WriteTables,
+    blocks,
+    check_columns,
+    cut,
+    unique_names,
+)
 from airflow_provider_sixtyfour.formats.parquet.type_inference import (
     BOOLEAN,
     FRACTIONS,
@@ -58,6 +65,13 @@ class _Column(NamedTuple):
     key: str | None
     read_as: pa.DataType | None
     type: pa.DataType
+
+
+def convert_ndjson(
+    text: BinaryIO, given: Mapping[str, pa.DataType], notes: Notes, write: WriteTables, *, lone_returns: int
+) -> None:
+    """Write the rows of a file; see `formats.parquet.writer`."""
+    write(*ndjson(text, given, notes))
 
 
 def ndjson(file: BinaryIO, given: Mapping[str, pa.DataType], notes: Notes) -> tuple[pa.Schema, Iterator[pa.Table]]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import codecs
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, cast
+
+import pyarrow as pa
 
 from airflow_provider_sixtyfour.formats.parquet.casts import ParquetImpossibleError, shown
 
@@ -19,6 +21,7 @@ LONGEST_ROW = 256 * 1024 * 1024  # bytes: a row is in memory as a whole
 MOST_CELLS = 40_000_000  # of a row group, empty ones included: each takes memory, whatever the text is like
 MOST_COLUMNS = 20_000  # the description of all columns is in memory, once for each row group
 MOST_SHOWN = 5  # names of columns in a message
+WriteTables = Callable[[pa.Schema, Iterator[pa.Table]], object]
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"

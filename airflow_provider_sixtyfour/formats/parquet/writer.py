@@ -20,10 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_sixtyfour.formats.parquet.casts import ParquetImpossibleError
-from airflow_provider_sixtyfour.formats.parquet.from_csv import CsvText
-from airflow_provider_sixtyfour.formats.parquet.from_ndjson import ndjson
 from airflow_provider_sixtyfour.formats.parquet.source import Notes, as_utf8
 from airflow_provider_sixtyfour.formats.parquet.types import arrow_type
+from airflow_provider_sixtyfour.formats.table import FORMATS
 
 Schema = Mapping[str, str]
 Warn = Callable[..., object]
@@ -35,7 +34,7 @@ def as_parquet(format: str, schema: Schema | None) -> Iterator[AsParquet]:
     """
     Give a file that is collected on local disk as it comes, then written as Parquet.
 
-    :param format: ``csv`` or ``ndjson``, what comes.
+    :param format: what comes; one that has a ``to_parquet``.
     """
     with tempfile.TemporaryFile(prefix="sixtyfour-") as file, tempfile.TemporaryFile(prefix="sixtyfour-") as made:
         yield AsParquet(cast("BinaryIO", file), cast("BinaryIO", made), format, schema)
@@ -111,22 +110,9 @@ class AsParquet:
         return True
 
     def _convert(self, notes: Notes) -> None:
+        to_parquet = cast("Callable[..., None]", FORMATS[self._format].to_parquet)
         text = as_utf8(self._file, notes)
-        start = text.tell()
-        if self._format != "csv":
-            self._write(*ndjson(text, self._given, notes))
-            return
-        if self._lone_returns == 0:
-            try:
-                regular = CsvText(text, self._given, notes, is_regular=True)
-                self._write(regular.schema, regular.row_groups())
-            except (pa.ArrowException, ValueError):
-                notes.clear()  # not as regular as CSV should be: Python reads that
-            else:
-                return
-        text.seek(start)
-        irregular = CsvText(text, self._given, notes, is_regular=False)
-        self._write(irregular.schema, irregular.row_groups())
+        to_parquet(text, self._given, notes, self._write, lone_returns=self._lone_returns)
 
     def _write(self, schema: pa.Schema, row_groups: Iterator[pa.Table]) -> None:
         self._made.seek(0)
