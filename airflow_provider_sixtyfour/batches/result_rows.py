@@ -16,7 +16,7 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.columns import Seen, refuse_missing
 from airflow_provider_sixtyfour.formats.csv_records import BLANK
 from airflow_provider_sixtyfour.formats.input_formats import check_readable
-from airflow_provider_sixtyfour.formats.records import BLOCK, LONGEST_RECORD, MARK, Readable
+from airflow_provider_sixtyfour.formats.records import BLOCK, BYTE_ORDER_MARK, LONGEST_RECORD, Readable
 from airflow_provider_sixtyfour.formats.row_count import CsvRows, LineRows, RowCount
 from airflow_provider_sixtyfour.formats.sniffing import PeekedStream
 
@@ -79,7 +79,7 @@ class CsvResult:
         self._name = name
         self.rows = 0
         looked = PeekedStream(stream)
-        looked.start = looked.start.removeprefix(MARK)
+        looked.start = looked.start.removeprefix(BYTE_ORDER_MARK)
         has_old_ends = b"\n" not in looked.start and b"\r" in looked.start  # of a time when lines ended in that
         blocks = iter(lambda: looked.read(BLOCK), b"")
         self._records = _Records(_with_line_feeds(blocks) if has_old_ends else blocks)
@@ -129,7 +129,7 @@ class JsonResult:
         self._count = LineRows()
         self._seen = Seen(name)
         looked = PeekedStream(stream)
-        looked.start = looked.start.removeprefix(MARK)
+        looked.start = looked.start.removeprefix(BYTE_ORDER_MARK)
         self._blocks = _counted(iter(lambda: looked.read(BLOCK), b""), self._count)
 
     @property

@@ -6,6 +6,8 @@ import io
 import re
 from typing import Protocol
 
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK
+
 DEEPEST = 1000  # JSON in JSON; Python's own parser stops about here
 
 
@@ -24,10 +26,8 @@ class RowCount(Protocol):
 class _Mark:
     """Takes a byte order mark off the beginning of a file."""
 
-    _MARK = b"\xef\xbb\xbf"
-
     def __init__(self) -> None:
-        self._left = self._MARK
+        self._left = BYTE_ORDER_MARK
 
     def off(self, chunk: bytes) -> bytes:
         """Return the next chunk without what is left of the mark."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
-from airflow_provider_sixtyfour.formats.records import MARK, Readable
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK, Readable
 
 LOOKED_AT = 64 * 1024  # bytes
 _SAVE = "Save it as text in UTF-8"
@@ -66,7 +66,7 @@ def refuse_other_kinds(start: bytes, name: str, *, is_json: bool) -> None:
     for signature, kind, help_ in _SIGNATURES:
         if start.startswith(signature):
             raise refused(f"The file is {kind}, whatever its name says. {help_}", name)
-    text = start.removeprefix(MARK).lstrip()
+    text = start.removeprefix(BYTE_ORDER_MARK).lstrip()
     if _MARKUP.match(text):
         raise refused("The file is an HTML page, perhaps of a login or an error. Download it again", name)
     if _XML.match(text):

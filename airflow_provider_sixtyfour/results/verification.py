@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK
 from airflow_provider_sixtyfour.formats.table import FORMATS
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 ON_MISMATCH = ("warn", "fail")
 
-_BOM = b"\xef\xbb\xbf"
 # A document's first tag, after an XML declaration and comments. What is followed by a comma is a cell of a CSV file.
 _PAGE = re.compile(
     rb"\s*(<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*"
@@ -92,7 +92,7 @@ def _short(name: str, what: str) -> SixtyfourTransferError:
 
 def _page(stats: FileStats, format: str, content_type: str, file: ResultFile) -> str | None:
     """Return what a file is that is none of a run's results; ``None`` if it may be one."""
-    head = stats.head.removeprefix(_BOM)
+    head = stats.head.removeprefix(BYTE_ORDER_MARK)
     if found := _PAGE.match(head):
         return "an XML error document" if found["kind"][:6].lower() == b"<error" else "an HTML page"
     is_confirmed = stats.bytes == file.file_size or (stats.rows is not None and stats.rows == file.row_count)
@@ -106,7 +106,7 @@ def _page(stats: FileStats, format: str, content_type: str, file: ResultFile) ->
 
 def _is_error(head: bytes, size: int) -> bool:
     """Return whether a whole file is one JSON object that says that something went wrong."""
-    if size > len(head) + len(_BOM):
+    if size > len(head) + len(BYTE_ORDER_MARK):
         return False
     try:
         content = json.loads(head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,9 @@ def test_nothing_is_decided_by_a_formats_name(path: Path):
 )
 def test_a_decision_by_name_is_found(code: str):
     assert decisions(ast.parse(code))
+
+
+def test_the_byte_order_mark_is_written_in_one_place():
+    written = re.compile(r"BOM_UTF8|xef.?.?xbb|\\ufeff", re.IGNORECASE)
+    package = [path for path in PACKAGE.rglob("*.py") if "emulator" not in path.parts]
+    assert [path.name for path in package if written.search(path.read_text())] == ["records.py"]
