@@ -16,7 +16,7 @@ from typing import Protocol
 
 from airflow_provider_sixtyfour.batches.result_rows import Result
 from airflow_provider_sixtyfour.formats.csv_records import record_of
-from airflow_provider_sixtyfour.storage.file_writer import HashingWriter, Writable
+from airflow_provider_sixtyfour.storage.file_stats import HashingWriter, Writable
 
 Part = Callable[[], AbstractContextManager[Result]]
 Column = tuple[str, int]  # a name, and how many columns before it have the same

@@ -21,7 +21,7 @@ from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.reader import Source
 from airflow_provider_sixtyfour.formats.records import RecordChunk
-from airflow_provider_sixtyfour.storage.file_writer import HashingWriter, Reference, Writable
+from airflow_provider_sixtyfour.storage.file_stats import HashingWriter, Reference, Writable
 
 UNDER_WAY = 4  # files that are being brought to their places while the next one is filled
 UNDER_WAY_BYTES = 16 * 1024 * 1024  # of those files; one may be larger

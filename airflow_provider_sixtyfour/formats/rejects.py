@@ -6,7 +6,7 @@ from typing import Protocol
 
 from airflow_provider_sixtyfour.formats.json_text import json_line
 from airflow_provider_sixtyfour.formats.records import bad_line
-from airflow_provider_sixtyfour.storage.file_writer import HashingWriter, Reference, Writable
+from airflow_provider_sixtyfour.storage.file_stats import HashingWriter, Reference, Writable
 
 
 class Rejects(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
 
 if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.results.file_stats import FileStats
+    from airflow_provider_sixtyfour.results.download_stats import DownloadStats
     from airflow_provider_sixtyfour.results.progress import Progress
 
 CHUNK = 256 * 1024  # bytes
@@ -32,7 +32,7 @@ class DownloadPipeline:
     :param stop: set when the file isn't wanted any more.
     """
 
-    def __init__(self, sink: ByteSink, stats: FileStats, progress: Progress, stop: threading.Event) -> None:
+    def __init__(self, sink: ByteSink, stats: DownloadStats, progress: Progress, stop: threading.Event) -> None:
         self._sink = sink
         self._stats = stats
         self._progress = progress

@@ -18,7 +18,7 @@ from airflow_provider_sixtyfour.formats.table import FORMATS
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.models import ResultFile
-    from airflow_provider_sixtyfour.results.file_stats import FileStats
+    from airflow_provider_sixtyfour.results.download_stats import DownloadStats
 
 ON_MISMATCH = ("warn", "fail")
 
@@ -36,7 +36,7 @@ _BESIDE_ERROR = {"code", "status", "status_code", "statusCode", "request_id", "r
 def check(
     name: str,
     file: ResultFile,
-    stats: FileStats,
+    stats: DownloadStats,
     *,
     format: str,
     content_type: str = "",
@@ -90,7 +90,7 @@ def _short(name: str, what: str) -> SixtyfourTransferError:
     )
 
 
-def _page(stats: FileStats, format: str, content_type: str, file: ResultFile) -> str | None:
+def _page(stats: DownloadStats, format: str, content_type: str, file: ResultFile) -> str | None:
     """Return what a file is that is none of a run's results; ``None`` if it may be one."""
     head = stats.head.removeprefix(BYTE_ORDER_MARK)
     if found := _PAGE.match(head):

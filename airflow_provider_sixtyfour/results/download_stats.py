@@ -1,16 +1,15 @@
-"""The statistics of one file: size, rows, SHA-256."""
+"""The statistics of one file while it is downloaded, counted in another thread."""
 
 from __future__ import annotations
 
-import hashlib
-
 from airflow_provider_sixtyfour.formats.table import FORMATS
 from airflow_provider_sixtyfour.results.background_worker import BackgroundWorker
+from airflow_provider_sixtyfour.storage.file_stats import FileStats
 
 HEAD = 4096  # bytes
 
 
-class FileStats:
+class DownloadStats:
     """
     Count one file; call `close` in the end.
 
@@ -25,7 +24,7 @@ class FileStats:
         self.bytes = 0
         self._head = bytearray()
         self._rows = FORMATS[self._format].counter()
-        self._sha256 = hashlib.sha256()
+        self._file = FileStats()
         # Whoever feeds the chunks mostly waits for the network and the disk: another core has room for this.
         self._counting = BackgroundWorker(self._count)
 
@@ -55,7 +54,7 @@ class FileStats:
         self._counting.close()
 
     def _count(self, chunk: bytes) -> None:
-        self._sha256.update(chunk)
+        self._file.add(chunk)
         self._rows.feed(chunk)
 
     @property
@@ -66,4 +65,4 @@ class FileStats:
     @property
     def sha256(self) -> str:
         """The digest in hexadecimal, after `finish`."""
-        return self._sha256.hexdigest()
+        return self._file.sha256
