@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import BinaryIO, Protocol, TypedDict
+from typing import TYPE_CHECKING, BinaryIO, TypedDict
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.storage.protocols import Writable
 
 _BLOCK = 1024 * 1024  # bytes
 
@@ -20,13 +23,6 @@ class Reference(TypedDict):
     rows: int
     bytes: int
     sha256: str
-
-
-class Writable(Protocol):
-    """A file that is being written."""
-
-    def write(self, chunk: bytes, /) -> object:
-        """Take in the next bytes."""
 
 
 class FileStats:
