@@ -14,15 +14,12 @@ from typing import Any, Protocol
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.columns import Seen, refuse_missing
-from airflow_provider_sixtyfour.formats.csv_records import BLANK
+from airflow_provider_sixtyfour.formats.csv_records import BLANK, LENIENT_RECORD, cells
 from airflow_provider_sixtyfour.formats.input_formats import check_readable
 from airflow_provider_sixtyfour.formats.records import BLOCK, BYTE_ORDER_MARK, LONGEST_RECORD, Readable
 from airflow_provider_sixtyfour.formats.row_count import CsvRows, LineRows, RowCount
 from airflow_provider_sixtyfour.formats.sniffing import PeekedStream
 
-_CELL = rb'(?:"[^"]*+(?:""[^"]*+)*+(?:"[^,\n]*+|\Z)|[^,\n]*+)'
-_RECORD = re.compile(_CELL + rb"(?:," + _CELL + rb")*+\n")
-_CELLS = re.compile(r'(?:^|,)(?:"([^"]*+(?:""[^"]*+)*+)"([^,]*+)|([^,]*+))')
 _BLANK_LINES = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 _BLANKS = (b"\n", b"\r", b" ", b"\t")
 _MAYBE_BLANK = (b"\n\n", b"\n\r", b"\n ", b"\n\t")
@@ -84,7 +81,7 @@ class CsvResult:
         blocks = iter(lambda: looked.read(BLOCK), b"")
         self._records = _Records(_with_line_feeds(blocks) if has_old_ends else blocks)
         self.header = self._records.first()
-        self.columns: Sequence[str] = cells_of(self.header) if self.header else ()
+        self.columns: Sequence[str] = cells(self.header) if self.header else ()
 
     def chunks(self) -> Iterator[bytes]:
         """Give all that is below the header."""
@@ -99,7 +96,7 @@ class CsvResult:
         for record in self._records:
             if record not in BLANK:
                 self.rows += 1
-                yield cells_of(record)
+                yield cells(record)
 
     def require(self, names: Iterable[str]) -> None:
         """
@@ -115,8 +112,8 @@ class CsvResult:
 
     def mappings(self) -> Iterator[Mapping[str, str]]:
         """Give each row by the names of its columns; a row may lack some."""
-        for cells in self.cells():
-            yield dict(zip(self.columns, cells, strict=False))
+        for each in self.cells():
+            yield dict(zip(self.columns, each, strict=False))
 
 
 class JsonResult:
@@ -166,14 +163,6 @@ class JsonResult:
         self._seen.check()
 
 
-def cells_of(record: bytes) -> list[str]:
-    """Return the cells of a record, whatever is in it."""
-    text = record.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
-    if '"' not in text:
-        return text.split(",")
-    return [found[3] if found[1] is None else found[1].replace('""', '"') + found[2] for found in _CELLS.finditer(text)]
-
-
 class _Records:
     """
     The records of CSV, one by one, or from somewhere on as they come.
@@ -214,7 +203,7 @@ class _Records:
         """Return where the next record ends; 0 if that isn't known yet, or there is none."""
         if not self._has_quotes:
             end = self._data.find(b"\n", self._at) + 1
-        elif found := _RECORD.match(self._data, self._at):
+        elif found := LENIENT_RECORD.match(self._data, self._at):
             end = found.end()
         elif self._is_last or len(self._data) - self._at > LONGEST_RECORD:
             end = self._data.find(b"\n", self._at) + 1  # a quote opens, and nothing closes it
