@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
-from airflow_provider_sixtyfour.formats.columns import Seen, refuse_missing
+from airflow_provider_sixtyfour.formats.columns import Seen, refuse_missing_or_double
 from airflow_provider_sixtyfour.formats.csv_records import BLANK, LENIENT_RECORD, cells
 from airflow_provider_sixtyfour.formats.input_formats import check_readable
 from airflow_provider_sixtyfour.formats.records import BLOCK, BYTE_ORDER_MARK, LONGEST_RECORD, Readable
@@ -104,11 +103,8 @@ class CsvResult:
 
         :raises SixtyfourInputError: if there isn't.
         """
-        wanted = list(names) if self.header else []
-        refuse_missing(self._name, wanted, self.columns)
-        for name in wanted:
-            if self.columns.count(name) > 1:
-                raise SixtyfourInputError(f"{self._name} has two columns of the name {name[:60]!r}.")
+        if self.header:
+            refuse_missing_or_double(self._name, names, self.columns)
 
     def mappings(self) -> Iterator[Mapping[str, str]]:
         """Give each row by the names of its columns; a row may lack some."""
