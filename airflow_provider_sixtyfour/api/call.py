@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.table import FORMATS
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.cleaning import Cleaner
 
 T = TypeVar("T")
 
-RESULT_FORMATS = ("csv", "json", "ndjson")
+RESULT_FORMATS = tuple(FORMATS)
 MAX_LISTED_RUNS = 500  # the highest `limit` of GET /workflows/runs
 
 # Bytes, decoded. Small where a triggerer reads the answers of many runs, and where an answer is one object.
@@ -81,6 +82,12 @@ def identifier(value: Any, name: str) -> str:
         hint = " Did the upstream task return it?" if value in (None, "", "None", "null") else ""
         raise SixtyfourInputError(f"{name} should be an id, not {shown[:120]}.{hint}")
     return value
+
+
+def format_flags(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return what a request for these formats lists as ``result_formats``, and the flags that ask for the others."""
+    flags = {name: each.flag for name, each in FORMATS.items() if each.flag and name in names}
+    return [name for name in names if name not in flags], list(flags.values())
 
 
 def json_body(value: Any) -> bytes:

@@ -20,6 +20,7 @@ from airflow_provider_sixtyfour.api.call import MAX_LISTED_RUNS as MAX_LISTED_RU
 from airflow_provider_sixtyfour.api.call import RESULT_FORMATS as RESULT_FORMATS
 from airflow_provider_sixtyfour.api.call import Call as Call
 from airflow_provider_sixtyfour.api.call import Upload as Upload
+from airflow_provider_sixtyfour.api.call import format_flags as format_flags
 from airflow_provider_sixtyfour.api.call import identifier as identifier
 from airflow_provider_sixtyfour.api.call import json_body as json_body
 from airflow_provider_sixtyfour.api.job_calls import check_balance as check_balance
@@ -116,9 +117,8 @@ def run_workflow(
 
     workflow_id = identifier(workflow_id, "workflow_id")
     query = [("workflow_id", workflow_id)]
-    query += [("result_formats", name) for name in result_formats if name != "json"]
-    if "json" in result_formats:
-        query.append(("save_json", "true"))
+    listed, flags = format_flags(result_formats)
+    query += [("result_formats", name) for name in listed] + [(flag, "true") for flag in flags]
     return Call(
         f"starting workflow {workflow_id}",
         "POST",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from urllib.parse import quote
 
-from airflow_provider_sixtyfour.api.call import LONGEST_OBJECT, Call, Upload, identifier, json_body
+from airflow_provider_sixtyfour.api.call import LONGEST_OBJECT, Call, Upload, format_flags, identifier, json_body
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 if TYPE_CHECKING:
@@ -126,14 +126,15 @@ def _config(
     result_formats: Sequence[str],
     webhook_url: str | None,
 ) -> dict[str, Any]:
+    listed, flags = format_flags(result_formats)
     return {
         "struct": check_struct(struct, "struct"),
         "tier": tier,
         "research_plan": research_plan,
         "field_confidence": field_confidence,
         "columns": None if columns is None else list(columns),
-        "result_formats": [name for name in result_formats if name != "json"],
-        "save_json": True if "json" in result_formats else None,
+        "result_formats": listed,
+        **dict.fromkeys(flags, True),
         "webhook_url": webhook_url,
     }
 

@@ -7,10 +7,10 @@ Whoever waits for such work, cancels it or lists its files does so in one way fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.formats.table import ALWAYS_MADE, extension_of
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -90,10 +90,10 @@ def _bulk_files(task_id: str, format: str) -> Call[tuple[ResultFile, ...]]:
 def _format(item: Any) -> str:
     """Return the format of a listed file: what it says, else the ending of its name, else CSV, which is always made."""
     if not isinstance(item, Mapping):
-        return "csv"
+        return ALWAYS_MADE
     named = item.get("format")
-    found = named if isinstance(named, str) else PurePosixPath(str(item.get("filename"))).suffix.lower()[1:]
-    return found if found in calls.RESULT_FORMATS else "csv"
+    found = named if isinstance(named, str) else extension_of(str(item.get("filename")))
+    return found if found in calls.RESULT_FORMATS else ALWAYS_MADE
 
 
 WORKFLOW_RUN = JobKind("run", calls.live_status, calls.cancel_run, calls.result_files)

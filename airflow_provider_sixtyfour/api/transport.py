@@ -27,6 +27,7 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourUnavailableError,
     during,
 )
+from airflow_provider_sixtyfour.formats.table import media_type_of
 
 if TYPE_CHECKING:
     import httpx
@@ -39,8 +40,6 @@ T = TypeVar("T")
 
 MOST_CONNECTIONS = 32  # those that wait for slow answers included, so that they keep nobody else from asking
 MOST_IDLE_CONNECTIONS = 8
-# Of files to upload, by their ending. Given here, since httpx would first read all types that the system knows.
-_CONTENT_TYPES = {"csv": "text/csv", "json": "application/json"}
 LONG_BODY = 64 * 1024  # bytes; reading more than this takes so long that it is not done on an event loop
 _SLOWEST_UPLOAD = 16 * 1024  # bytes a second, which the time limit of a request allows for what it sends
 IDLE_SECONDS = 75.0  # for which a connection is kept: longer than the usual poll intervals
@@ -86,8 +85,8 @@ def request(
     files = None
     if call.upload is not None:
         name = call.upload.filename
-        kind = _CONTENT_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
-        files = {"file": (name, call.upload.stream, kind)}  # httpx begins at the stream's beginning, each time
+        # httpx would first read all media types that the system knows. It begins at the stream's beginning, each time.
+        files = {"file": (name, call.upload.stream, media_type_of(name))}
     return http.build_request(
         call.method,
         settings.base_url + call.path + ("?" + urlencode(call.query) if call.query else ""),

@@ -12,25 +12,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 from airflow_provider_sixtyfour.batches.result_rows import Result
 from airflow_provider_sixtyfour.formats.csv_records import record_of
-from airflow_provider_sixtyfour.storage.file_writer import HashingWriter, Writable
+from airflow_provider_sixtyfour.storage.file_stats import HashingWriter
+from airflow_provider_sixtyfour.storage.protocols import Restartable
 
 Part = Callable[[], AbstractContextManager[Result]]
 Column = tuple[str, int]  # a name, and how many columns before it have the same
 HELD = 1024  # rows that are written at a time
 
 
-class Target(Writable, Protocol):
-    """Where the merged file goes."""
-
-    def start_over(self) -> None:
-        """Forget all that was written."""
-
-
-def merge(parts: Sequence[Part], target: Target, columns: Sequence[str] = ()) -> HashingWriter:
+def merge(parts: Sequence[Part], target: Restartable, columns: Sequence[str] = ()) -> HashingWriter:
     """
     Write all parts, in constant memory, and return what was written.
 

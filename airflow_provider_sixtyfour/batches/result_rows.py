@@ -12,17 +12,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
-from airflow_provider_sixtyfour.formats.columns import Seen, refuse_missing
-from airflow_provider_sixtyfour.formats.csv_records import BLANK
+from airflow_provider_sixtyfour.formats.columns import Seen, refuse_missing_or_double
+from airflow_provider_sixtyfour.formats.csv_records import BLANK, LENIENT_RECORD, cells
 from airflow_provider_sixtyfour.formats.input_formats import check_readable
-from airflow_provider_sixtyfour.formats.records import BLOCK, LONGEST_RECORD, MARK, Readable
-from airflow_provider_sixtyfour.formats.row_count import RowCount, row_count
+from airflow_provider_sixtyfour.formats.records import BLOCK, BYTE_ORDER_MARK, LONGEST_RECORD, Readable
+from airflow_provider_sixtyfour.formats.row_count import CsvRows, LineRows, RowCount
 from airflow_provider_sixtyfour.formats.sniffing import PeekedStream
 
-_CELL = rb'(?:"[^"]*+(?:""[^"]*+)*+(?:"[^,\n]*+|\Z)|[^,\n]*+)'
-_RECORD = re.compile(_CELL + rb"(?:," + _CELL + rb")*+\n")
-_CELLS = re.compile(r'(?:^|,)(?:"([^"]*+(?:""[^"]*+)*+)"([^,]*+)|([^,]*+))')
 _BLANK_LINES = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 _BLANKS = (b"\n", b"\r", b" ", b"\t")
 _MAYBE_BLANK = (b"\n\n", b"\n\r", b"\n ", b"\n\t")
@@ -68,8 +64,8 @@ def open_result(stream: Readable, name: str) -> Result:
     :param name: its name, which gives its format.
     :raises SixtyfourInputError: if its rows are not one a line.
     """
-    is_csv = check_readable(name, None) == "csv"
-    return CsvResult(stream, name) if is_csv else JsonResult(stream, name)
+    has_header = check_readable(name, None).has_header
+    return CsvResult(stream, name) if has_header else JsonResult(stream, name)
 
 
 class CsvResult:
@@ -79,16 +75,16 @@ class CsvResult:
         self._name = name
         self.rows = 0
         looked = PeekedStream(stream)
-        looked.start = looked.start.removeprefix(MARK)
+        looked.start = looked.start.removeprefix(BYTE_ORDER_MARK)
         has_old_ends = b"\n" not in looked.start and b"\r" in looked.start  # of a time when lines ended in that
         blocks = iter(lambda: looked.read(BLOCK), b"")
         self._records = _Records(_with_line_feeds(blocks) if has_old_ends else blocks)
         self.header = self._records.first()
-        self.columns: Sequence[str] = cells_of(self.header) if self.header else ()
+        self.columns: Sequence[str] = cells(self.header) if self.header else ()
 
     def chunks(self) -> Iterator[bytes]:
         """Give all that is below the header."""
-        count = row_count("csv")  # as the rows are counted when a file lands
+        count = CsvRows()  # as the rows are counted when a file lands
         count.feed(self.header)
         ending = b"\r\n" if self.header.endswith(b"\r\n") else b"\n"
         yield from _ended(_counted(self._records.rest(), count), ending)
@@ -99,7 +95,7 @@ class CsvResult:
         for record in self._records:
             if record not in BLANK:
                 self.rows += 1
-                yield cells_of(record)
+                yield cells(record)
 
     def require(self, names: Iterable[str]) -> None:
         """
@@ -107,16 +103,13 @@ class CsvResult:
 
         :raises SixtyfourInputError: if there isn't.
         """
-        wanted = list(names) if self.header else []
-        refuse_missing(self._name, wanted, self.columns)
-        for name in wanted:
-            if self.columns.count(name) > 1:
-                raise SixtyfourInputError(f"{self._name} has two columns of the name {name[:60]!r}.")
+        if self.header:
+            refuse_missing_or_double(self._name, names, self.columns)
 
     def mappings(self) -> Iterator[Mapping[str, str]]:
         """Give each row by the names of its columns; a row may lack some."""
-        for cells in self.cells():
-            yield dict(zip(self.columns, cells, strict=False))
+        for each in self.cells():
+            yield dict(zip(self.columns, each, strict=False))
 
 
 class JsonResult:
@@ -126,10 +119,10 @@ class JsonResult:
     columns: Sequence[str] = ()
 
     def __init__(self, stream: Readable, name: str) -> None:
-        self._count = row_count("ndjson")
+        self._count = LineRows()
         self._seen = Seen(name)
         looked = PeekedStream(stream)
-        looked.start = looked.start.removeprefix(MARK)
+        looked.start = looked.start.removeprefix(BYTE_ORDER_MARK)
         self._blocks = _counted(iter(lambda: looked.read(BLOCK), b""), self._count)
 
     @property
@@ -164,14 +157,6 @@ class JsonResult:
                 self._seen.note(row)
                 yield row
         self._seen.check()
-
-
-def cells_of(record: bytes) -> list[str]:
-    """Return the cells of a record, whatever is in it."""
-    text = record.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
-    if '"' not in text:
-        return text.split(",")
-    return [found[3] if found[1] is None else found[1].replace('""', '"') + found[2] for found in _CELLS.finditer(text)]
 
 
 class _Records:
@@ -214,7 +199,7 @@ class _Records:
         """Return where the next record ends; 0 if that isn't known yet, or there is none."""
         if not self._has_quotes:
             end = self._data.find(b"\n", self._at) + 1
-        elif found := _RECORD.match(self._data, self._at):
+        elif found := LENIENT_RECORD.match(self._data, self._at):
             end = found.end()
         elif self._is_last or len(self._data) - self._at > LONGEST_RECORD:
             end = self._data.find(b"\n", self._at) + 1  # a quote opens, and nothing closes it

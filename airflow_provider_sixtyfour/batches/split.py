@@ -21,7 +21,8 @@ from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.reader import Source
 from airflow_provider_sixtyfour.formats.records import RecordChunk
-from airflow_provider_sixtyfour.storage.file_writer import HashingWriter, Reference, Writable
+from airflow_provider_sixtyfour.storage.file_stats import HashingWriter, Reference
+from airflow_provider_sixtyfour.storage.protocols import Publication
 
 UNDER_WAY = 4  # files that are being brought to their places while the next one is filled
 UNDER_WAY_BYTES = 16 * 1024 * 1024  # of those files; one may be larger
@@ -36,13 +37,6 @@ class Batch(Reference):
     """
 
     index: int
-
-
-class Publication(Writable, Protocol):
-    """A file on its way to its place; used by one thread at a time."""
-
-    def commit(self) -> None:
-        """Let the file appear, in place of what may be there."""
 
 
 class Folder(Protocol):

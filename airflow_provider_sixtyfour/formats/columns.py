@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
@@ -73,6 +73,19 @@ def refuse_missing(where: str, wanted: Iterable[str], there: Collection[str]) ->
     if missing := [name for name in wanted if name not in there]:
         listed = ", ".join(repr(name[:60]) for name in list(there)[:20])
         raise SixtyfourInputError(f"{where} has no column {missing[0][:60]!r}; it has {listed or 'none'}.")
+
+
+def refuse_missing_or_double(where: str, wanted: Iterable[str], there: Sequence[str]) -> None:
+    """
+    Check that there is one column of each wanted name; parameters as for `refuse_missing`.
+
+    :raises SixtyfourInputError: if there isn't.
+    """
+    wanted = list(wanted)
+    refuse_missing(where, wanted, there)
+    for name in wanted:
+        if there.count(name) > 1:
+            raise SixtyfourInputError(f"{where} has two columns of the name {name[:60]!r}.")
 
 
 class Seen:

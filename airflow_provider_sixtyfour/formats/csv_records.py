@@ -4,6 +4,9 @@ The grammar of CSV (RFC 4180), on bytes.
 A cell is in quotes, with each quote in it doubled, or it holds neither quote nor comma nor line end. So a line feed
 ends a record if an even number of quotes precedes it, and millions of rows are counted, cut and checked without taking
 one of them apart. Where a stray quote would make that count wrong, `flaw` finds it: nothing is cut that it didn't pass.
+
+Result files are read by `LENIENT_RECORD`, which takes every file: a quote in the middle of a cell is text there.
+Records without a flaw are the same by both, and `cells` takes either apart.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ QUOTE = '"'
 _NEEDS_QUOTES = re.compile(r'[",\r\n]')
 _ALL_BUT_COMMAS_AND_ENDS = bytes(set(range(256)) - set(b",\n"))
 _STRAY = re.compile(rb'"(?:[^,\n"]|(?<=[^,\n"]"))')  # begins with what is rare: a search skips the rest quickly
-_CELL = re.compile(r'(?:^|,)(?:"([^"]*(?:""[^"]*)*)"|([^,]*))')
+_LENIENT_CELL = rb'(?:"[^"]*+(?:""[^"]*+)*+(?:"[^,\n]*+|\Z)|[^,\n]*+)'
+LENIENT_RECORD = re.compile(_LENIENT_CELL + rb"(?:," + _LENIENT_CELL + rb")*+\n")
+_CELLS = re.compile(r'(?:^|,)(?:"([^"]*+(?:""[^"]*+)*+)"([^,]*+)|([^,]*+))')
 _QUOTED = re.compile(rb'"[^"]*(?:""[^"]*)*("|\Z)')
 
 
@@ -92,11 +97,14 @@ def flaw(outlined: bytes, width: int) -> str | None:
 
 
 def cells(record: bytes) -> list[str]:
-    """Return the cells of a record that has no `flaw`."""
-    text = record.decode().removesuffix("\n").removesuffix("\r")
+    """Return the cells of any record; a byte that is no UTF-8 as Python's half surrogate pair for it."""
+    text = record.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
     if '"' not in text:
         return text.split(",")
-    return [quoted.replace('""', '"') or plain for quoted, plain in _CELL.findall(text)]
+    return [
+        (quoted.replace('""', '"') if '""' in quoted else quoted) + after + plain
+        for quoted, after, plain in _CELLS.findall(text)
+    ]
 
 
 def record_of(values: Sequence[str], ending: bytes) -> bytes:

@@ -6,18 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats import csv_records
-from airflow_provider_sixtyfour.formats.columns import refuse_missing
-from airflow_provider_sixtyfour.formats.delimiters import with_commas
+from airflow_provider_sixtyfour.formats.columns import refuse_missing_or_double
+from airflow_provider_sixtyfour.formats.delimiters import after_sep_line, refuse_other_delimiters, with_commas
 from airflow_provider_sixtyfour.formats.input_formats import COMMA
-from airflow_provider_sixtyfour.formats.records import (
-    Readable,
-    RecordChunk,
-    RecordEnds,
-    bad_line,
-    check_text,
-    whole_records,
-)
+from airflow_provider_sixtyfour.formats.records import RecordChunk, RecordEnds, bad_line, check_text, whole_records
 from airflow_provider_sixtyfour.formats.rejects import Rejects
+from airflow_provider_sixtyfour.formats.sniffing import PeekedStream
 
 
 class CsvSource:
@@ -25,20 +19,23 @@ class CsvSource:
     A `Source`: reads the header when it is made.
 
     :param renamed: new names of columns by their old ones.
-    :param delimiter: what separates the cells; the rows get commas.
+    :param delimiter: what separates the cells, where it was given; the rows get commas.
+    :raises SixtyfourInputError: if the header can't be right, or the cells are probably separated by something else.
     """
 
     extension = "csv"
 
     def __init__(
-        self, stream: Readable, name: str, *, rejects: Rejects, renamed: Mapping[str, str], delimiter: str = COMMA
+        self, looked: PeekedStream, name: str, *, rejects: Rejects, renamed: Mapping[str, str], delimiter: str | None
     ) -> None:
+        looked.start = after_sep_line(looked.start, name, delimiter)
+        refuse_other_delimiters(looked.start, looked.is_whole, name, delimiter)
         self.name = name
         self._rejects = rejects
         self._chunks = self._text(
-            whole_records(stream, name, ends_of=csv_records.record_ends, why_endless=csv_records.why_endless)
+            whole_records(looked, name, ends_of=csv_records.record_ends, why_endless=csv_records.why_endless)
         )
-        if delimiter != COMMA:
+        if delimiter not in (None, COMMA):
             self._chunks = with_commas(self._chunks, name, delimiter)
         line, record, self._first = self._header()
         names = csv_records.cells(record)
@@ -72,11 +69,7 @@ class CsvSource:
 
         :raises SixtyfourInputError: if there aren't.
         """
-        wanted = list(names)
-        refuse_missing(self.name, wanted, self.columns)
-        for name in wanted:
-            if self.columns.count(name) > 1:
-                raise SixtyfourInputError(f"{self.name} has two columns of the name {name[:60]!r}.")
+        refuse_missing_or_double(self.name, names, self.columns)
 
     def _text(self, chunks: Iterator[RecordChunk]) -> Iterator[RecordChunk]:
         for chunk in chunks:

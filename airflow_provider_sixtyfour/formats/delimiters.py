@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from airflow_provider_sixtyfour.formats import csv_records
 from airflow_provider_sixtyfour.formats.input_formats import COMMA
-from airflow_provider_sixtyfour.formats.records import MARK, RecordChunk, bad_line
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK, RecordChunk, bad_line
 from airflow_provider_sixtyfour.formats.sniffing import refused
 
 _CALLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _LIKELY = (",", ";", "\t", "|", "\x1f", "\x01")
 _MOST_ROWS = 1_000  # that are looked at
 _ENOUGH = 0.9  # of the rows
-_SEP_LINE = re.compile(rb'\A(?:\xef\xbb\xbf)?\s*?"?sep=([^\r\n]?)"?[ \t]*(?:\r?\n|\Z)', re.IGNORECASE)
+_SEP_LINE = re.compile(rb'\A(?:%b)?\s*?"?sep=([^\r\n]?)"?[ \t]*(?:\r?\n|\Z)' % BYTE_ORDER_MARK, re.IGNORECASE)
 _IN_BRACKETS = re.compile(rb"\([^()\n]*\)|\[[^\[\]\n]*\]|\{[^{}\n]*\}")
 _DECIMAL_COMMA = re.compile(rb"(?<=[0-9]),(?=[0-9])")
 
@@ -55,7 +55,7 @@ def refuse_other_delimiters(start: bytes, is_whole: bool, name: str, delimiter: 
     if delimiter == COMMA:
         return
     used = delimiter or COMMA
-    data = start.removeprefix(MARK)
+    data = start.removeprefix(BYTE_ORDER_MARK)
     _, outlined = csv_records.record_ends(data + b"\n" if is_whole else data)
     lines = [line for line in outlined.replace(b"\r", b"").split(b"\n") if line][: _MOST_ROWS + 1]
     if not lines:

@@ -6,14 +6,13 @@ Apart from what reads them, for the Dag files that import it: each task's proces
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.table import FORMATS, Format, extension_of, format_of
 
-JSON_LINES = ("ndjson", "jsonl")
-EXTENSIONS = ("csv", *JSON_LINES)
-SEPARATED = ("csv", "tsv", "tab", "psv", "txt")  # of CSV whose separator is given
+EXTENSIONS = tuple(one for each in FORMATS.values() if each.read for one in each.extensions)  # read row by row
+SEPARATED = tuple(one for each in FORMATS.values() for one in each.with_delimiter)  # if the separator is given
 COMMA = ","
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": COMMA, "semicolon": ";", "pipe": "|", "bar": "|"}
 
@@ -35,19 +34,21 @@ def check_delimiter(value: Any) -> str | None:
     return found
 
 
-def check_readable(name: str, delimiter: str | None) -> str:
+def check_readable(name: str, delimiter: str | None) -> Format:
     """
-    Return what a file's name ends in, if it can be read row by row: lower case, without the dot.
+    Return a file's format, by its name, if it can be read row by row.
 
     :param name: a path or URL.
     :param delimiter: what separates the cells of CSV, where it was given.
     :raises SixtyfourInputError: if it can't.
     """
-    extension = PurePosixPath(name).suffix.lower().removeprefix(".")
-    if delimiter is not None and extension in (*JSON_LINES, "json"):
+    extension = extension_of(name)
+    found = format_of(extension)
+    if delimiter is not None and found and not found.with_delimiter:
         raise SixtyfourInputError(f"delimiter is for CSV: leave it out for {name[-120:]!r}.")
-    if extension not in (readable := EXTENSIONS if delimiter is None else SEPARATED):
+    readable = EXTENSIONS if delimiter is None else SEPARATED
+    if found is None or extension not in readable:
         endings = ", ".join(f".{one}" for one in readable)
         also = "; with delimiter='tab', also .tsv" if extension in SEPARATED and delimiter is None else ""
         raise SixtyfourInputError(f"{name[-120:]!r} can't be read row by row: its name should end in {endings}{also}.")
-    return extension
+    return found

@@ -13,10 +13,18 @@ from typing import Any, NoReturn
 from airflow_provider_sixtyfour.formats.columns import Seen
 from airflow_provider_sixtyfour.formats.json_text import json_line
 from airflow_provider_sixtyfour.formats.json_values import plain_object
-from airflow_provider_sixtyfour.formats.records import RecordChunk, bad_line, check_text
+from airflow_provider_sixtyfour.formats.records import Readable, RecordChunk, bad_line, check_text, whole_records
 from airflow_provider_sixtyfour.formats.rejects import Rejects
+from airflow_provider_sixtyfour.formats.table import extension_of
 
 ROWS_PER_CHUNK = 256
+
+
+def read_ndjson(
+    stream: Readable, name: str, *, rejects: Rejects, renamed: Mapping[str, str], delimiter: str | None
+) -> JsonSource:
+    """Return the rows of a file, for `formats.reader.open_source`."""
+    return JsonSource(whole_records(stream, name), name, extension_of(name), rejects=rejects, renamed=renamed)
 
 
 class JsonSource:

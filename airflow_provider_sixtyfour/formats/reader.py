@@ -7,16 +7,14 @@ JSON whose members get other names, are rewritten. A row that isn't what its for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol, cast
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.columns import check_renamed
-from airflow_provider_sixtyfour.formats.csv_rows import CsvSource
-from airflow_provider_sixtyfour.formats.delimiters import after_sep_line, refuse_other_delimiters
-from airflow_provider_sixtyfour.formats.input_formats import COMMA, JSON_LINES, check_delimiter, check_readable
+from airflow_provider_sixtyfour.formats.input_formats import check_delimiter, check_readable
 from airflow_provider_sixtyfour.formats.ndjson_rows import JsonSource, lines_of
-from airflow_provider_sixtyfour.formats.records import RecordChunk, whole_records
+from airflow_provider_sixtyfour.formats.records import RecordChunk
 from airflow_provider_sixtyfour.formats.rejects import NoRejects, Rejects
 from airflow_provider_sixtyfour.formats.sniffing import PeekedStream, refuse_other_kinds
 
@@ -71,15 +69,11 @@ def open_source(
         something else, or its header can't be right.
     """
     renamed, separator = check_renamed(rename_columns), check_delimiter(delimiter)
-    extension = check_readable(name, separator)
+    format = check_readable(name, separator)
     looked = PeekedStream(stream)
-    refuse_other_kinds(looked.start, name, extension)
-    if extension in JSON_LINES:
-        chunks = whole_records(looked, name)
-        return JsonSource(chunks, name, extension, rejects=rejects, renamed=renamed)
-    looked.start = after_sep_line(looked.start, name, separator)
-    refuse_other_delimiters(looked.start, looked.is_whole, name, separator)
-    return CsvSource(looked, name, rejects=rejects, renamed=renamed, delimiter=separator or COMMA)
+    refuse_other_kinds(looked.start, name, is_json=format.is_json)
+    read = cast("Callable[..., Source]", format.read)
+    return read(looked, name, rejects=rejects, renamed=renamed, delimiter=separator)
 
 
 def comma_separated(stream: BinaryIO, name: str, delimiter: str) -> Iterator[bytes]:

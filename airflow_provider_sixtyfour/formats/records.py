@@ -7,6 +7,7 @@ at its beginning and with a line end at its end; how the stream was cut into blo
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
@@ -17,8 +18,8 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 BLOCK = 128 * 1024  # bytes that are read and looked through at a time: they stay in a core's cache
 LONGEST_RECORD = 8 * 1024 * 1024  # bytes; of a file, twice that is held at most
-MARK = b"\xef\xbb\xbf"
-UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BYTE_ORDER_MARK = codecs.BOM_UTF8
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Readable(Protocol):
@@ -197,11 +198,11 @@ def check_text(chunk: RecordChunk, name: str) -> None:
 def _beginning(stream: Readable, name: str) -> bytes:
     """Read past a byte order mark; return what was read if there is none."""
     start = b""
-    while len(start) < len(MARK) and (more := stream.read(len(MARK) - len(start))):
+    while len(start) < len(BYTE_ORDER_MARK) and (more := stream.read(len(BYTE_ORDER_MARK) - len(start))):
         start += more
     if start.startswith(UTF_16_MARKS):
         raise bad_line(name, 1, "the file is UTF-16. Save it as UTF-8")
-    return start.removeprefix(MARK)
+    return start.removeprefix(BYTE_ORDER_MARK)
 
 
 def _endless(

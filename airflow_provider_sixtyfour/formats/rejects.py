@@ -6,7 +6,8 @@ from typing import Protocol
 
 from airflow_provider_sixtyfour.formats.json_text import json_line
 from airflow_provider_sixtyfour.formats.records import bad_line
-from airflow_provider_sixtyfour.storage.file_writer import HashingWriter, Reference, Writable
+from airflow_provider_sixtyfour.storage.file_stats import HashingWriter, Reference
+from airflow_provider_sixtyfour.storage.protocols import Writable
 
 
 class Rejects(Protocol):

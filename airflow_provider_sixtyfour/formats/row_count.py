@@ -6,11 +6,15 @@ import io
 import re
 from typing import Protocol
 
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK
+
 DEEPEST = 1000  # JSON in JSON; Python's own parser stops about here
 
 
 class RowCount(Protocol):
-    """Counts rows from chunks of a file."""
+    """Counts rows from chunks of a file; gives up on one that is nested too deeply."""
+
+    is_too_deep: bool
 
     def feed(self, chunk: bytes) -> None:
         """Take in the next chunk."""
@@ -22,10 +26,8 @@ class RowCount(Protocol):
 class _Mark:
     """Takes a byte order mark off the beginning of a file."""
 
-    _MARK = b"\xef\xbb\xbf"
-
     def __init__(self) -> None:
-        self._left = self._MARK
+        self._left = BYTE_ORDER_MARK
 
     def off(self, chunk: bytes) -> bytes:
         """Return the next chunk without what is left of the mark."""
@@ -49,6 +51,7 @@ class CsvRows:
     _EXACT_SHAPE = bytes(set(range(256)) - set(b'"\n\0'))
     _EMPTY_LINES = re.compile(rb"\n(?=\n)")
     _LONE_RETURN = re.compile(rb"\r(?!\n)")
+    is_too_deep = False
 
     def __init__(self) -> None:
         self._mark = _Mark()
@@ -116,6 +119,8 @@ class CsvRows:
 
 class LineRows:
     """Rows of a file with one JSON value a line (NDJSON); a blank line is no row."""
+
+    is_too_deep = False
 
     def __init__(self) -> None:
         self._mark = _Mark()
@@ -195,9 +200,3 @@ class JsonRows:
         if not self._is_array or self.is_too_deep:
             return None
         return 0 if self._is_empty else self._commas + 1
-
-
-def row_count(format: str) -> RowCount:
-    """Return a counter for one of the formats ``csv``, ``ndjson``, ``json``."""
-    counters: dict[str, type[CsvRows | LineRows | JsonRows]] = {"csv": CsvRows, "ndjson": LineRows, "json": JsonRows}
-    return counters[format]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
-from airflow_provider_sixtyfour.formats.records import MARK, Readable
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK, Readable
 
 LOOKED_AT = 64 * 1024  # bytes
 _SAVE = "Save it as text in UTF-8"
@@ -55,23 +55,23 @@ class PeekedStream:
         return part
 
 
-def refuse_other_kinds(start: bytes, name: str, extension: str) -> None:
+def refuse_other_kinds(start: bytes, name: str, *, is_json: bool) -> None:
     """
     Check that a file isn't something else than rows as text.
 
     :param start: its first bytes.
-    :param extension: what its name ends in, without the dot.
+    :param is_json: whether JSON should be in it.
     :raises SixtyfourInputError: if it is: each of its lines would be sent and paid for as a row, or be rejected.
     """
     for signature, kind, help_ in _SIGNATURES:
         if start.startswith(signature):
             raise refused(f"The file is {kind}, whatever its name says. {help_}", name)
-    text = start.removeprefix(MARK).lstrip()
+    text = start.removeprefix(BYTE_ORDER_MARK).lstrip()
     if _MARKUP.match(text):
         raise refused("The file is an HTML page, perhaps of a login or an error. Download it again", name)
     if _XML.match(text):
         raise refused("The file is XML, perhaps the error of a store. Download it again", name)
-    if extension in ("ndjson", "jsonl"):
+    if is_json:
         return
     if _JSON_ARRAY.match(text) or _JSON_OBJECT.match(text):
         raise refused("The file is JSON, not CSV. Let its name end in .json or .ndjson, as it is", name)

@@ -1,4 +1,8 @@
-"""Writes rows that the API sent along with its answer in the form that their file would have had."""
+"""
+Writes rows that the API sent along with its answer in the form that their file would have had: UTF-8, in chunks.
+
+Half a surrogate pair, which JSON can escape and UTF-8 has no bytes for, stays an escape, or is U+FFFD in CSV.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +16,23 @@ from typing import Any
 _HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
-def encoded(rows: Sequence[Mapping[str, Any]], format: str) -> Iterator[bytes]:
-    """
-    Give the file, chunk by chunk, in UTF-8.
+def json_file(rows: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Give one array of objects."""
+    yield _json(list(rows))
 
-    Half a surrogate pair, which JSON can escape and UTF-8 has no bytes for, stays an escape, or is U+FFFD in CSV.
 
-    :param format: ``csv``, ``json`` or ``ndjson``.
-    """
-    if format == "csv":
-        yield from _csv(rows)
-    elif format == "ndjson":
-        for row in rows:
-            yield _json(row) + b"\n"
-    else:
-        yield _json(list(rows))
+def ndjson_file(rows: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Give one object a line."""
+    for row in rows:
+        yield _json(row) + b"\n"
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+def csv_file(rows: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Give a header with the columns of all rows, and the rows; a list or an object is JSON in its cell."""
     text = io.StringIO(newline="")
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, columns)

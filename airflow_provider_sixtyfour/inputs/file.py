@@ -7,7 +7,6 @@ Invariant: what was sent is what was measured. A file that is another one by the
 from __future__ import annotations
 
 import errno
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.inputs.file_checks import check_name, check_size, count_rows
+from airflow_provider_sixtyfour.storage.file_stats import HashingReader
 from airflow_provider_sixtyfour.storage.object_paths import extension
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 100_000_000
 MAX_ROWS = 100_000
 READ_AHEAD = 4 * 1024 * 1024  # bytes that are asked of a store at a time; a store's own default may be 50 MiB
-_BLOCK = 1024 * 1024  # bytes
 
 
 class InputFile(NamedTuple):
@@ -143,8 +142,7 @@ def measure(path: ObjectStoragePath, max_rows: int = MAX_ROWS, delimiter: str | 
     with sendable(path, delimiter) as stream:
         hashed = HashingReader(stream)
         rows = count_rows(cast("BinaryIO", hashed), path.name, extension(path), max_rows, delimiter)
-        while hashed.read(_BLOCK):
-            pass
+        hashed.add_rest(stream)
         check_size(str(path), hashed.bytes, MAX_BYTES)
         return InputFile(path, rows, hashed.bytes, hashed.sha256, delimiter)
 
@@ -165,36 +163,3 @@ def send(client: SixtyfourClient, file: InputFile) -> str:
             "that makes it, together with this one."
         )
     return handle
-
-
-class HashingReader:
-    """A stream that is hashed while it is read; to seek to its beginning starts the digest over."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._begin()
-
-    def _begin(self) -> None:
-        self._digest = hashlib.sha256()
-        self.bytes = 0
-
-    @property
-    def sha256(self) -> str:
-        """The digest of what was read."""
-        return self._digest.hexdigest()
-
-    def read(self, size: int = -1) -> bytes:
-        """Read on."""
-        chunk = self._stream.read(size)
-        self._digest.update(chunk)
-        self.bytes += len(chunk)
-        return chunk
-
-    def seek(self, position: int, whence: int = 0) -> int:
-        """Go elsewhere."""
-        self._begin()
-        return self._stream.seek(position, whence)
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._stream.tell()

@@ -6,16 +6,16 @@ The limits are those that the vendor documents for its sister endpoint; for uplo
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.input_formats import SEPARATED, check_delimiter
+from airflow_provider_sixtyfour.formats.table import FORMATS, Format, extension_of, format_of
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-EXTENSIONS = ("csv", "json", "jsonl", "ndjson")
+EXTENSIONS = sorted(one for each in FORMATS.values() if each.is_upload for one in each.extensions)
 _BLOCK = 1024 * 1024  # bytes
 
 
@@ -26,7 +26,7 @@ def check_name(name: str, delimiter: str | None = None) -> None:
     :param delimiter: what separates the cells of CSV, where it was given: the file is sent under another name then.
     :raises SixtyfourInputError: if it doesn't.
     """
-    suffix = PurePosixPath(name).suffix.lower().removeprefix(".")
+    suffix = extension_of(name)
     if delimiter is not None:
         check_delimiter(delimiter)
         if suffix not in SEPARATED:
@@ -61,13 +61,17 @@ def count_rows(stream: BinaryIO, name: str, extension: str, max_rows: int, delim
     Read a file through and return how many rows it has; ``None`` for JSON that is no array.
 
     :param name: of the file, for messages.
-    :param extension: one of `EXTENSIONS`. Of ``json`` only the rows are counted: the API itself says what is wrong.
+    :param extension: one of `EXTENSIONS`. Of a format that isn't read row by row, only the rows are counted: the API
+        itself says what is wrong.
     :param max_rows: how many it may have.
     :param delimiter: what separated the cells of CSV before they got commas, where it was given.
     :raises SixtyfourInputError: naming the line where it isn't what its extension says; or if it has more, or none.
     """
-    is_array = extension == "json"
-    rows = _in_array(stream, name) if is_array else _in_lines(stream, name, max_rows, delimiter)
+    format = format_of(extension)
+    if format is not None and format.read is None:
+        rows = _counted(format, stream, name)
+    else:
+        rows = _in_lines(stream, name, max_rows, delimiter)
     if rows == 0:
         raise SixtyfourInputError(f"The file {name} has no rows.")
     if rows is not None and rows > max_rows:
@@ -91,10 +95,8 @@ def _in_lines(stream: BinaryIO, name: str, max_rows: int, delimiter: str | None)
     return rows
 
 
-def _in_array(stream: BinaryIO, name: str) -> int | None:
-    from airflow_provider_sixtyfour.formats.row_count import JsonRows
-
-    counter = JsonRows()
+def _counted(format: Format, stream: BinaryIO, name: str) -> int | None:
+    counter = format.counter()
     while block := stream.read(_BLOCK):
         counter.feed(block)
     if counter.is_too_deep:

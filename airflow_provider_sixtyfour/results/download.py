@@ -28,12 +28,13 @@ from airflow_provider_sixtyfour.api.retry import pause
 from airflow_provider_sixtyfour.api.session import NoAuth, OriginAuth, Session, origin
 from airflow_provider_sixtyfour.api.transport import network_error
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError, SixtyfourUnavailableError, during
-from airflow_provider_sixtyfour.results.partial_file import CHUNK, FileBody, Target
+from airflow_provider_sixtyfour.results.partial_file import CHUNK, FileBody
 
 if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from airflow_provider_sixtyfour.api.settings import Settings
+    from airflow_provider_sixtyfour.storage.protocols import Restartable
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Download:
         """Close the connections."""
         self._session.close()
 
-    def fetch(self, name: str, new_link: Callable[[], Link], target: Target, *, size: int | None) -> Fetched:
+    def fetch(self, name: str, new_link: Callable[[], Link], target: Restartable, *, size: int | None) -> Fetched:
         """
         Fetch a file into ``target``.
 

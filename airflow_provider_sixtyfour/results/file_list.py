@@ -19,6 +19,7 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourUnavailableError,
 )
 from airflow_provider_sixtyfour.formats.names import storable
+from airflow_provider_sixtyfour.formats.table import ALWAYS_MADE
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
@@ -157,9 +158,9 @@ def wanted_is_beyond(wanted: str | frozenset[int], last_block: int | None) -> bo
 
 
 def _hint(format: str) -> str:
-    if format == "csv":
+    if format == ALWAYS_MADE:
         return ""
-    return f" Start the run with result_formats=('csv', '{format}') if it wasn't."
+    return f" Start the run with result_formats=('{ALWAYS_MADE}', '{format}') if it wasn't."
 
 
 def is_final_unclear(files: Sequence[ResultFile], wanted: str | frozenset[int], last_block: int | None) -> bool:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.formats.names import storable
+from airflow_provider_sixtyfour.formats.table import FORMATS
+from airflow_provider_sixtyfour.results.download_stats import DownloadStats
 from airflow_provider_sixtyfour.results.earlier_landing import earlier_landing, seem_there
 from airflow_provider_sixtyfour.results.file_list import ResultFileList, choose
-from airflow_provider_sixtyfour.results.file_stats import FileStats
 from airflow_provider_sixtyfour.results.filenames import safe_names
 from airflow_provider_sixtyfour.results.landing_conflicts import LandingGuard, remove
 from airflow_provider_sixtyfour.results.manifest import LandedFile, Manifest, now
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sixtyfour.api.models import ResultFile
     from airflow_provider_sixtyfour.results.download import Fetched
+    from airflow_provider_sixtyfour.storage.file_stats import FileStats
     from airflow_provider_sixtyfour.storage.multipart import PartSenders
 
 
@@ -178,7 +180,7 @@ class Files:
         if known and _are_same(known, file) and seem_there(self._folder, (known,), self._log):
             self._log.info("%s is there already, by the manifest.", path)
             return known
-        stats = FileStats(self._file_list.format)
+        stats = DownloadStats(self._file_list.format)
         progress = Progress(path.name, file.file_size, self._log.info)
         target = path.path
         with ExitStack() as ending:
@@ -193,7 +195,7 @@ class Files:
                     target = self._as_it_came(target)
                 publication = ending.enter_context(publishing(path.fs, target, senders=senders, size=converted.size))
                 converted.publish(publication.write)
-                made = converted if converted.is_parquet else stats
+                made: FileStats | DownloadStats = converted.stats if converted.is_parquet else stats
             else:
                 publication = ending.enter_context(publishing(path.fs, target, senders=senders, size=file.file_size))
                 self._fetch_whole(
@@ -220,7 +222,7 @@ class Files:
         """Return the name or path of a file that can't become what its name says."""
         return name.removesuffix(self._landing.extension) + self._file_list.format
 
-    def _fetch_whole(self, position: int, name: str, pipeline: DownloadPipeline, stats: FileStats) -> None:
+    def _fetch_whole(self, position: int, name: str, pipeline: DownloadPipeline, stats: DownloadStats) -> None:
         fetched = self._fetch(position, name, pipeline)
         pipeline.flush()
         stats.finish()
@@ -238,12 +240,11 @@ class Files:
 
     def _fetch(self, position: int, name: str, pipeline: DownloadPipeline) -> Fetched | None:
         """Fetch a file; return what is known of it, or ``None`` for rows that came with the list of files."""
-        from airflow_provider_sixtyfour.formats.writers import encoded
         from airflow_provider_sixtyfour.results.download import Download
 
         file = self._file_list.files[position]
         if file.download_url is None and file.rows is not None:
-            for chunk in encoded(file.rows, self._file_list.format):
+            for chunk in FORMATS[self._file_list.format].encode(file.rows):
                 pipeline.write(chunk)
             return None
         download = Download(self._hook.settings, on_secret=self._mask, sleep=self._stop.wait)

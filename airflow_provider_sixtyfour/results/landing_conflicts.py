@@ -9,18 +9,16 @@ that stays never names the file of another landing. Of two that run at the same 
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
 from airflow_provider_sixtyfour.results.manifest import LandedFile, Manifest, read_bytes
 from airflow_provider_sixtyfour.storage.atomic import current_version
 from airflow_provider_sixtyfour.storage.errors import publish, store_errors
+from airflow_provider_sixtyfour.storage.file_stats import FileStats
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-_BLOCK = 1024 * 1024  # bytes
 
 
 class LandingGuard:
@@ -126,15 +124,14 @@ class LandingGuard:
 
     def _has_content(self, path: ObjectStoragePath, file: LandedFile) -> bool:
         """Return whether what is there is the same all the same: another try of this task may have written it."""
-        digest = hashlib.sha256()
+        stats = FileStats()
         with store_errors("read", path.fs, path.path):
             try:
                 with path.fs.open(path.path, "rb") as stream:
-                    while block := stream.read(_BLOCK):
-                        digest.update(block)
+                    stats.add_rest(stream)
             except FileNotFoundError:
                 return False
-        return digest.hexdigest() == file.sha256
+        return stats.sha256 == file.sha256
 
     def _is_ours(self, content: bytes) -> bool:
         """Return whether a manifest is of the same run: another try of this task may have written it."""

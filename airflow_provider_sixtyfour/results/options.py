@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.parquet.schema import check_schema
+from airflow_provider_sixtyfour.formats.table import ALWAYS_MADE, FORMATS, TYPED
 from airflow_provider_sixtyfour.results.selection import wanted_blocks
 from airflow_provider_sixtyfour.results.verification import ON_MISMATCH
 from airflow_provider_sixtyfour.storage.object_paths import MANIFEST, check_file_name
@@ -27,7 +28,7 @@ class LandingOptions:
     :raises SixtyfourInputError: naming the parameter that can't be right.
     """
 
-    format: str = "csv"
+    format: str = ALWAYS_MADE
     files: Any = "final"
     overwrite: bool = True
     on_mismatch: str = "warn"
@@ -55,8 +56,11 @@ class LandingOptions:
 
     def _check_output(self) -> None:
         if self.output_format == PARQUET:
-            if self.format == "json":
-                raise SixtyfourInputError("Parquet is made of csv or ndjson, not of json: set format to one of these.")
+            if FORMATS[self.format].to_parquet is None:
+                sources = " or ".join(name for name, each in FORMATS.items() if each.to_parquet)
+                raise SixtyfourInputError(
+                    f"Parquet is made of {sources}, not of {self.format}: set format to one of these."
+                )
             check_schema(self.parquet_schema)
         elif self.output_format not in (None, self.format):
             raise SixtyfourInputError(
@@ -77,8 +81,8 @@ class LandingOptions:
     @property
     def run_formats(self) -> tuple[str, ...]:
         """The result files that a run is to make for this: for Parquet also those that have types."""
-        typed = ("ndjson",) if self.output_format == PARQUET else ()
-        return tuple(dict.fromkeys(("csv", self.format, *typed)))
+        typed = (TYPED,) if self.output_format == PARQUET else ()
+        return tuple(dict.fromkeys((ALWAYS_MADE, self.format, *typed)))
 
     def is_of(self, manifest: Manifest) -> bool:
         """Say whether a manifest lists the same files in the same form."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError, SixtyfourUnavailableError, during
 from airflow_provider_sixtyfour.results.content_encoding import Damaged, Decoder, UnknownEncoding, decoders
@@ -11,28 +11,21 @@ from airflow_provider_sixtyfour.results.content_encoding import Damaged, Decoder
 if TYPE_CHECKING:
     from requests import Response
 
+    from airflow_provider_sixtyfour.storage.protocols import Restartable
+
 # Bytes that are read at a time.
 CHUNK = 256 * 1024
-
-
-class Target(Protocol):
-    """Where a file goes: its chunks from the first to the last, or from the first again."""
-
-    def write(self, chunk: bytes, /) -> object:
-        """Take in the next chunk. What it raises ends the download: another request wouldn't help."""
-
-    def start_over(self) -> None:
-        """Forget all that was written: the host sends the file from its beginning."""
 
 
 class FileBody:
     """
     One file's state over all of its requests.
 
+    :param target: where it goes. What its ``write`` raises ends the download: another request wouldn't help.
     :param purpose: of the requests, for messages.
     """
 
-    def __init__(self, target: Target, purpose: str) -> None:
+    def __init__(self, target: Restartable, purpose: str) -> None:
         self._target = target
         self._purpose = purpose
         self._validator: tuple[str, str] | None = None  # the header that names the file's version, and its value

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
 
 if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.results.file_stats import FileStats
+    from airflow_provider_sixtyfour.results.download_stats import DownloadStats
     from airflow_provider_sixtyfour.results.progress import Progress
+    from airflow_provider_sixtyfour.storage.protocols import Restartable
 
 CHUNK = 256 * 1024  # bytes
-
-
-class ByteSink(Protocol):
-    """What takes a file."""
-
-    def write(self, chunk: bytes, /) -> object:
-        """Take in the next chunk."""
-
-    def start_over(self) -> None:
-        """Forget all that was written."""
 
 
 class DownloadPipeline:
@@ -32,7 +23,7 @@ class DownloadPipeline:
     :param stop: set when the file isn't wanted any more.
     """
 
-    def __init__(self, sink: ByteSink, stats: FileStats, progress: Progress, stop: threading.Event) -> None:
+    def __init__(self, sink: Restartable, stats: DownloadStats, progress: Progress, stop: threading.Event) -> None:
         self._sink = sink
         self._stats = stats
         self._progress = progress

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.exceptions import SixtyfourRefusedError, SixtyfourTransferError
+from airflow_provider_sixtyfour.formats.table import TYPED
 from airflow_provider_sixtyfour.results.file_list import ResultFileList, is_final_unclear, lacking, wait_for_file_list
 from airflow_provider_sixtyfour.results.options import PARQUET, LandingOptions
 from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome, describe_progress, outcome_of
@@ -97,8 +98,8 @@ def _listing(
 
     :param is_typed: whether this task itself has started the run, with the formats that its landing takes.
     """
-    if landing.output_format == PARQUET and landing.format == "csv":
-        typed = ResultFileList(hook.client, job_id, "ndjson", kind)
+    if landing.output_format == PARQUET and landing.format != TYPED:
+        typed = ResultFileList(hook.client, job_id, TYPED, kind)
         if is_typed or lacking(typed.files, wanted) is None:
             return typed
     return ResultFileList(hook.client, job_id, landing.format, kind)

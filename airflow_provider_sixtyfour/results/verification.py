@@ -13,14 +13,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK
+from airflow_provider_sixtyfour.formats.table import FORMATS
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.models import ResultFile
-    from airflow_provider_sixtyfour.results.file_stats import FileStats
+    from airflow_provider_sixtyfour.results.download_stats import DownloadStats
 
 ON_MISMATCH = ("warn", "fail")
 
-_BOM = b"\xef\xbb\xbf"
 # A document's first tag, after an XML declaration and comments. What is followed by a comma is a cell of a CSV file.
 _PAGE = re.compile(
     rb"\s*(<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*"
@@ -35,7 +36,7 @@ _BESIDE_ERROR = {"code", "status", "status_code", "statusCode", "request_id", "r
 def check(
     name: str,
     file: ResultFile,
-    stats: FileStats,
+    stats: DownloadStats,
     *,
     format: str,
     content_type: str = "",
@@ -48,7 +49,7 @@ def check(
     Check a file that has been counted.
 
     :param file: what the API announced.
-    :param format: ``csv``, ``json`` or ``ndjson``, that the file should have.
+    :param format: the name of the format that the file should have.
     :param content_type: what its host calls it.
     :param is_end_known: whether something said where the file ends. If nothing did, fewer rows than announced are
         taken for a connection that broke.
@@ -89,25 +90,23 @@ def _short(name: str, what: str) -> SixtyfourTransferError:
     )
 
 
-def _page(stats: FileStats, format: str, content_type: str, file: ResultFile) -> str | None:
+def _page(stats: DownloadStats, format: str, content_type: str, file: ResultFile) -> str | None:
     """Return what a file is that is none of a run's results; ``None`` if it may be one."""
-    head = stats.head.removeprefix(_BOM)
+    head = stats.head.removeprefix(BYTE_ORDER_MARK)
     if found := _PAGE.match(head):
         return "an XML error document" if found["kind"][:6].lower() == b"<error" else "an HTML page"
     is_confirmed = stats.bytes == file.file_size or (stats.rows is not None and stats.rows == file.row_count)
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type in ("text/html", "application/xhtml+xml") and not is_confirmed:
         return f"{media_type}, as its host says"
-    if format == "csv" and _JSON.match(head):
-        return "JSON"
-    if format != "csv" and not is_confirmed and _is_error(head, stats.bytes):
-        return "a JSON error document"
-    return None
+    if not FORMATS[format].is_json:
+        return "JSON" if _JSON.match(head) else None
+    return "a JSON error document" if not is_confirmed and _is_error(head, stats.bytes) else None
 
 
 def _is_error(head: bytes, size: int) -> bool:
     """Return whether a whole file is one JSON object that says that something went wrong."""
-    if size > len(head) + len(_BOM):
+    if size > len(head) + len(BYTE_ORDER_MARK):
         return False
     try:
         content = json.loads(head)

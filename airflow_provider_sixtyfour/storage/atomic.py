@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.storage import local, spooled
 from airflow_provider_sixtyfour.storage.local import LocalFile
@@ -22,33 +22,9 @@ from airflow_provider_sixtyfour.storage.multipart import MultipartUpload, PartSe
 from airflow_provider_sixtyfour.storage.spooled import Spooled
 
 if TYPE_CHECKING:
-    from airflow_provider_sixtyfour.storage.protocols import Store
+    from airflow_provider_sixtyfour.storage.protocols import Publication, Store
 
 _DISK = {"file", "local"}
-
-
-class Publication(Protocol):
-    """One object on its way. Its methods are called by one thread at a time."""
-
-    def write(self, chunk: bytes, /) -> object:
-        """
-        Take in the next chunk.
-
-        :raises OSError: or what else the store's client raises; maybe for a chunk that was taken in before.
-        """
-
-    def start_over(self) -> None:
-        """Forget all that was written."""
-
-    def commit(self) -> None:
-        """Let the object appear at its path, in place of what may be there; return when it has."""
-
-    @property
-    def version(self) -> object:
-        """What identifies the object that was committed among all at its path; ``None`` if nothing does."""
-
-    def discard(self) -> None:
-        """Leave nothing behind of what was not committed. Raises nothing: there is an error already."""
 
 
 @contextmanager

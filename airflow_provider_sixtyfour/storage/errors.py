@@ -19,9 +19,8 @@ from airflow_provider_sixtyfour.storage.error_reasons import reason_of, words
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_sixtyfour.storage.atomic import Publication
     from airflow_provider_sixtyfour.storage.multipart import PartSenders
-    from airflow_provider_sixtyfour.storage.protocols import Store
+    from airflow_provider_sixtyfour.storage.protocols import Publication, Store
 
 LANDS_AGAIN = "A retry of the task lands the same run and pays for nothing again."
 

@@ -9,9 +9,10 @@ itself. An object that fits in one part is sent in one request, at the end.
 from __future__ import annotations
 
 import logging
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import Protocol
+
+from airflow_provider_sixtyfour.storage.bounded_threads import BoundedThreads
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class PartStore(Protocol):
         """Do the least that shows whether an object can be written; leave nothing that a reader sees."""
 
 
-class PartSenders:
+class PartSenders(BoundedThreads):
     """
     The threads that send parts, and the bound on how many parts are in memory for it.
 
@@ -64,23 +65,7 @@ class PartSenders:
     """
 
     def __init__(self, under_way: int = UNDER_WAY) -> None:
-        self._slots = threading.BoundedSemaphore(under_way)
-        self._threads = ThreadPoolExecutor(under_way, thread_name_prefix="sixtyfour-part")
-
-    def submit(self, store: PartStore, number: int, data: bytes) -> Future[None]:
-        """Send a part as soon as a thread is free; wait here while there are enough already."""
-        self._slots.acquire()
-        try:
-            sending = self._threads.submit(store.send, number, data)
-        except BaseException:
-            self._slots.release()
-            raise
-        sending.add_done_callback(lambda _: self._slots.release())
-        return sending
-
-    def close(self) -> None:
-        """End the threads, once they have sent what they have begun."""
-        self._threads.shutdown()
+        super().__init__(under_way, under_way, "sixtyfour-part")
 
 
 class MultipartUpload:
@@ -156,7 +141,7 @@ class MultipartUpload:
             self._raise_errors(wait(self._under_way).done)
         if self._sent + 1 >= self._store.most_parts:
             raise OSError(f"More than {self._store.most_parts} parts of {self._part_size} bytes can't be uploaded.")
-        self._under_way.add(self._senders.submit(self._store, self._sent, self._take(self._part_size)))
+        self._under_way.add(self._senders.submit(self._store.send, self._sent, self._take(self._part_size)))
         self._sent += 1
 
     def _take(self, size: int) -> bytes:

@@ -1,10 +1,42 @@
-"""What is used of the stores' clients: those of ``fsspec``, which has no type hints."""
+"""What files are written to, and what is used of the stores' clients: those of ``fsspec``, which has no type hints."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
+
+
+class Writable(Protocol):
+    """A file that is being written, from its first byte to its last."""
+
+    def write(self, chunk: bytes, /) -> object:
+        """
+        Take in the next chunk.
+
+        :raises OSError: or what else a store's client raises; maybe for a chunk that was taken in before.
+        """
+
+
+class Restartable(Writable, Protocol):
+    """A file that may turn out to be written in vain, and is written from its first byte again."""
+
+    def start_over(self) -> None:
+        """Forget all that was written."""
+
+
+class Publication(Restartable, Protocol):
+    """One object on its way to a store. Its methods are called by one thread at a time."""
+
+    def commit(self) -> None:
+        """Let the object appear at its path, in place of what may be there; return when it has."""
+
+    @property
+    def version(self) -> object:
+        """What identifies the object that was committed among all at its path; ``None`` if nothing does."""
+
+    def discard(self) -> None:
+        """Leave nothing behind of what was not committed. Raises nothing: there is an error already."""
 
 
 class Store(Protocol):

@@ -123,7 +123,8 @@ class BulkRequest:
 
     @cached_property
     def _copy(self) -> Path:
-        from airflow_provider_sixtyfour.inputs.file import HashingReader, checked_size, sendable
+        from airflow_provider_sixtyfour.inputs.file import checked_size, sendable
+        from airflow_provider_sixtyfour.storage.file_stats import HashingReader
 
         checked_size(self._file.path, delimiter=self._file.delimiter)
         path = Path(self._ending.enter_context(TemporaryDirectory(prefix="sixtyfour-"))) / "input"

@@ -24,10 +24,11 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourTransferError,
 )
 from airflow_provider_sixtyfour.formats.input_formats import EXTENSIONS
-from airflow_provider_sixtyfour.inputs.file import HashingReader, opened
+from airflow_provider_sixtyfour.inputs.file import opened
 from airflow_provider_sixtyfour.results.manifest import now
 from airflow_provider_sixtyfour.results.progress import size
 from airflow_provider_sixtyfour.storage.atomic import publish, publishing
+from airflow_provider_sixtyfour.storage.file_stats import HashingReader
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
 from airflow_provider_sixtyfour.storage.object_paths import MANIFEST, extension, object_storage_path
 from airflow_provider_sixtyfour.tasks.batch_log import collected, count, table
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     from airflow_provider_sixtyfour.batches.result_rows import Result
-    from airflow_provider_sixtyfour.storage.file_writer import Reference
+    from airflow_provider_sixtyfour.storage.file_stats import Reference
 
 log = logging.getLogger(__name__)
 

@@ -35,9 +35,10 @@ from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineag
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_sixtyfour.batches.split import Batch, Publication
+    from airflow_provider_sixtyfour.batches.split import Batch
     from airflow_provider_sixtyfour.formats.reader import Source
     from airflow_provider_sixtyfour.formats.records import RecordChunk
+    from airflow_provider_sixtyfour.storage.protocols import Publication
 
 log = logging.getLogger(__name__)
 

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "runs": {"inputs", "api"},
     "inputs": {"workflows", "api", "formats", "storage"},
     "workflows": {"api", "formats"},
-    "api": set(),
+    "api": {"formats"},  # their table alone
     "formats": {"storage"},
     "storage": set(),
     "emulator": set(),
@@ -109,6 +109,14 @@ def test_an_import_only_points_down(path):
             assert there is None, f"{path.name} imports {module}"
         elif there not in (None, here):
             assert there in MAY_IMPORT[here], f"{path.relative_to(PACKAGE)} imports {module}"
+
+
+def test_the_api_knows_the_table_of_formats_alone():
+    """So that it needs nothing that reads or writes files."""
+    used = {
+        module for path in (PACKAGE / "api").glob("*.py") for module in imports(path) if folder(module) == "formats"
+    }
+    assert used == {f"{NAME}.formats.table"}
 
 
 EMULATOR = [path for path in MODULES if path.is_relative_to(PACKAGE / "emulator") and path.parent.name != "emulator"]

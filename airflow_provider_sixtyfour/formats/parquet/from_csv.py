@@ -17,10 +17,28 @@ import pyarrow.csv as pc
 
 from airflow_provider_sixtyfour.formats.parquet import source
 from airflow_provider_sixtyfour.formats.parquet.casts import ParquetImpossibleError, cast
-from airflow_provider_sixtyfour.formats.parquet.source import Notes, blocks, check_columns, unique_names
+from airflow_provider_sixtyfour.formats.parquet.source import Notes, WriteTables, blocks, check_columns, unique_names
 
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _IN_PLACE_OF_A_RETURN = "\udc0d"  # in no text that was decoded
+
+
+def convert_csv(
+    text: BinaryIO, given: Mapping[str, pa.DataType], notes: Notes, write: WriteTables, *, lone_returns: int
+) -> None:
+    """Write the rows of a file; see `formats.parquet.writer`."""
+    start = text.tell()
+    if lone_returns == 0:
+        try:
+            regular = CsvText(text, given, notes, is_regular=True)
+            write(regular.schema, regular.row_groups())
+        except (pa.ArrowException, ValueError):
+            notes.clear()  # not as regular as CSV should be: Python reads that
+        else:
+            return
+    text.seek(start)
+    irregular = CsvText(text, given, notes, is_regular=False)
+    write(irregular.schema, irregular.row_groups())
 
 
 class CsvText:

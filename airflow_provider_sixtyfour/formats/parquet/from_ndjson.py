@@ -19,7 +19,14 @@ import pyarrow.json as pj
 from airflow_provider_sixtyfour.formats.parquet import source
 from airflow_provider_sixtyfour.formats.parquet.casts import ParquetImpossibleError, cast
 from airflow_provider_sixtyfour.formats.parquet.json_rows import Member, lines_of, rows_of
-from airflow_provider_sixtyfour.formats.parquet.source import Notes, blocks, check_columns, cut, unique_names
+from airflow_provider_sixtyfour.formats.parquet.source import (
+    Notes,
+    WriteTables,
+    blocks,
+    check_columns,
+    cut,
+    unique_names,
+)
 from airflow_provider_sixtyfour.formats.parquet.type_inference import (
     BOOLEAN,
     FRACTIONS,
@@ -60,17 +67,19 @@ class _Column(NamedTuple):
     type: pa.DataType
 
 
-def ndjson(file: BinaryIO, given: Mapping[str, pa.DataType], notes: Notes) -> tuple[pa.Schema, Iterator[pa.Table]]:
+def convert_ndjson(
+    text: BinaryIO, given: Mapping[str, pa.DataType], notes: Notes, write: WriteTables, *, lone_returns: int
+) -> None:
     """
-    Return the schema, for which the file is read once, and the row groups.
+    Write the row groups; the file is read once before, for the schema.
 
     :param given: types that go before those that are found.
-    :raises ParquetImpossibleError: if there is none, also while the row groups are read.
+    :raises ParquetImpossibleError: if there is no schema.
     """
-    start = file.tell()
+    start = text.tell()
     kinds: dict[str, Kind] = {}
     is_regular = True
-    for block in blocks(file, notes, has_escapes=True):
+    for block in blocks(text, notes, has_escapes=True):
         for part in _narrow(block):
             table = _read(part, None)
             is_regular = is_regular and table is not None
@@ -78,13 +87,13 @@ def ndjson(file: BinaryIO, given: Mapping[str, pa.DataType], notes: Notes) -> tu
                 kinds[key] = merge(kinds[key], kind) if key in kinds else kind
             check_columns(list(kinds))
     columns = _columns(kinds, given, notes)
-    file.seek(start)
-    if not columns and any(map(lines_of, blocks(file, None, has_escapes=True))):
+    text.seek(start)
+    if not columns and any(map(lines_of, blocks(text, None, has_escapes=True))):
         raise ParquetImpossibleError("its rows have no columns")
-    file.seek(start)
+    text.seek(start)
     schema = pa.schema([(column.name, column.type) for column in columns])
-    read = blocks(file, Notes() if notes.replaced else None, has_escapes=True)
-    return schema, _row_groups(read, columns, schema, is_regular)
+    read = blocks(text, Notes() if notes.replaced else None, has_escapes=True)
+    write(schema, _row_groups(read, columns, schema, is_regular))
 
 
 def _columns(kinds: Mapping[str, Kind], given: Mapping[str, pa.DataType], notes: Notes) -> list[_Column]:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import codecs
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, cast
 
+import pyarrow as pa
+
 from airflow_provider_sixtyfour.formats.parquet.casts import ParquetImpossibleError, shown
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK
 
 BLOCK = 16 * 1024 * 1024  # bytes of the text that become a row group
 LONGEST_ROW = 256 * 1024 * 1024  # bytes: a row is in memory as a whole
 MOST_CELLS = 40_000_000  # of a row group, empty ones included: each takes memory, whatever the text is like
 MOST_COLUMNS = 20_000  # the description of all columns is in memory, once for each row group
 MOST_SHOWN = 5  # names of columns in a message
+WriteTables = Callable[[pa.Schema, Iterator[pa.Table]], object]
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
@@ -56,10 +60,10 @@ class Notes:
 def as_utf8(file: BinaryIO, notes: Notes) -> BinaryIO:
     """Return the file, at its first character; a copy of it if it was in UTF-16."""
     file.seek(0)
-    start = file.read(len(codecs.BOM_UTF8))
+    start = file.read(len(BYTE_ORDER_MARK))
     encoding = _UTF16.get(start[:2])
     if encoding is None:
-        file.seek(len(codecs.BOM_UTF8) if start == codecs.BOM_UTF8 else 0)
+        file.seek(len(BYTE_ORDER_MARK) if start == BYTE_ORDER_MARK else 0)
         return file
     file.seek(2)
     notes.add("it was read as UTF-16")

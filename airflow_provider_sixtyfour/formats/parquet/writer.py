@@ -9,7 +9,6 @@ all of this. What can't be Parquet is left as it came: it was paid for.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_sixtyfour.formats.parquet.casts import ParquetImpossibleError
-from airflow_provider_sixtyfour.formats.parquet.from_csv import CsvText
-from airflow_provider_sixtyfour.formats.parquet.from_ndjson import ndjson
 from airflow_provider_sixtyfour.formats.parquet.source import Notes, as_utf8
 from airflow_provider_sixtyfour.formats.parquet.types import arrow_type
+from airflow_provider_sixtyfour.formats.table import FORMATS
+from airflow_provider_sixtyfour.storage.file_stats import FileStats
 
 Schema = Mapping[str, str]
 Warn = Callable[..., object]
@@ -35,7 +34,7 @@ def as_parquet(format: str, schema: Schema | None) -> Iterator[AsParquet]:
     """
     Give a file that is collected on local disk as it comes, then written as Parquet.
 
-    :param format: ``csv`` or ``ndjson``, what comes.
+    :param format: what comes; one that has a ``to_parquet``.
     """
     with tempfile.TemporaryFile(prefix="sixtyfour-") as file, tempfile.TemporaryFile(prefix="sixtyfour-") as made:
         yield AsParquet(cast("BinaryIO", file), cast("BinaryIO", made), format, schema)
@@ -54,9 +53,7 @@ class AsParquet:
         self._made = made
         self._format = format
         self._given = {column: arrow_type(column, name) for column, name in (schema or {}).items()}
-        self._digest = hashlib.sha256()
-        self.rows = 0
-        self.bytes = 0
+        self.stats = FileStats()
         self.is_parquet = False
         self._begin()
 
@@ -65,14 +62,9 @@ class AsParquet:
         self._last = b""
 
     @property
-    def sha256(self) -> str:
-        """Of the Parquet file, in hexadecimal."""
-        return self._digest.hexdigest()
-
-    @property
     def size(self) -> int:
         """How many bytes `publish` gives."""
-        return self.bytes if self.is_parquet else self._file.seek(0, io.SEEK_END)
+        return self.stats.bytes if self.is_parquet else self._file.seek(0, io.SEEK_END)
 
     def write(self, chunk: bytes) -> None:
         """Take in the next chunk."""
@@ -89,7 +81,7 @@ class AsParquet:
 
     def convert(self, name: str, warn: Warn) -> bool:
         """
-        Make Parquet of the whole, if that can be; `rows`, `bytes` and `sha256` are known afterwards.
+        Make Parquet of the whole, if that can be; `stats` are those of the Parquet file afterwards.
 
         :param name: of the file, for a message.
         :param warn: takes one message, as a logger's method does: what differs, or why it can't be.
@@ -111,36 +103,21 @@ class AsParquet:
         return True
 
     def _convert(self, notes: Notes) -> None:
+        to_parquet = cast("Callable[..., None]", FORMATS[self._format].to_parquet)
         text = as_utf8(self._file, notes)
-        start = text.tell()
-        if self._format != "csv":
-            self._write(*ndjson(text, self._given, notes))
-            return
-        if self._lone_returns == 0:
-            try:
-                regular = CsvText(text, self._given, notes, is_regular=True)
-                self._write(regular.schema, regular.row_groups())
-            except (pa.ArrowException, ValueError):
-                notes.clear()  # not as regular as CSV should be: Python reads that
-            else:
-                return
-        text.seek(start)
-        irregular = CsvText(text, self._given, notes, is_regular=False)
-        self._write(irregular.schema, irregular.row_groups())
+        to_parquet(text, self._given, notes, self._write, lone_returns=self._lone_returns)
 
     def _write(self, schema: pa.Schema, row_groups: Iterator[pa.Table]) -> None:
         self._made.seek(0)
         self._made.truncate()
-        self.rows = 0
+        self.stats.start_over()
         with pq.ParquetWriter(self._made, schema) as writer:
             for table in row_groups:
                 if table.num_rows:
                     writer.write_table(table, row_group_size=table.num_rows)
-                    self.rows += table.num_rows
-        self.bytes = self._made.tell()
-        self._digest = hashlib.sha256()
-        for chunk in _chunks(self._made):
-            self._digest.update(chunk)
+                    self.stats.rows += table.num_rows
+        self._made.seek(0)
+        self.stats.add_rest(self._made)
 
     def publish(self, write: Callable[[bytes], object]) -> None:
         """

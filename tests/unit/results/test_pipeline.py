@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
-from airflow_provider_sixtyfour.results.file_stats import FileStats
+from airflow_provider_sixtyfour.results.download_stats import DownloadStats
 from airflow_provider_sixtyfour.results.pipeline import CHUNK, DownloadPipeline
 from airflow_provider_sixtyfour.results.progress import Progress
 
@@ -24,7 +24,7 @@ class Goal:
 
 class Way:
     def __init__(self):
-        self.goal, self.stats, self.stop = Goal(), FileStats("csv"), threading.Event()
+        self.goal, self.stats, self.stop = Goal(), DownloadStats("csv"), threading.Event()
         self.passage = DownloadPipeline(self.goal, self.stats, Progress("x", None, print), self.stop)
 
     def bring(self, content, step):

@@ -49,18 +49,18 @@ def attempt(content: bytes, format: str, schema: dict[str, Any] | None = None, c
         for start in range(0, len(content), chunk):
             converted.write(content[start : start + chunk])
         is_parquet = converted.convert("out.parquet", lambda message, *values: warnings.append(message % values))
-        assert converted.size == (converted.bytes if is_parquet else len(content))
+        assert converted.size == (converted.stats.bytes if is_parquet else len(content))
         converted.publish(written.write)
     assert len(warnings) <= 1
     if not is_parquet:
         assert written.getvalue() == content
         assert "Not written as Parquet" in warnings[0]
         return Converted(None, warnings)
-    assert converted.sha256 == hashlib.sha256(written.getvalue()).hexdigest()
-    assert converted.bytes == len(written.getvalue())
+    assert converted.stats.sha256 == hashlib.sha256(written.getvalue()).hexdigest()
+    assert converted.stats.bytes == len(written.getvalue())
     table = pq.read_table(io.BytesIO(written.getvalue()))
     table.validate(full=True)
-    assert converted.rows == table.num_rows
+    assert converted.stats.rows == table.num_rows
     return Converted(table, warnings)
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_sixtyfour.formats.writers import encoded
+from airflow_provider_sixtyfour.formats.table import FORMATS
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
 from airflow_provider_sixtyfour.results.manifest import MANIFEST
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
@@ -255,7 +255,7 @@ def test_pyarrow_is_imported_only_for_parquet() -> None:
 @pytest.mark.parametrize("format", ["csv", "json", "ndjson"])
 def test_rows_that_come_along_may_hold_half_a_surrogate_pair(format: str) -> None:
     rows = [{"a\ud83d": "x\ude00", "ok": "😀"}]
-    content = b"".join(encoded(rows, format)).decode()
+    content = b"".join(FORMATS[format].encode(rows)).decode()
 
     if format == "csv":
         assert content == "a\ufffd,ok\r\nx\ufffd,😀\r\n"

@@ -1,20 +1,19 @@
-"""The statistics of one file: size, rows, SHA-256."""
+"""The statistics of one file while it is downloaded, counted in another thread."""
 
 from __future__ import annotations
 
-import hashlib
-
-from airflow_provider_sixtyfour.formats.row_count import row_count
+from airflow_provider_sixtyfour.formats.table import FORMATS
 from airflow_provider_sixtyfour.results.background_worker import BackgroundWorker
+from airflow_provider_sixtyfour.storage.file_stats import FileStats
 
 HEAD = 4096  # bytes
 
 
-class FileStats:
+class DownloadStats:
     """
     Count one file; call `close` in the end.
 
-    :param format: ``csv``, ``json`` or ``ndjson``.
+    :param format: its name in `FORMATS`.
     """
 
     def __init__(self, format: str) -> None:
@@ -24,8 +23,8 @@ class FileStats:
     def _begin(self) -> None:
         self.bytes = 0
         self._head = bytearray()
-        self._rows = row_count(self._format)
-        self._sha256 = hashlib.sha256()
+        self._rows = FORMATS[self._format].counter()
+        self._file = FileStats()
         # Whoever feeds the chunks mostly waits for the network and the disk: another core has room for this.
         self._counting = BackgroundWorker(self._count)
 
@@ -55,7 +54,7 @@ class FileStats:
         self._counting.close()
 
     def _count(self, chunk: bytes) -> None:
-        self._sha256.update(chunk)
+        self._file.add(chunk)
         self._rows.feed(chunk)
 
     @property
@@ -66,4 +65,4 @@ class FileStats:
     @property
     def sha256(self) -> str:
         """The digest in hexadecimal, after `finish`."""
-        return self._sha256.hexdigest()
+        return self._file.sha256
