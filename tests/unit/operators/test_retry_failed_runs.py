@@ -51,7 +51,7 @@ def test_a_run_that_failed_fails_the_task_at_once(emulator, task, name, status, 
     emulator.plan(seconds=0.05, status=status, error_message="no source answers")
 
     with pytest.raises(
-        AirflowFailException, match="no source answers. It is not retried, as retry_failed_runs"
+        AirflowFailException, match=r"no source answers\. It is not retried, as retry_failed_runs"
     ) as failed:
         task(name, deferrable=deferrable).run()
 
