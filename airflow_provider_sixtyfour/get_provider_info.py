@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.collect",
                     f"{_PACKAGE}.operators.bulk",
                     f"{_PACKAGE}.operators.costs",
+                    f"{_PACKAGE}.operators.approval",
                 ],
             },
         ],

@@ -85,6 +85,11 @@ class AirflowRest:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self._get(path, map_index=map_index, deserialize=True)["value"]
 
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> int:
+        """Choose an option of a task that waits for somebody; return the HTTP status."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+        return self._http.patch(path, json={"chosen_options": [option], "params_input": {}}).status_code
+
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> list[Json]:
         """Return a task's log as the UI has it: each entry has an ``event``, and may have an ``error_detail``."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"

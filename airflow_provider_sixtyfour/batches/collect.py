@@ -55,13 +55,20 @@ class BatchSummary:
             "metrics": total(result.get("metrics") or {} for result in self.results),
         }
 
-    def text(self, created_at: str, merged: TaskResult | None, not_merged: str | None = None) -> bytes:
+    def text(
+        self,
+        created_at: str,
+        merged: TaskResult | None,
+        not_merged: str | None = None,
+        approval: Mapping[str, Any] | None = None,
+    ) -> bytes:
         """
         Return the manifest: JSON, in UTF-8.
 
         :param created_at: ISO 8601, UTC.
         :param merged: the file that all of it was merged into.
         :param not_merged: why there is none, where one was asked for.
+        :param approval: who has agreed to the cost, where somebody was to be asked.
         """
         return json_bytes(
             {
@@ -71,6 +78,7 @@ class BatchSummary:
                 **self.totals,
                 "merged": merged,
                 **({"not_merged": not_merged} if not_merged else {}),
+                **({} if approval is None else {"approval": approval}),
                 "results": self.results,
                 "missing": self.missing,
             },

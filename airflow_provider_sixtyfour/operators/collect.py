@@ -27,6 +27,7 @@ def collect_batches(
     destination: str | ObjectStoragePath,
     batches: Any = None,
     merge_into: str | ObjectStoragePath | None = None,
+    approval: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """
     Write the manifest of the whole, as `SixtyfourCollectBatchesOperator` does; parameters and value are the same.
@@ -37,7 +38,9 @@ def collect_batches(
     """
     from airflow_provider_sixtyfour.tasks.collect_results import collect_whole
 
-    return collect_whole(batches=batches, results=results, destination=destination, merge_into=merge_into)
+    return collect_whole(
+        batches=batches, results=results, destination=destination, merge_into=merge_into, approval=approval
+    )
 
 
 class SixtyfourCollectBatchesOperator(BaseOperator):
@@ -57,19 +60,21 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         CSV files with other columns than the first get a header with all columns. Without any row it has the header of
         the input, if ``batches`` is the ``output`` of its split. Nothing is merged while a batch is missing.
         (templated)
+    :param approval: what ``SixtyfourApprovalOperator`` returned: who has agreed to the cost, for the manifest and the
+        value below. (templated)
 
     The events of its ``outlets`` get the value below as ``extra``, and the destination as ``uri``.
 
     :returns: ``batches`` (how many), ``rows_sent``, ``rows`` and ``bytes`` that came back, ``metrics`` (what all runs
-        have used, added up), ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of the merged file) and
-        ``manifest`` (its URL; ``None`` after a dry run).
+        have used, added up), ``approval`` if there is one, ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of
+        the merged file) and ``manifest`` (its URL; ``None`` after a dry run).
     :raises AirflowSkipException: if the tasks that make batches and results were skipped.
     :raises AirflowFailException: if a parameter can't be right; and, when the manifest has been written, if batches are
         missing (clear their tasks), or their files can't be merged.
     :raises SixtyfourTransferError: if a file isn't what its batch has landed, when the manifest has been written.
     """
 
-    template_fields: Sequence[str] = ("results", "destination", "batches", "merge_into")
+    template_fields: Sequence[str] = ("results", "destination", "batches", "merge_into", "approval")
     template_fields_renderers: ClassVar[dict[str, str]] = {"results": "json", "batches": "json"}
     ui_color = "#e8e4fb"
 
@@ -80,6 +85,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         batches: Any = None,
         merge_into: str | ObjectStoragePath | None = None,
+        approval: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -87,6 +93,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         self.destination = destination
         self.batches = batches
         self.merge_into = merge_into
+        self.approval = approval
         self._knows_batches = batches is not None  # before they are pulled
         self._split_id = _task_id_of(batches)
         if can_check(self, SixtyfourCollectBatchesOperator):
@@ -115,6 +122,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
                 results=self.results,
                 destination=self.destination,
                 merge_into=self.merge_into,
+                approval=self.approval,
                 columns=partial(self._columns, context),
             )
             uri = uri_of(object_storage_path(self.destination, "destination"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskGroup
 
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.operators._landing import LandingOperator
 from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator
@@ -21,7 +22,7 @@ from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatches
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath, XComArg
+    from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath, XComArg
 
 BATCHES_AT_ONCE = 16
 SENT = "sent"  # the folder of the batches, below the destination
@@ -29,6 +30,9 @@ SENT = "sent"  # the folder of the batches, below the destination
 BATCH_LABEL = (
     "{{ task.source['path'].rsplit('/', 1)[-1].rsplit('.', 1)[0] }} ({{ '{:,}'.format(task.source['rows']) }} rows)"
 )
+
+# What makes a batch other work than before: an estimate that is to see what is done needs it too.
+_ESTIMATED = ("specs_override", "format", "files", "output_format")
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,14 @@ def sixtyfour_enrichment(
     max_rows: int | str | XComArg | None = None,
     max_runs: int | str | XComArg | None = None,
     validate_only: bool = False,
+    approve_above_rows: float | str | XComArg | None = None,
+    approve_above_credits: float | str | XComArg | None = None,
     batches_at_once: int = BATCHES_AT_ONCE,
     split: Mapping[str, Any] | None = None,
     enrich: Mapping[str, Any] | None = None,
     bulk: Mapping[str, Any] | None = None,
     collect: Mapping[str, Any] | None = None,
+    approval: Mapping[str, Any] | None = None,
     group_id: str = "sixtyfour_enrichment",
     default_args: Mapping[str, Any] | None = None,
     sixtyfour_conn_id: str = DEFAULT_CONNECTION,
@@ -87,6 +94,10 @@ def sixtyfour_enrichment(
     :param max_runs: fail before anything is sent if there would be more runs than this; a retry that replaces a failed
         run is not counted. (templated)
     :param validate_only: whether to only split and check, and log what would be sent. Asks the API for nothing.
+    :param approve_above_rows: ask somebody before more rows than this are paid for, on Airflow 3.1 or later; see
+        ``SixtyfourApprovalOperator``. The group then has the tasks ``estimate`` and ``approve`` before ``enrich``;
+        after *Reject*, ``enrich`` and ``collect`` are skipped. (templated)
+    :param approve_above_credits: the same by the estimated cost. (templated)
     :param batches_at_once: how many batches of one Dag run are under way at once. Airflow counts deferred tasks in from
         3.3 on; before, a pool that includes them does (``enrich={"pool": …}``).
     :param split: other parameters of ``SixtyfourSplitInputOperator``: ``delimiter``, ``rename_columns`` …
@@ -94,11 +105,22 @@ def sixtyfour_enrichment(
         ``timeout``, ``retries``, ``pool`` …
     :param collect: other parameters of ``SixtyfourCollectBatchesOperator``: ``outlets`` (one asset event for the whole
         input, where those of ``enrich`` make one for each batch), ``retries`` …
+    :param approval: other parameters of ``SixtyfourApprovalOperator``: ``assigned_users``, ``notifiers``,
+        ``response_timeout`` …
     :param group_id: the group's name in the Dag.
     :param default_args: of the group's tasks, as for any ``TaskGroup``.
     :param sixtyfour_conn_id: the connection. (templated)
+    :raises SixtyfourInputError: if a parameter can't be right.
     """
     check_way(workflow_id, bulk)
+    asks = approve_above_rows is not None or approve_above_credits is not None
+    if bulk is not None and asks:
+        raise SixtyfourInputError(
+            "approve_above_rows and approve_above_credits are for a workflow, whose runs say what a row costs. Limit "
+            "the cost of each bulk job by max_cost_cents in bulk."
+        )
+    if approval is not None and not asks:
+        raise SixtyfourInputError("approval is given without approve_above_rows or approve_above_credits.")
     operator: type[LandingOperator] = SixtyfourEnrichOperator if bulk is None else SixtyfourBulkEnrichOperator
     of_group: dict[str, Any] = {"group_id": group_id, "default_args": dict(default_args or {})}
     with TaskGroup(**of_group) as group:
@@ -114,32 +136,53 @@ def sixtyfour_enrichment(
                 **(split or {}),
             }
         ).output
-        results = (
-            operator.partial(
-                **{
-                    "task_id": "enrich",
-                    **({"workflow_id": workflow_id} if bulk is None else bulk),
-                    "destination": destination,
-                    "deferrable": True,
-                    "validate_only": validate_only,
-                    "max_active_tis_per_dagrun": batches_at_once,
-                    "map_index_template": BATCH_LABEL,
-                    "sixtyfour_conn_id": sixtyfour_conn_id,
-                    **(enrich or {}),
-                }
+        approve: BaseOperator | None = None
+        if asks:
+            approve = _approval(
+                {"approve_above_rows": approve_above_rows, "approve_above_credits": approve_above_credits},
+                approval,
+                workflow_id=workflow_id,
+                batches=batches,
+                destination=destination,
+                sixtyfour_conn_id=sixtyfour_conn_id,
+                **{name: value for name, value in (enrich or {}).items() if name in _ESTIMATED},
             )
-            .expand(source=batches)
-            .output
-        )
-        output = SixtyfourCollectBatchesOperator(
+        enriched = operator.partial(
+            **{
+                "task_id": "enrich",
+                **({"workflow_id": workflow_id} if bulk is None else bulk),
+                "destination": destination,
+                "deferrable": True,
+                "validate_only": validate_only,
+                "max_active_tis_per_dagrun": batches_at_once,
+                "map_index_template": BATCH_LABEL,
+                "sixtyfour_conn_id": sixtyfour_conn_id,
+                **(enrich or {}),
+            }
+        ).expand(source=batches)
+        collected = SixtyfourCollectBatchesOperator(
             **{
                 "task_id": "collect",
                 "batches": batches,
-                "results": results,
+                "results": enriched.output,
                 "destination": destination,
                 "merge_into": merge_into,
+                "approval": None if approve is None else approve.output,
                 "trigger_rule": "all_done",
                 **(collect or {}),
             }
-        ).output
-    return Enrichment(group, batches, results, output)
+        )
+        if approve is not None:
+            approve >> [enriched, collected]  # both are directly downstream: Reject skips both
+    return Enrichment(group, batches, enriched.output, collected.output)
+
+
+def _approval(limits: Mapping[str, Any], others: Mapping[str, Any] | None, **of_estimate: Any) -> BaseOperator:
+    # Here, since it loads Airflow's human-in-the-loop operators.
+    from airflow_provider_sixtyfour.operators.approval import SixtyfourApprovalOperator
+    from airflow_provider_sixtyfour.operators.costs import SixtyfourEstimateCostOperator
+
+    estimate = SixtyfourEstimateCostOperator(task_id="estimate", **of_estimate)
+    return SixtyfourApprovalOperator(
+        **{"task_id": "approve", "estimate": estimate.output, **limits, **(others or {})},
+    )

@@ -44,7 +44,13 @@ log = logging.getLogger(__name__)
 
 
 def collect_whole(
-    *, batches: Any, results: Any, destination: Any, merge_into: Any, columns: Callable[[], Sequence[str]] = tuple
+    *,
+    batches: Any,
+    results: Any,
+    destination: Any,
+    merge_into: Any,
+    approval: Any = None,
+    columns: Callable[[], Sequence[str]] = tuple,
 ) -> dict[str, Any]:
     """
     Write the manifest of the whole; see `SixtyfourCollectBatchesOperator` for the parameters and the value.
@@ -62,9 +68,10 @@ def collect_whole(
     if target is not None:
         check_length(target, "merge_into")
     whole = collect(batches, results)
+    agreed = {} if approval is None else {"approval": approval}
     if whole.is_dry:
         log.info("Dry run, nothing was sent: %s", collected(whole, None, time.monotonic() - began))
-        return {**whole.totals, "merged": None, "manifest": None}
+        return {**whole.totals, **agreed, "merged": None, "manifest": None}
     manifest = folder / MANIFEST
     if manifest.fs.exists(manifest.path):
         manifest.fs.rm_file(manifest.path)  # it names a merged file that is about to change
@@ -75,7 +82,8 @@ def collect_whole(
             merged = _merged(_mergeable(whole.results, target), target, columns)
         except Exception as error:  # whatever it is: what was paid for is on record first
             problem = error
-    publish(manifest.fs, manifest.path, whole.text(now(), merged, None if problem is None else _reason(problem)))
+    not_merged = None if problem is None else _reason(problem)
+    publish(manifest.fs, manifest.path, whole.text(now(), merged, not_merged, approval))
     for line in table(whole):
         log.info("%s", line)
     if whole.missing:
@@ -91,7 +99,7 @@ def collect_whole(
     if problem is not None:
         raise problem
     log.info("%s Manifest: %s.", collected(whole, merged, time.monotonic() - began), manifest)
-    return {**whole.totals, "merged": merged, "manifest": str(manifest)}
+    return {**whole.totals, **agreed, "merged": merged, "manifest": str(manifest)}
 
 
 def _reason(problem: Exception) -> str:

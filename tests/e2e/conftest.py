@@ -15,7 +15,7 @@ from tests.emulator_process import EmulatorProcess
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped", "batches", "dated", "bulk")
+DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped", "batches", "dated", "bulk", "approved")
 RUN_LIMIT = 120.0  # seconds for a Dag run
 
 
@@ -85,6 +85,10 @@ class DagRun:
             return {each["state"] for each in instances if each["task_id"] == task_id} == {state}
 
         self._airflow.wait_for(f"{self.dag_id}.{task_id} {state}", is_there, RUN_LIMIT)
+
+    def answer(self, option: str, task_id: str) -> int:
+        """Answer what a task asks for; return the HTTP status."""
+        return self._airflow.rest.answer(self.dag_id, self.run_id, task_id, option)
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         return self._airflow.rest.xcom(self.dag_id, self.run_id, task_id, key, map_index)

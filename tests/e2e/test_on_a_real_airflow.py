@@ -139,6 +139,59 @@ def test_a_batch_that_fails_stops_no_other_and_is_cleared_alone(start_run, emula
     assert [row["company_name"] for row in rows] == [f"Example Company {number}" for number in range(7)]
 
 
+@pytest.fixture
+def enrich_rows(start_run, emulator, tmp_path):
+    """Start a group that asks above 3 rows, for so many rows; of the same ones again in another run."""
+    body = definition("read_csv", "company_enrichment")
+    workflow = str(emulator.api("POST", "/workflows/create_workflow", body)["id"])
+
+    def start(rows):
+        source = tmp_path / f"{rows}.csv"
+        source.write_text("company_name\n" + "".join(f"Example Company {number}\n" for number in range(rows)))
+        run = start_run("approved", workflow_id=workflow, source=f"file://{source}", to=f"file://{tmp_path}/to-{rows}")
+        return run, lambda: len(job_ids(emulator, workflow))
+
+    return start
+
+
+def test_little_is_enriched_unasked(enrich_rows):
+    run, runs = enrich_rows(3)
+
+    assert (run.ended(), runs()) == ("success", 2)
+    assert run.xcom("leads.approve")["asked"] is False
+
+
+def test_much_waits_for_an_approval_which_is_on_record_and_done_work_asks_nobody(enrich_rows, tmp_path):
+    run, runs = enrich_rows(5)
+    run.wait_until("awaiting_input", "leads.approve")
+    assert runs() == 0
+
+    assert run.answer("Approve", "leads.approve") == 200
+
+    assert (run.ended(), runs()) == ("success", 3)
+    approval = json.loads((tmp_path / "to-5" / "_manifest.json").read_text())["approval"]
+    assert (approval["approved"], approval["asked"], approval["rows"]) == (True, True, 5)
+    assert approval["by"]
+    assert approval["at"]
+    assert run.xcom("leads.collect")["approval"] == approval == run.xcom("leads.approve")
+
+    again, _ = enrich_rows(5)
+    assert (again.ended(), runs()) == ("success", 3)
+    assert again.xcom("leads.estimate")["batches_done"] == 3
+    assert again.xcom("leads.approve")["asked"] is False
+
+
+def test_a_rejection_starts_nothing_and_skips(enrich_rows):
+    run, runs = enrich_rows(4)
+    run.wait_until("awaiting_input", "leads.approve")
+
+    assert run.answer("Reject", "leads.approve") == 200
+
+    assert (run.ended(), runs()) == ("success", 0)
+    assert [run.states(f"leads.{task}") for task in ("enrich", "collect")] == [["skipped"], ["skipped"]]
+    assert run.xcom("leads.approve")["approved"] is False
+
+
 def test_a_bulk_job_is_estimated_deferred_landed_and_charged_or_cancelled_over_its_limit(
     airflow, start_run, emulator, tmp_path
 ):

@@ -56,7 +56,7 @@ EMULATOR_BASE = {"config", "errors", "schemas", "strict_json"}
 EMULATOR_STATE = {"state": {"routes"}}  # who may import it, beside the modules at the top
 
 AIRFLOW_FOLDERS = ("task_groups", "operators", "transfers", "sensors", "triggers", "links")
-KNOWS_AIRFLOW = {*AIRFLOW_FOLDERS, "tasks", "hooks"}
+KNOWS_AIRFLOW = {*AIRFLOW_FOLDERS, "tasks", "hooks", "retry_policies"}
 KNOWS_ITS_PATHS = {"results", "inputs", "storage"}  # of Airflow, paths and the masking of secrets, and nothing else
 AIRFLOW_CLASSES = (BaseOperator, BaseTrigger, BaseOperatorLink)
 HTTP_LIBRARIES = {"requests", "httpx", "urllib3", "aiohttp", "jwt"}
@@ -145,7 +145,7 @@ def test_no_imports_form_a_circle():
 
 @by_module
 def test_airflow_is_known_where_it_has_to_be(path):
-    here = folder(dotted(path)) if path.parent != PACKAGE else None
+    here = folder(dotted(path)) if path.parent != PACKAGE else path.stem
     if here in KNOWS_AIRFLOW:
         return
     for node in ast.walk(ast.parse(path.read_text())):

@@ -63,6 +63,17 @@ with DAG("batches", schedule=None, start_date=START, params={"workflow_id": "", 
         enrich={"poll_interval": POLL_INTERVAL, "retries": 0},
     )
 
+with DAG("approved", schedule=None, start_date=START, params={"workflow_id": "", "source": "", "to": ""}):
+    sixtyfour_enrichment(
+        group_id="leads",
+        workflow_id="{{ params.workflow_id }}",
+        source="{{ params.source }}",
+        destination="{{ params.to }}",
+        split={"batch_rows": 2},
+        enrich={"poll_interval": POLL_INTERVAL, "retries": 0},
+        approve_above_rows=3,
+    )
+
 with DAG("bulk", schedule=None, start_date=START, params={"source": "", "to": "", "limit": 100}):
     SixtyfourBulkEnrichOperator(
         task_id="run",

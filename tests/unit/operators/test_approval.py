@@ -1,0 +1,116 @@
+"""Small work passes unasked, about large work somebody is asked before a run is started."""
+
+from datetime import UTC, datetime
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.operators import approval
+from airflow_provider_sixtyfour.operators.approval import CAN_ASK, SixtyfourApprovalOperator
+from airflow_provider_sixtyfour.runs.cost_estimate import estimate
+from airflow_provider_sixtyfour.task_groups.enrichment import sixtyfour_enrichment
+from tests.unit.standins import Task
+
+try:
+    from airflow.sdk.exceptions import TaskAwaitingInput
+except ImportError:  # Airflow before 3.3
+    TaskAwaitingInput = TaskDeferred
+
+LEAD = {"id": "1", "name": "lead"}
+RUNS = [{"credits_used": 20, "rows_in": 10}]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What Airflow was told to ask."""
+    questions = []
+    if CAN_ASK:
+        from airflow.providers.standard.operators import hitl
+
+        monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: questions.append(question))
+    return questions
+
+
+def approving(rows, runs=RUNS, **limits):
+    value = estimate(rows, runs).as_value()
+    task = Task(lambda: SixtyfourApprovalOperator(task_id="approve", estimate=value, **limits))
+    task.ti.id = "0199a000-0000-7000-8000-000000000000"
+    return task
+
+
+@pytest.mark.parametrize(("rows", "limits"), [(10, {"approve_above_rows": 10}), (0, {"approve_above_rows": 0})])
+def test_within_the_limits_nobody_is_asked(asked, rows, limits, logs):
+    one = approving(rows, **limits)
+
+    decided = one.operator().execute(one.context)
+
+    assert (decided["approved"], decided["asked"], decided["by"], decided["rows"]) == (True, False, None, rows)
+    assert asked == []
+    assert f"Not asked: {rows} rows to be paid for, within the limits." in logs
+
+
+@pytest.mark.parametrize("limits", [{"approve_above_rows": 99}, {"approve_above_credits": "100"}], ids=str)
+def test_above_a_limit_somebody_is_asked_or_the_task_fails(asked, limits, logs):
+    one = approving(100, **limits, assigned_users=[LEAD])
+    if not CAN_ASK:
+        with pytest.raises(AirflowFailException, match=r"Nothing was sent: .* this Airflow can't ask for approval"):
+            one.operator().execute(one.context)
+        return
+
+    with pytest.raises(TaskAwaitingInput):
+        one.operator().execute(one.context)
+
+    [question] = asked
+    assert question["subject"] == "Enrich 100 rows for about 200.00 credits_used?"
+    assert question["assigned_users"] == [LEAD]
+    assert (question["options"], question["defaults"]) == (["Approve", "Reject"], ["Reject"])
+    assert "Asking for approval: " in logs
+
+
+@pytest.mark.skipif(not CAN_ASK, reason="Airflow has human-in-the-loop operators from 3.1 on")
+def test_an_approval_is_returned_with_who_gave_it_and_the_price():
+    one = approving(100, approve_above_rows=1)
+    event = {"chosen_options": ["Approve"], "params_input": {}, "responded_by_user": {"id": "7", "name": "lead"}}
+
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    decided = one.operator().execute_complete(one.context, {**event, "responded_at": at})
+
+    assert (decided["approved"], decided["asked"], decided["by"]) == (True, True, "lead")
+    assert (decided["rows"], decided["cost"], decided["at"]) == (100, 200.0, at.isoformat())
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [({}, "Give approve_above_rows or"), ({"approve_above_rows": "many"}, "approve_above_rows should be a number")],
+    ids=str,
+)
+def test_a_wrong_limit_is_no_reason_to_pay(asked, limits, said):
+    one = approving(1, **limits)
+
+    with pytest.raises(AirflowFailException, match=said):
+        one.operator().execute(one.context)
+
+    assert asked == []
+
+
+def test_airflow_s_own_parameters_are_taken_on_every_version():
+    arguments = {"assigned_users": [LEAD], "defaults": "Approve", "fail_on_reject": True}
+
+    operator = SixtyfourApprovalOperator(task_id="approve", estimate={}, approve_above_rows=1, **arguments)
+
+    assert not CAN_ASK or (operator.defaults, operator.fail_on_reject) == (["Approve"], True)
+    assert getattr(operator, "REJECT", "Reject") == approval.REJECT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"bulk": {"kind": "people"}, "approve_above_rows": 1}, "max_cost_cents in bulk"),
+        ({"workflow_id": "w", "approval": {"notifiers": []}}, "approval is given without"),
+    ],
+    ids=["bulk", "no limit"],
+)
+def test_what_the_group_refuses(arguments, said):
+    with pytest.raises(SixtyfourInputError, match=said):
+        sixtyfour_enrichment(source="file:///x.csv", destination="file:///y", **arguments)
