@@ -54,7 +54,7 @@ export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
 # A short name: the path of a Unix socket made in here has 107 bytes at most.
 export TMPDIR := $(CURDIR)/.tmp
 
-# --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it anew (4 s).
+# --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it again (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
 .PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-hostile bench-transfer clean

@@ -1,5 +1,5 @@
 """
-Keep a workflow in git: save it from the JSON file beside this Dag, run it, land its result.
+Keep a workflow in git: save it from the JSON file next to this Dag, run it, land its result.
 
 ``lead_enrichment.json`` is what the workflow editor shows under *View Workflow Definition*. The deploy task saves it
 only when it differs from what is stored, and logs the difference.
@@ -43,7 +43,7 @@ def example_sixtyfour_deploy():
     deploy = SixtyfourDeployWorkflowOperator(
         task_id="deploy",
         workflow_id="{{ params.workflow_id }}",
-        workflow="lead_enrichment.json",  # found beside this file
+        workflow="lead_enrichment.json",  # found next to this file
     )
     run = SixtyfourRunWorkflowOperator(
         task_id="run",

@@ -50,7 +50,7 @@ class Format(NamedTuple):
 
 
 def _lazy(module: str, name: str) -> Callable[..., Any]:
-    """Return a function that calls what has this name in a module beside this one."""
+    """Return a function that imports a module of this package when it is called, and calls what it has of this name."""
     return lambda *args, **options: getattr(import_module(f"{__package__}.{module}"), name)(*args, **options)
 
 
