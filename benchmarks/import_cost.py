@@ -20,14 +20,26 @@ from airflow_provider_sixtyfour.get_provider_info import get_provider_info
 GOAL = 30.0  # ms that this provider may add
 ROUNDS = 11
 INFO = get_provider_info()
+# Its base class is Airflow's and loads Airflow's human-in-the-loop modules, which only Dags that ask for approval need.
+APPROVAL = "airflow_provider_sixtyfour.operators.approval"
+HUMAN_IN_THE_LOOP = "airflow.providers.standard.operators.hitl"
 MODULES = [
-    *(module for kind in ("operators", "sensors") for each in INFO[kind] for module in each["python-modules"]),
+    *(
+        module
+        for kind in ("operators", "sensors")
+        for each in INFO[kind]
+        for module in each["python-modules"]
+        if module != APPROVAL
+    ),
     *(each["python-module"] for each in INFO["transfers"]),
     "airflow_provider_sixtyfour.task_groups.enrichment",
 ]
 OURS = "this provider: operators, sensors, transfers, task group"
+WITH_APPROVAL = "the same and the approval operator"
 CANDIDATES = {
     OURS: MODULES,
+    WITH_APPROVAL: [*MODULES, APPROVAL],
+    HUMAN_IN_THE_LOOP: [HUMAN_IN_THE_LOOP],
     "requests": ["requests"],
     "airflow.providers.standard.operators.bash": ["airflow.providers.standard.operators.bash"],
 }
