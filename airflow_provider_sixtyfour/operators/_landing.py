@@ -87,13 +87,9 @@ class LandingOperator(RunOperator):
             probe_writable(folder)
 
     def _done(self, folder: ObjectStoragePath, digest: str) -> Manifest | None:
-        """Return the manifest of this very work, if all that it names is there."""
-        from airflow_provider_sixtyfour.results.manifest import are_there, read_manifest
+        from airflow_provider_sixtyfour.results.earlier_landing import landed_work
 
-        there = None if self.overwrite else read_manifest(folder)
-        if there is None or there.input != digest or not self._landing(digest).is_of(there):
-            return None
-        return there if are_there(folder, there.files) else None
+        return landed_work(folder, self._landing(digest))
 
     def _landed(
         self, context: Context, folder: ObjectStoragePath, ended: RunOutcome, digest: str | None, rows: int | None

@@ -7,21 +7,25 @@ Airflow has it from 3.1 on. On an older one the operator fails its task above a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, BaseOperator
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.runs.approval import Limits, Spending
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+from airflow_provider_sixtyfour.tasks.literals import can_check
+from airflow_provider_sixtyfour.tasks.parameter_checks import check_approval
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 else:
-    try:
-        from airflow.providers.standard.operators.hitl import ApprovalOperator
-    except (ImportError, AirflowOptionalProviderFeatureException):  # Airflow before 3.1
-        ApprovalOperator = BaseOperator
+    ApprovalOperator = BaseOperator
+    if tuple(map(int, airflow_version.split(".")[:2])) >= (3, 1):  # on 3.0 the import fails after it loaded 400 modules
+        with suppress(ImportError):  # no standard provider, or one from before 3.1
+            from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 CAN_ASK = ApprovalOperator is not BaseOperator
 REJECT = "Reject"
@@ -73,6 +77,9 @@ class SixtyfourApprovalOperator(ApprovalOperator):
         self.estimate = estimate
         self.approve_above_rows = approve_above_rows
         self.approve_above_credits = approve_above_credits
+        if can_check(self, SixtyfourApprovalOperator):
+            with non_retryable_errors():
+                check_approval(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Compare the estimate with the limits, and ask where one is exceeded."""
@@ -81,7 +88,7 @@ class SixtyfourApprovalOperator(ApprovalOperator):
             spending = Spending.read(self.estimate)
         reason = spending.exceeds(limits)
         if reason is None:
-            self.log.info("Not asked: %s rows to be paid for, within the limits.", f"{spending.rows:,}")
+            self.log.info("Not asked: %s, within the limits.", spending)
             return spending.decided(approved=True, asked=False)
         if not CAN_ASK:
             self._fail(reason)
@@ -95,12 +102,13 @@ class SixtyfourApprovalOperator(ApprovalOperator):
         """Conclude what was answered; after *Reject* the tasks downstream are skipped."""
         chosen = event.get("chosen_options")
         approved = chosen == [self.APPROVE]
-        decided = Spending.read(self.estimate).decided(
+        spending = Spending.read(self.estimate)
+        decided = spending.decided(
             approved=approved, asked=True, by=event.get("responded_by_user"), at=event.get("responded_at")
         )
         if chosen:
             by = decided["by"] or "nobody in time, so by default"
-            self.log.info("%s by %s.", "Approved" if approved else "Rejected", by)
+            self.log.info("%s by %s: %s.", "Approved" if approved else "Rejected", by, spending)
         if not approved:  # Airflow 3 skips what is downstream by an exception, so nothing would be returned
             context["ti"].xcom_push(key="return_value", value=decided)
         super().execute_complete(context, event)
@@ -110,8 +118,8 @@ class SixtyfourApprovalOperator(ApprovalOperator):
         from airflow.providers.common.compat.sdk import AirflowFailException
 
         message = (
-            f"Nothing was sent: {reason}, and this Airflow can't ask for approval (3.1 and later can). Raise the limit "
-            "and clear this task, to approve it."
+            f"{reason[:1].upper()}{reason[1:]}. Nothing was sent: this Airflow can't ask for approval (3.1 and later "
+            "can). Raise the limit and clear this task to approve it."
         )
         self.log.error("%s", message)
         raise AirflowFailException(message)

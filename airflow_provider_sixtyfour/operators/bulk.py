@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.tasks.batch_input import Work
     from airflow_provider_sixtyfour.tasks.submission import Submission
 
+_LIMIT = ("max_cost_cents", "cents")  # the parameter, and what it counts
 _CONFIG = (
     "struct",
     "tier",
@@ -47,13 +48,13 @@ def check_bulk(given: Mapping[str, Any]) -> None:
     :param given: some of them, or all, by name.
     :raises SixtyfourInputError: naming the one that can't be right.
     """
-    from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit
+    from airflow_provider_sixtyfour.inputs.limits import read_limit
 
     config = {name: given.get(name) for name in _CONFIG}
     if all(is_literal(value) for value in config.values()):
         bulk_config(given.get("kind"), **config)
     if is_literal(limit := given.get("max_cost_cents")):
-        cost_limit(limit)
+        read_limit(limit, *_LIMIT)
 
 
 def check_way(workflow_id: Any, bulk: Mapping[str, Any] | None) -> None:
@@ -264,12 +265,12 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
             return self._landed(context, folder, with_estimate(ended, estimate), digest, rows)
 
     def _checked_work(self, context: Context) -> Work:
+        from airflow_provider_sixtyfour.inputs.limits import read_limit
         from airflow_provider_sixtyfour.tasks.batch_input import Work, enrich_input
-        from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit
 
         wait = self._wait_options(context)
         config = bulk_config(self.kind, **{name: getattr(self, name) for name in _CONFIG})
-        cost_limit(self.max_cost_cents)
+        read_limit(self.max_cost_cents, *_LIMIT)
         folder, formats = self._folder(context), self._landing(None).run_formats
         given = enrich_input(
             source=self.source, rows=None, specs_override=None, max_rows=self.max_rows, delimiter=self.delimiter
@@ -285,11 +286,12 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         return self._submission(request, work.digest, check=check, clear_pays_again=self.overwrite)
 
     def _start(self, context: Context, work: Work, submission: Submission) -> str:
-        from airflow_provider_sixtyfour.tasks.bulk_costs import cost_limit, hold_to_limit
+        from airflow_provider_sixtyfour.inputs.limits import read_limit
+        from airflow_provider_sixtyfour.tasks.bulk_costs import hold_to_limit
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         job_id = submission.start_or_adopt(context, records_of(context, work.folder))
-        limit = cost_limit(self.max_cost_cents)
+        limit = read_limit(self.max_cost_cents, *_LIMIT)
         hold_to_limit(self._control, job_id, submission.estimated_cost_cents, limit, self.log)
         return job_id
 

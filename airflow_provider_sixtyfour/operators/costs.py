@@ -11,6 +11,8 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, Sixty
 from airflow_provider_sixtyfour.runs.cost_estimate import COST_METRIC, ROWS_METRIC
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import json_file_parameters, read_json
+from airflow_provider_sixtyfour.tasks.literals import can_check
+from airflow_provider_sixtyfour.tasks.parameter_checks import check_estimate
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -26,6 +28,7 @@ def estimate_cost(
     format: str = "csv",
     files: str | int | Sequence[int] = "final",
     output_format: str | None = None,
+    overwrite: bool = False,
     cost_metric: str = COST_METRIC,
     rows_metric: str = ROWS_METRIC,
     sixtyfour_conn_id: str = DEFAULT_CONNECTION,
@@ -49,7 +52,7 @@ def estimate_cost(
         batches=batches,
         destination=destination,
         specs_override=specs_override,
-        landing=LandingOptions(format=format, files=files, output_format=output_format),
+        landing=LandingOptions(format=format, files=files, output_format=output_format, overwrite=overwrite),
         cost_metric=cost_metric,
         rows_metric=rows_metric,
         log=hook.log,
@@ -69,6 +72,7 @@ class SixtyfourEstimateCostOperator(BaseOperator):
         destination are not counted, since ``SixtyfourEnrichOperator`` does not pay for them again. (templated)
     :param destination: where the batches land, as given to ``SixtyfourEnrichOperator``; as are ``specs_override``,
         ``format``, ``files`` and ``output_format``: another value of one of them is other work. (templated)
+    :param overwrite: as given there: then all rows are paid for.
     :param cost_metric: the name of what a run has cost, among its metrics. Default ``credits_used``.
     :param rows_metric: the name of how many rows it had. Default ``rows_in``.
     :param sixtyfour_conn_id: the connection. (templated)
@@ -107,6 +111,7 @@ class SixtyfourEstimateCostOperator(BaseOperator):
         format: str = "csv",
         files: str | int | Sequence[int] = "final",
         output_format: str | None = None,
+        overwrite: bool = False,
         cost_metric: str = COST_METRIC,
         rows_metric: str = ROWS_METRIC,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
@@ -121,10 +126,14 @@ class SixtyfourEstimateCostOperator(BaseOperator):
         self.format = format
         self.files = files
         self.output_format = output_format
+        self.overwrite = overwrite
         self.cost_metric = cost_metric
         self.rows_metric = rows_metric
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_file_parameters(self, specs_override=specs_override)
+        if can_check(self, SixtyfourEstimateCostOperator):
+            with non_retryable_errors():
+                check_estimate(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the workflow's runs, look which batches are done, and estimate."""
@@ -139,7 +148,12 @@ class SixtyfourEstimateCostOperator(BaseOperator):
                 batches=self.batches,
                 destination=self.destination,
                 specs_override=read_json(self, "specs_override", context, self._json_files),
-                landing=LandingOptions(format=self.format, files=self.files, output_format=self.output_format),
+                landing=LandingOptions(
+                    format=self.format,
+                    files=self.files,
+                    output_format=self.output_format,
+                    overwrite=self.overwrite,
+                ),
                 cost_metric=self.cost_metric,
                 rows_metric=self.rows_metric,
                 log=self.log,

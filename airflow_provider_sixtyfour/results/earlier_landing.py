@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
-from airflow_provider_sixtyfour.results.manifest import LandedFile, Manifest, are_there, read_bytes
+from airflow_provider_sixtyfour.results.manifest import LandedFile, Manifest, are_there, read_bytes, read_manifest
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -53,3 +53,17 @@ def seem_there(folder: ObjectStoragePath, files: tuple[LandedFile, ...], log: An
     except SixtyfourTransferError as error:
         log.warning("Files that may be there can't be looked at: landing them again. %s", error)
         return False
+
+
+def landed_work(folder: ObjectStoragePath, landing: LandingOptions) -> Manifest | None:
+    """
+    Return the manifest of the very work of some options, whose ``input`` is its digest, if all that it names is there.
+
+    What has such a manifest is not paid for again. ``None`` also if it is to be overwritten.
+
+    :raises SixtyfourTransferError: if the store can't be read.
+    """
+    there = None if landing.overwrite else read_manifest(folder)
+    if there is None or there.input != landing.input or not landing.is_of(there):
+        return None
+    return there if are_there(folder, there.files) else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.inputs.limits import read_limit
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
 
@@ -27,11 +29,15 @@ class Limits(NamedTuple):
         """
         Read them, numbers or their text.
 
-        :raises SixtyfourInputError: if one is neither; and if both are missing, so that nobody would ever be asked.
+        :raises SixtyfourInputError: if one is neither; and if there is none, also after templates are rendered, so
+            that nobody would be asked.
         """
-        if rows is None and cost is None:
+        limits = cls(
+            read_limit(rows, "approve_above_rows", "rows"), read_limit(cost, "approve_above_credits", "credits")
+        )
+        if limits == (None, None):
             raise SixtyfourInputError("Give approve_above_rows or approve_above_credits: else nobody is ever asked.")
-        return cls(_number(rows, "approve_above_rows"), _number(cost, "approve_above_credits"))
+        return limits
 
 
 class Spending(NamedTuple):
@@ -62,36 +68,39 @@ class Spending(NamedTuple):
         :raises SixtyfourInputError: if it is something else.
         """
         match estimate:
-            case {"rows": int(rows), "cost": cost, "metric": str(metric), "runs": int(runs)}:
-                balance = estimate.get("balance")
-                match cost:
-                    case None:
-                        return cls(rows, None, None, None, metric, runs, balance)
-                    case {"median": float() | int(), "lowest": float() | int(), "highest": float() | int()}:
-                        found = cost["median"], cost["lowest"], cost["highest"]
-                        return cls(rows, *found, metric, runs, balance)
+            case {"rows": int(rows), "cost": cost, "metric": str(metric), "runs": int(runs)} if rows >= 0:
+                [balance] = _finite(estimate, "balance")
+                median, lowest, highest = _finite(cost, "median", "lowest", "highest")
+                if lowest is None or highest is None:
+                    median = None  # not an estimate of ours: an unknown cost, which exceeds any limit
+                return cls(rows, median, lowest, highest, metric, runs, balance)
         raise SixtyfourInputError(
             f"estimate should be what SixtyfourEstimateCostOperator returns, not {estimate!r:.120}."
         )
+
+    def __str__(self) -> str:
+        cost = "an unknown cost" if self.cost is None else f"about {self.cost:,.2f} {self.metric}"
+        return f"{_count(self.rows, 'row')} for {cost}"
 
     def exceeds(self, limits: Limits) -> str | None:
         """Say which limit is exceeded; ``None`` if none is. An unknown cost exceeds any limit of it."""
         if self.rows == 0:
             return None
         if limits.rows is not None and self.rows > limits.rows:
-            return f"{self.rows:,} rows are more than approve_above_rows ({limits.rows:,.0f})"
+            return f"{_count(self.rows, 'row')} would be paid for, above approve_above_rows ({limits.rows:,g})"
         if limits.cost is None:
             return None
         if self.cost is None:
             return f"the cost is unknown, and approve_above_credits is {limits.cost:,g}"
         if self.cost > limits.cost:
-            return f"about {self.cost:,.2f} {self.metric} are more than approve_above_credits ({limits.cost:,g})"
+            return (
+                f"about {self.cost:,.2f} {self.metric} would be spent, above approve_above_credits ({limits.cost:,g})"
+            )
         return None
 
     def question(self) -> str:
         """Return what is asked, in one line."""
-        cost = "an unknown cost" if self.cost is None else f"about {self.cost:,.2f} {self.metric}"
-        return f"Enrich {self.rows:,} rows for {cost}?"
+        return f"Enrich {self}?"
 
     def explanation(self, reason: str) -> str:
         """
@@ -104,7 +113,7 @@ class Spending(NamedTuple):
             lines.append(f"No completed run of the workflow says what a row costs in {self.metric}.")
         else:
             lines.append(
-                f"Estimated from {self.runs:,} completed runs of the workflow: {self.lowest:,.2f} to "
+                f"Estimated from {_count(self.runs, 'completed run')} of the workflow: {self.lowest:,.2f} to "
                 f"{self.highest:,.2f} {self.metric}."
             )
         if self.balance is not None:
@@ -126,13 +135,11 @@ class Spending(NamedTuple):
         }
 
 
-def _number(value: Any, name: str) -> float | None:
-    if value is None or value in ("", "None"):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if isinstance(value, bool) or not 0 <= number < float("inf"):
-        raise SixtyfourInputError(f"{name} should be a number, 0 or more, not {value!r:.60}.")
-    return number
+def _finite(values: Any, *names: str) -> list[float | None]:
+    """Return the numbers of these names; ``None`` for each that is missing, or is no finite number."""
+    found = [values.get(name) if isinstance(values, Mapping) else None for name in names]
+    return [each if isinstance(each, int | float) and math.isfinite(each) else None for each in found]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

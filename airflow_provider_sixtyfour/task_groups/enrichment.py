@@ -31,8 +31,11 @@ BATCH_LABEL = (
     "{{ task.source['path'].rsplit('/', 1)[-1].rsplit('.', 1)[0] }} ({{ '{:,}'.format(task.source['rows']) }} rows)"
 )
 
-# What makes a batch other work than before: an estimate that is to see what is done needs it too.
-_ESTIMATED = ("specs_override", "format", "files", "output_format")
+# The parameters of the enrich tasks by which a batch is done or is paid for: the estimate needs the same.
+_DECIDES_COST = (
+    *("workflow_id", "destination", "specs_override", "format", "files", "output_format", "overwrite"),
+    "sixtyfour_conn_id",
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def sixtyfour_enrichment(
     :param validate_only: whether to only split and check, and log what would be sent. Asks the API for nothing.
     :param approve_above_rows: ask somebody before more rows than this are paid for, on Airflow 3.1 or later; see
         ``SixtyfourApprovalOperator``. The group then has the tasks ``estimate`` and ``approve`` before ``enrich``;
-        after *Reject*, ``enrich`` and ``collect`` are skipped. (templated)
+        after *Reject*, ``enrich`` and ``collect`` are skipped. Not with ``validate_only``. (templated)
     :param approve_above_credits: the same by the estimated cost. (templated)
     :param batches_at_once: how many batches of one Dag run are under way at once. Airflow counts deferred tasks in from
         3.3 on; before, a pool that includes them does (``enrich={"pool": …}``).
@@ -122,6 +125,17 @@ def sixtyfour_enrichment(
     if approval is not None and not asks:
         raise SixtyfourInputError("approval is given without approve_above_rows or approve_above_credits.")
     operator: type[LandingOperator] = SixtyfourEnrichOperator if bulk is None else SixtyfourBulkEnrichOperator
+    of_enrich: dict[str, Any] = {
+        "task_id": "enrich",
+        **({"workflow_id": workflow_id} if bulk is None else bulk),
+        "destination": destination,
+        "deferrable": True,
+        "validate_only": validate_only,
+        "max_active_tis_per_dagrun": batches_at_once,
+        "map_index_template": BATCH_LABEL,
+        "sixtyfour_conn_id": sixtyfour_conn_id,
+        **(enrich or {}),
+    }
     of_group: dict[str, Any] = {"group_id": group_id, "default_args": dict(default_args or {})}
     with TaskGroup(**of_group) as group:
         batches = SixtyfourSplitInputOperator(
@@ -137,29 +151,14 @@ def sixtyfour_enrichment(
             }
         ).output
         approve: BaseOperator | None = None
-        if asks:
+        if asks and not of_enrich["validate_only"]:  # which pays for nothing
             approve = _approval(
                 {"approve_above_rows": approve_above_rows, "approve_above_credits": approve_above_credits},
                 approval,
-                workflow_id=workflow_id,
-                batches=batches,
-                destination=destination,
-                sixtyfour_conn_id=sixtyfour_conn_id,
-                **{name: value for name, value in (enrich or {}).items() if name in _ESTIMATED},
+                {name: value for name, value in of_enrich.items() if name in _DECIDES_COST},
+                batches,
             )
-        enriched = operator.partial(
-            **{
-                "task_id": "enrich",
-                **({"workflow_id": workflow_id} if bulk is None else bulk),
-                "destination": destination,
-                "deferrable": True,
-                "validate_only": validate_only,
-                "max_active_tis_per_dagrun": batches_at_once,
-                "map_index_template": BATCH_LABEL,
-                "sixtyfour_conn_id": sixtyfour_conn_id,
-                **(enrich or {}),
-            }
-        ).expand(source=batches)
+        enriched = operator.partial(**of_enrich).expand(source=batches)
         collected = SixtyfourCollectBatchesOperator(
             **{
                 "task_id": "collect",
@@ -177,12 +176,14 @@ def sixtyfour_enrichment(
     return Enrichment(group, batches, enriched.output, collected.output)
 
 
-def _approval(limits: Mapping[str, Any], others: Mapping[str, Any] | None, **of_estimate: Any) -> BaseOperator:
+def _approval(
+    limits: Mapping[str, Any], others: Mapping[str, Any] | None, of_estimate: Mapping[str, Any], batches: XComArg
+) -> BaseOperator:
     # Here, since it loads Airflow's human-in-the-loop operators.
     from airflow_provider_sixtyfour.operators.approval import SixtyfourApprovalOperator
     from airflow_provider_sixtyfour.operators.costs import SixtyfourEstimateCostOperator
 
-    estimate = SixtyfourEstimateCostOperator(task_id="estimate", **of_estimate)
+    estimate = SixtyfourEstimateCostOperator(task_id="estimate", batches=batches, **of_estimate)
     return SixtyfourApprovalOperator(
         **{"task_id": "approve", "estimate": estimate.output, **limits, **(others or {})},
     )

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api.job_kinds import BULK_JOB, CHARGE, ESTIMATE
-from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.runs.log import Log
     from airflow_provider_sixtyfour.runs.status import RunOutcome
     from airflow_provider_sixtyfour.tasks.run_control import RunControl
-
-
-def cost_limit(given: Any) -> float | None:
-    """
-    Return the most that a job may cost, in cents; ``None`` for no limit.
-
-    :param given: a number, or its text from a template.
-    :raises SixtyfourInputError: if it is none.
-    """
-    if given is None or given in ("", "None"):
-        return None
-    try:
-        limit = float(given)
-    except (TypeError, ValueError):
-        limit = -1.0
-    if isinstance(given, bool) or not 0 <= limit < float("inf"):
-        raise SixtyfourInputError(f"max_cost_cents should be a number of cents, not {given!r:.60}.")
-    return limit
 
 
 def hold_to_limit(control: RunControl, job_id: str, estimate: float | None, limit: float | None, log: Log) -> None:

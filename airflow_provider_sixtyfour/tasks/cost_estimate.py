@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.batches.collect import references
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourInputError, SixtyfourNotFoundError
-from airflow_provider_sixtyfour.results.manifest import read_manifest
+from airflow_provider_sixtyfour.inputs.limits import read_limit
+from airflow_provider_sixtyfour.results.earlier_landing import landed_work
 from airflow_provider_sixtyfour.results.options import LandingOptions
 from airflow_provider_sixtyfour.runs.cost_estimate import RUNS, CostEstimate, estimate
 from airflow_provider_sixtyfour.runs.status import COMPLETED
@@ -73,13 +75,10 @@ def estimate_workflow(
 
 
 def _checked_rows(rows: Any) -> int:
-    try:
-        number_of_rows = int(rows)
-    except (TypeError, ValueError):
-        number_of_rows = -1
-    if isinstance(rows, bool) or number_of_rows < 0:
+    limit = read_limit(rows, "rows", "rows")
+    if limit is None or not limit.is_integer():
         raise SixtyfourInputError(f"rows should be a number of rows, not {rows!r:.60}.")
-    return number_of_rows
+    return int(limit)
 
 
 def _is_done(
@@ -87,9 +86,8 @@ def _is_done(
 ) -> bool:
     """Return whether the results of a batch are at its destination, so that its task would pay for nothing."""
     given = enrich_input(source=batch, rows=None, specs_override=specs_override, max_rows=sys.maxsize)
-    there = read_manifest(batch_folder(destination, batch, None))
     digest = given.digest(workflow_id, landing.run_formats)
-    return there is not None and there.input == digest and landing.is_of(there)
+    return landed_work(batch_folder(destination, batch, None), replace(landing, input=digest)) is not None
 
 
 def _balance(client: SixtyfourClient, log: Log) -> float | None:

@@ -9,6 +9,7 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.columns import check_names, check_renamed
 from airflow_provider_sixtyfour.formats.input_formats import EXTENSIONS, check_delimiter, check_readable
 from airflow_provider_sixtyfour.inputs.file_checks import check_name
+from airflow_provider_sixtyfour.runs.approval import Limits
 from airflow_provider_sixtyfour.storage.object_paths import check_scheme
 from airflow_provider_sixtyfour.tasks.literals import is_literal
 
@@ -68,6 +69,32 @@ def check_collect(given: Any) -> None:
                 f"merge_into should end as the files of the batches do, in {' or '.join(endings)}, not "
                 f"{str(given.merge_into)[-120:]!r}. Other formats can't be appended to one another."
             )
+
+
+def check_estimate(given: Any) -> None:
+    """
+    Check what is literal of an estimate's parameters.
+
+    :param given: the operator.
+    :raises SixtyfourInputError: if it can't be right.
+    """
+    if given.rows is None and given.batches is None:
+        raise SixtyfourInputError("Give rows, a number, or batches, and not both.")
+    if given.batches is not None and given.destination is None:
+        raise SixtyfourInputError("Give destination with batches: what has landed there is not paid for again.")
+    _check_url(given.destination, "destination")
+
+
+def check_approval(given: Any) -> None:
+    """
+    Check what is literal of an approval's parameters.
+
+    :param given: the operator.
+    :raises SixtyfourInputError: if it can't be right.
+    """
+    limits = (given.approve_above_rows, given.approve_above_credits)
+    if all(map(is_literal, limits)):
+        Limits.read(*limits)
 
 
 def check_upload(given: Any) -> None:

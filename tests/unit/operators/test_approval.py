@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskDeferred
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.operators import approval
@@ -47,14 +47,16 @@ def test_within_the_limits_nobody_is_asked(asked, rows, limits, logs):
 
     assert (decided["approved"], decided["asked"], decided["by"], decided["rows"]) == (True, False, None, rows)
     assert asked == []
-    assert f"Not asked: {rows} rows to be paid for, within the limits." in logs
+    assert f"Not asked: {rows} rows for about {rows * 2:.2f} credits_used, within the limits." in logs
 
 
 @pytest.mark.parametrize("limits", [{"approve_above_rows": 99}, {"approve_above_credits": "100"}], ids=str)
 def test_above_a_limit_somebody_is_asked_or_the_task_fails(asked, limits, logs):
     one = approving(100, **limits, assigned_users=[LEAD])
     if not CAN_ASK:
-        with pytest.raises(AirflowFailException, match=r"Nothing was sent: .* this Airflow can't ask for approval"):
+        with pytest.raises(
+            AirflowFailException, match=r"^\S.*above approve_above_.*Nothing was sent: this Airflow can't"
+        ):
             one.operator().execute(one.context)
         return
 
@@ -80,16 +82,27 @@ def test_an_approval_is_returned_with_who_gave_it_and_the_price():
     assert (decided["rows"], decided["cost"], decided["at"]) == (100, 200.0, at.isoformat())
 
 
-@pytest.mark.parametrize(
+WRONG = pytest.mark.parametrize(
     ("limits", "said"),
     [({}, "Give approve_above_rows or"), ({"approve_above_rows": "many"}, "approve_above_rows should be a number")],
     ids=str,
 )
-def test_a_wrong_limit_is_no_reason_to_pay(asked, limits, said):
-    one = approving(1, **limits)
+
+
+@WRONG
+def test_a_wrong_limit_in_the_dag_file_is_found_when_it_is_read(limits, said):
+    with pytest.raises(AirflowFailException, match=said):
+        SixtyfourApprovalOperator(task_id="approve", estimate="{{ 1 }}", **limits)
+
+
+@WRONG
+def test_a_wrong_limit_of_a_template_is_no_reason_to_pay(asked, limits, said):
+    one = approving(1, approve_above_rows="{{ params.limit }}")
+    operator = one.operator()
+    operator.approve_above_rows = limits.get("approve_above_rows", "None")
 
     with pytest.raises(AirflowFailException, match=said):
-        one.operator().execute(one.context)
+        operator.execute(one.context)
 
     assert asked == []
 
@@ -114,3 +127,35 @@ def test_airflow_s_own_parameters_are_taken_on_every_version():
 def test_what_the_group_refuses(arguments, said):
     with pytest.raises(SixtyfourInputError, match=said):
         sixtyfour_enrichment(source="file:///x.csv", destination="file:///y", **arguments)
+
+
+def group(**arguments):
+    """Return the tasks of an enrichment that asks, by their names."""
+    given = {"workflow_id": "w", "source": "file:///x.csv", "destination": "file:///y", "approve_above_rows": 1}
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+        sixtyfour_enrichment(group_id="leads", **{**given, **arguments})
+    return {task_id.removeprefix("leads."): task for task_id, task in dag.task_dict.items()}
+
+
+def test_the_estimate_goes_by_what_the_enrich_tasks_go_by():
+    """Else it takes for done what these pay for again, and nobody is asked."""
+    other = {
+        "workflow_id": "other",
+        "destination": "file:///elsewhere",
+        "specs_override": {"x": 1},
+        "format": "ndjson",
+        "files": "all",
+        "output_format": "parquet",
+        "overwrite": True,
+        "sixtyfour_conn_id": "second",
+    }
+
+    estimate = group(enrich=other)["estimate"]
+
+    assert {name: getattr(estimate, name) for name in other} == other
+
+
+@pytest.mark.parametrize("arguments", [{"validate_only": True}, {"enrich": {"validate_only": True}}], ids=str)
+def test_a_dry_run_pays_for_nothing_so_nobody_is_asked(arguments):
+    assert set(group(**arguments)) == {"split", "enrich", "collect"}
+    assert set(group()) == {"split", "estimate", "approve", "enrich", "collect"}

@@ -53,7 +53,22 @@ def names(text):
     return [row["name"] for row in csv.DictReader(io.StringIO(text, newline=""))]
 
 
-def test_the_whole_is_told_and_merged(enriched, batches, collecting, folder):
+def test_who_agreed_to_the_cost_is_in_the_value_and_in_the_manifest(enriched, batches, collecting, folder):
+    approval = {"approved": True, "asked": True, "by": "lead", "at": None, "rows": 5, "cost": 10.0, "metric": "credits"}
+
+    summary = collecting(batches=batches, results=enriched, approval=approval)
+
+    assert summary["approval"] == approval
+    assert json.loads((folder / MANIFEST).read_text())["approval"] == approval
+    assert collect_batches(results=enriched, destination=f"file://{folder}", approval=approval)["approval"] == approval
+
+
+def test_where_nobody_was_to_agree_nothing_says_so(enriched, batches, collecting, folder):
+    assert "approval" not in collecting(batches=batches, results=enriched)
+    assert "approval" not in json.loads((folder / MANIFEST).read_text())
+
+
+def test_the_whole_is_listed_and_merged(enriched, batches, collecting, folder):
     merged = folder / "all.csv"
 
     summary = collecting(batches=batches, results=enriched, merge_into=f"file://{merged}")

@@ -1,5 +1,7 @@
 """What an enrichment will cost, before it is paid for: from the workflow's runs, for the rows that are not yet done."""
 
+from pathlib import Path
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -58,6 +60,33 @@ def test_with_other_options_the_same_batch_is_other_work(enriching, estimating, 
     assert estimating(batches=batches, **other).run()["rows_done"] == 0
 
 
+def test_a_batch_whose_files_are_gone_is_paid_for_again(enriching, estimating, batches, folder):
+    summary = enriching(source=batches[0]).run()
+    [file] = summary["files"]
+    Path(file["path"].removeprefix("file://")).unlink()
+
+    assert estimating(batches=batches).run()["rows_done"] == 0
+
+
+def test_with_overwrite_all_is_paid_for_again(enriching, estimating, batches):
+    enriching(source=batches[0]).run()
+
+    assert estimating(batches=batches, overwrite=True).run()["rows"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "Give rows, a number, or batches"),
+        ({"batches": "{{ 1 }}"}, "Give destination with batches"),
+    ],
+    ids=str,
+)
+def test_wrong_parameters_in_the_dag_file_are_found_when_it_is_read(arguments, said):
+    with pytest.raises(AirflowFailException, match=said):
+        SixtyfourEstimateCostOperator(task_id="estimate", workflow_id="w", **arguments)
+
+
 def test_what_is_all_done_costs_nothing(enriching, estimating, batches, logs):
     for batch in batches:
         enriching(source=batch).run()
@@ -91,11 +120,12 @@ def test_a_server_without_a_balance(emulator, estimating):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({}, "Give rows, a number, or batches"),
         ({"rows": 1, "batches": []}, "Give rows, a number, or batches"),
         ({"rows": -1}, "rows should be a number"),
         ({"rows": "many"}, "rows should be a number"),
         ({"rows": True}, "rows should be a number"),
+        ({"rows": 5.5}, "rows should be a number"),
+        ({"rows": ""}, "rows should be a number"),
         ({"batches": [{"path": "x"}]}, "batches has something without 'rows'"),
         ({"batches": 7}, "batches should be what the operators return"),
         ({"rows": 1, "format": "xml"}, "format should be one of"),

@@ -22,12 +22,12 @@ def spending(rows: int, runs: Any = RUNS, **more: Any) -> Spending:
     ("rows", "limits", "said"),
     [
         (100, (100, None), None),
-        (101, (100, None), "101 rows are more than approve_above_rows (100)"),
+        (101, (100, None), "101 rows would be paid for, above approve_above_rows (100)"),
         (100, (None, 300), None),
-        (101, (None, 300), "about 303.00 credits_used are more than approve_above_credits (300)"),
-        (100, (1000, 10), "about 300.00 credits_used are more than approve_above_credits (10)"),
-        (100, (10, 1000), "100 rows are more than approve_above_rows (10)"),
-        (1, (0, None), "1 rows are more than approve_above_rows (0)"),
+        (101, (None, 300), "about 303.00 credits_used would be spent, above approve_above_credits (300)"),
+        (100, (1000, 10), "about 300.00 credits_used would be spent, above approve_above_credits (10)"),
+        (100, (10, 1000), "100 rows would be paid for, above approve_above_rows (10)"),
+        (1, (0, None), "1 row would be paid for, above approve_above_rows (0)"),
         (0, (0, 0), None),  # all is done: nobody is asked
     ],
 )
@@ -56,9 +56,10 @@ def test_what_is_no_limit(name: str, value: Any):
         Limits.read(*given.values())
 
 
-def test_without_limits_nobody_would_be_asked():
+@pytest.mark.parametrize("limits", [(None, None), ("", None), ("None", ""), (None, "None")], ids=str)
+def test_without_limits_nobody_would_be_asked_also_where_templates_have_rendered_to_nothing(limits: tuple[Any, Any]):
     with pytest.raises(SixtyfourInputError, match="Give approve_above_rows or approve_above_credits"):
-        Limits.read(None, None)
+        Limits.read(*limits)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_without_limits_nobody_would_be_asked():
     [
         *(None, {}, [], "x", {"rows": 1}),
         {"rows": "1", "cost": None, "metric": "c", "runs": 0},
-        {"rows": 1, "cost": {"median": "x"}, "metric": "c", "runs": 0},
+        {"rows": -1, "cost": None, "metric": "c", "runs": 0},
     ],
     ids=str,
 )
@@ -75,12 +76,21 @@ def test_what_is_no_estimate(value: Any):
         Spending.read(value)
 
 
+@pytest.mark.parametrize("median", [float("nan"), float("inf"), "x", None, []], ids=str)
+def test_a_cost_that_is_no_number_is_unknown_and_so_asked_about(median: Any):
+    cost = {"median": median, "lowest": 1, "highest": 2}
+    found = Spending.read({"rows": 1, "cost": cost, "metric": "c", "runs": 1, "balance": "much"})
+
+    assert (found.cost, found.balance) == (None, None)
+    assert found.exceeds(Limits.read(None, 10**9)) is not None
+
+
 def test_whoever_decides_reads_the_price_and_where_it_is_from():
-    text = spending(100, balance=1234.5).explanation("100 rows are more than approve_above_rows (10)")
+    text = spending(100, balance=1234.5).explanation("100 rows would be paid for, above approve_above_rows (10)")
     plain = re.sub(r"\\(.)", r"\1", text)
 
     assert spending(100).question() == "Enrich 100 rows for about 300.00 credits_used?"
-    assert "Asked since 100 rows are more than approve_above_rows (10)." in plain
+    assert "Asked since 100 rows would be paid for, above approve_above_rows (10)." in plain
     assert "Estimated from 2 completed runs of the workflow: 200.00 to 400.00 credits_used." in plain
     assert "Balance: 1,234.50 credits." in plain
 
