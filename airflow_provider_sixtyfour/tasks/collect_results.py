@@ -24,7 +24,7 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourTransferError,
 )
 from airflow_provider_sixtyfour.formats.input_formats import EXTENSIONS
-from airflow_provider_sixtyfour.formats.table import FORMATS
+from airflow_provider_sixtyfour.formats.table import format_of
 from airflow_provider_sixtyfour.inputs.file import opened
 from airflow_provider_sixtyfour.results.manifest import now
 from airflow_provider_sixtyfour.results.progress import size
@@ -139,8 +139,9 @@ def _merged(
     files: Sequence[Mapping[str, Any]], target: ObjectStoragePath, columns: Callable[[], Sequence[str]]
 ) -> Reference:
     """Publish the merged file, and return a reference to it."""
-    is_csv = FORMATS[extension(target)].has_header
-    names = columns() if is_csv and not any(file["bytes"] for file in files) else ()
+    form = format_of(extension(target))
+    needs_header = form is not None and form.has_header and not any(file["bytes"] for file in files)
+    names = columns() if needs_header else ()
     with publishing(target.fs, target.path) as publication:
         merged = merge([partial(_opened, file) for file in files], publication, names)
         publication.commit()
