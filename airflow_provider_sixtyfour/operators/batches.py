@@ -38,6 +38,7 @@ def split_input(
     batch_bytes: int = BATCH_BYTES,
     max_rows: int | None = None,
     max_runs: int | None = None,
+    pilot_rows: int | None = None,
 ) -> list[Batch]:
     """
     Split an input into batches, as `SixtyfourSplitInputOperator` does; parameters and value are the same.
@@ -60,6 +61,7 @@ def split_input(
         batch_bytes=batch_bytes,
         max_rows=max_rows,
         max_runs=max_runs,
+        pilot_rows=pilot_rows,
     )[0]
 
 
@@ -132,6 +134,8 @@ class SixtyfourSplitInputOperator(BaseOperator):
     :param batch_bytes: bytes of a batch, 100,000,000 at most. Default 50,000,000. (templated)
     :param max_rows: fail if there are more rows than this to send, before anything is sent. (templated)
     :param max_runs: fail if they make more batches than this, likewise; each is a run. (templated)
+    :param pilot_rows: how many rows the first batch has, where it is to be smaller than the others, to be enriched
+        before them: see ``SixtyfourPilotOperator``. (templated)
 
     :returns: a list with, for each batch, its ``index``, ``path``, ``rows``, ``bytes`` and ``sha256``; empty if the
         input has no rows. XCom ``summary`` has the counts: ``batches``, ``rows``, ``duplicates``, the file of
@@ -152,6 +156,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         "batch_bytes",
         "max_rows",
         "max_runs",
+        "pilot_rows",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json", "rename_columns": "json"}
     ui_color = "#e8e4fb"
@@ -172,6 +177,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         batch_bytes: int | str = BATCH_BYTES,
         max_rows: int | str | None = None,
         max_runs: int | str | None = None,
+        pilot_rows: int | str | None = None,
         subfolder: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -190,6 +196,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.batch_bytes = batch_bytes
         self.max_rows = max_rows
         self.max_runs = max_runs
+        self.pilot_rows = pilot_rows
         self._json_files = json_file_parameters(self, rows=rows)
         if can_check(self, SixtyfourSplitInputOperator):
             with non_retryable_errors():
@@ -217,6 +224,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
                 batch_bytes=self.batch_bytes,
                 max_rows=self.max_rows,
                 max_runs=self.max_runs,
+                pilot_rows=self.pilot_rows,
             )
         context["ti"].xcom_push(key="summary", value=summary)
         return batches

@@ -28,6 +28,7 @@ def collect_batches(
     batches: Any = None,
     merge_into: str | ObjectStoragePath | None = None,
     approval: Mapping[str, Any] | None = None,
+    budget: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """
     Write the manifest of the whole, as `SixtyfourCollectBatchesOperator` does; parameters and value are the same.
@@ -39,7 +40,12 @@ def collect_batches(
     from airflow_provider_sixtyfour.tasks.collect_results import collect_whole
 
     return collect_whole(
-        batches=batches, results=results, destination=destination, merge_into=merge_into, approval=approval
+        batches=batches,
+        results=results,
+        destination=destination,
+        merge_into=merge_into,
+        approval=approval,
+        budget=budget,
     )
 
 
@@ -62,6 +68,8 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         (templated)
     :param approval: what ``SixtyfourApprovalOperator`` returned: who has agreed to the cost, for the manifest and the
         value below. (templated)
+    :param budget: the XCom ``budget`` of ``SixtyfourBudgetOperator``, to say which limit has left out batches that are
+        missing. (templated)
 
     The events of its ``outlets`` get the value below as ``extra``, and the destination as ``uri``.
 
@@ -74,7 +82,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
     :raises SixtyfourTransferError: if a file isn't what its batch has landed, when the manifest has been written.
     """
 
-    template_fields: Sequence[str] = ("results", "destination", "batches", "merge_into", "approval")
+    template_fields: Sequence[str] = ("results", "destination", "batches", "merge_into", "approval", "budget")
     template_fields_renderers: ClassVar[dict[str, str]] = {"results": "json", "batches": "json"}
     ui_color = "#e8e4fb"
 
@@ -86,6 +94,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         batches: Any = None,
         merge_into: str | ObjectStoragePath | None = None,
         approval: Any = None,
+        budget: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,6 +103,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         self.batches = batches
         self.merge_into = merge_into
         self.approval = approval
+        self.budget = budget
         self._knows_batches = batches is not None  # before they are pulled
         self._split_id = _task_id_of(batches)
         if can_check(self, SixtyfourCollectBatchesOperator):
@@ -123,6 +133,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
                 destination=self.destination,
                 merge_into=self.merge_into,
                 approval=self.approval,
+                budget=self.budget,
                 columns=partial(self._columns, context),
             )
             uri = uri_of(object_storage_path(self.destination, "destination"))

@@ -123,6 +123,11 @@ def number(value: float) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
 
 
+def cost_text(cost: float) -> str:
+    """Return credits or cents with separators, and two decimals at most."""
+    return number(round(float(cost), 2))
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """Return a number with what it counts."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"

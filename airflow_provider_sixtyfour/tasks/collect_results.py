@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sixtyfour.batches.collect import TaskResult, collect
+from airflow_provider_sixtyfour.batches.collect import BatchSummary, TaskResult, collect
 from airflow_provider_sixtyfour.batches.merge import merge
 from airflow_provider_sixtyfour.batches.result_rows import open_result
 from airflow_provider_sixtyfour.exceptions import (
@@ -32,7 +32,7 @@ from airflow_provider_sixtyfour.storage.atomic import publish, publishing
 from airflow_provider_sixtyfour.storage.file_stats import HashingReader
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
 from airflow_provider_sixtyfour.storage.object_paths import MANIFEST, extension, object_storage_path
-from airflow_provider_sixtyfour.tasks.batch_log import collected, count, table
+from airflow_provider_sixtyfour.tasks.batch_log import collected, cost_text, count, table
 from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineage, uri_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def collect_whole(
     destination: Any,
     merge_into: Any,
     approval: Any = None,
+    budget: Any = None,
     columns: Callable[[], Sequence[str]] = tuple,
 ) -> dict[str, Any]:
     """
@@ -90,7 +91,7 @@ def collect_whole(
     if whole.missing:
         raise SixtyfourIncompleteError(
             f"{len(whole.missing)} of {whole.totals['batches']} batches have no result: {whole.missing_names()}. "
-            f"Clear their tasks, with downstream: what is done is not paid for again. {manifest} says what is there."
+            f"{_what_next(whole, budget)} {manifest} says what is there."
         )
     if isinstance(problem, SixtyfourInputError | SixtyfourTransferError):
         raise type(problem)(
@@ -101,6 +102,20 @@ def collect_whole(
         raise problem
     log.info("%s Manifest: %s.", collected(whole, merged, time.monotonic() - began), manifest)
     return {**whole.totals, **agreed, "merged": merged, "manifest": str(manifest)}
+
+
+def _what_next(whole: BatchSummary, budget: Any) -> str:
+    """Return what to do about batches that are missing."""
+    limit = budget if isinstance(budget, Mapping) and budget.get("batches_left_out") else None
+    if limit is not None:
+        spent = cost_text(whole.totals["metrics"].get(limit["metric"], 0))
+        rows = count(sum(batch["rows"] for batch in whole.missing), "row")
+        return (
+            f"{limit['limited_by']} has left out {limit['batches_left_out']:,} of them: {spent} of "
+            f"{cost_text(limit['limit'])} {limit['metric']} are spent, {rows} are not yet enriched. Raise it and clear "
+            "the estimate, with downstream: what is done is not paid for again."
+        )
+    return "Clear their tasks, with downstream: what is done is not paid for again."
 
 
 def _reason(problem: Exception) -> str:

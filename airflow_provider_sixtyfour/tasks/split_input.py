@@ -58,6 +58,7 @@ def split(
     batch_bytes: int | str,
     max_rows: int | str | None,
     max_runs: int | str | None,
+    pilot_rows: int | str | None = None,
 ) -> tuple[list[Batch], dict[str, Any]]:
     """
     Split a file, or rows; see `SixtyfourSplitInputOperator` for the parameters.
@@ -68,7 +69,7 @@ def split(
     if (source is None) == (rows is None):
         raise SixtyfourInputError("Give source or rows, and not both: a split has one input.")
     began = time.monotonic()
-    sizes = limits(batch_rows, batch_bytes)
+    sizes = limits(batch_rows, batch_bytes, pilot_rows)
     guards = {"max_rows": most(max_rows, "max_rows"), "max_runs": most(max_runs, "max_runs")}
     keys, needed = check_names(unique_by, "unique_by"), check_names(required, "required")
     folder = object_storage_path(destination, "destination")
