@@ -239,7 +239,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         if self.budget is not None:
             from airflow_provider_sixtyfour.tasks.started_runs import note_started_run
 
-            note_started_run(work.folder, job_id)
+            note_started_run(work.folder, job_id, work.digest)
         return job_id
 
     def _check_before_start(self, context: Context, work: Work) -> None:

@@ -22,8 +22,8 @@ class SixtyfourPilotOperator(SixtyfourEnrichOperator):
     tells ``SixtyfourEstimateCostOperator`` what a row costs.
 
     :param batches: of ``SixtyfourSplitInputOperator``; the first one is enriched. (templated)
-    :param min_fill_rate: the share of values that have to be filled, by column: ``{"email": 0.3}``. The task fails if
-        fewer are, when the results have landed. (templated)
+    :param min_fill_rate: the share of values that have to be filled, by column: ``{"email": 0.3}``, or that as JSON
+        text. The task fails if fewer are, when the results have landed. (templated)
     :param max_credits: what the pilot may be expected to cost, as for ``SixtyfourEnrichOperator``; without a completed
         run, which would say so, it is started all the same. (templated)
 

@@ -9,6 +9,7 @@ whichever of them asks first.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
@@ -90,6 +91,25 @@ class BatchCost(NamedTuple):
     expected: float
 
 
+class RunState(Enum):
+    """What is to be expected of a run that was started for a batch."""
+
+    COMPLETED = "completed"
+    UNDER_WAY = "under way"
+    USELESS = "useless"  # it has failed, or it did other work: the batch takes another one
+
+
+class RunUse(NamedTuple):
+    """
+    What a run has used.
+
+    :param used: in the metric of the budget; ``None`` if nobody knows.
+    """
+
+    used: float | None
+    state: RunState
+
+
 class Allotment(NamedTuple):
     """
     Which batches are paid for.
@@ -127,24 +147,22 @@ def allot(rows: Sequence[int], done: Collection[int], per_row: float, available:
     return Allotment(tuple(fitting), tuple(left_out), cost)
 
 
-def batch_cost(
-    expected: float, done: tuple[str, float | None] | None, used: Iterable[tuple[float | None, bool]]
-) -> BatchCost:
+def batch_cost(expected: float, done: RunUse | None, others: Iterable[RunUse]) -> BatchCost:
     """
     Return what a batch costs, from its runs.
 
-    :param expected: of one run of it.
-    :param done: the run whose results are there, and what it has used; ``None`` for the number if nobody knows.
-    :param used: of each other run of it, what it has used, ``None`` likewise, and whether it is still under way.
+    :param expected: of one run of it, and of each run of which nobody knows what it has used.
+    :param done: the run whose results are there; ``None`` if there are none.
+    :param others: the other runs that were started for it.
     """
     spent, left = 0.0, 0.0 if done else expected
-    if done:
-        spent += expected if done[1] is None else done[1]
-    for number, is_active in used:
-        cost = expected if number is None else number
+    for run in others if done is None else (done, *others):
+        cost = expected if run.used is None else run.used
         spent += cost
-        if is_active:
-            left = max(0.0, left - cost)  # it is what the batch waits for
+        if run.state is RunState.COMPLETED:  # its files are about to land
+            left = 0.0
+        elif run.state is RunState.UNDER_WAY:
+            left = max(0.0, left - cost)
     return BatchCost(spent, left)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from airflow_provider_sixtyfour.api.metrics import numbers
@@ -13,12 +15,15 @@ NAMED = 10  # columns that a message names
 
 def read_fill_rates(given: Any) -> dict[str, float]:
     """
-    Read ``min_fill_rate``: a share of 0 to 1 for each column, or the text of one.
+    Read ``min_fill_rate``: a share of 0 to 1 for each column; also as JSON text, which a template gives.
 
     :raises SixtyfourInputError: if it is something else.
     """
     if given in (None, "", "None"):
         return {}
+    if isinstance(given, str):
+        with suppress(ValueError, RecursionError):  # else it is refused below, as it is
+            given = json.loads(given)
     if not isinstance(given, Mapping):
         raise SixtyfourInputError(
             f'min_fill_rate should be shares by columns, such as {{"email": 0.3}}, not {given!r:.60}.'

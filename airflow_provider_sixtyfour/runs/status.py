@@ -50,11 +50,6 @@ def is_known(status: str) -> bool:
     return canonical(status) in GOING | FAILED | {COMPLETED}
 
 
-def has_ended(status: str) -> bool:
-    """Return whether a status is an end; one that no page of the API names is none."""
-    return canonical(status) in FAILED | {COMPLETED}
-
-
 class RunOutcome(NamedTuple):
     """
     How a run ended: plain texts and numbers only, so that it can travel in a trigger's event.

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.inputs.limits import read_limit
-from airflow_provider_sixtyfour.runs.budget import Budget, batch_cost, exceeds
+from airflow_provider_sixtyfour.runs.budget import BatchCost, Budget, RunState, RunUse, batch_cost, exceeds
 from airflow_provider_sixtyfour.runs.cost_estimate import COST_METRIC, RUNS, estimate
-from airflow_provider_sixtyfour.runs.status import COMPLETED, has_ended
+from airflow_provider_sixtyfour.runs.status import COMPLETED, FAILED, canonical
 from airflow_provider_sixtyfour.tasks.batch_log import cost_text
 from airflow_provider_sixtyfour.tasks.done_batches import BatchOptions, of_each
-from airflow_provider_sixtyfour.tasks.started_runs import started_runs
+from airflow_provider_sixtyfour.tasks.started_runs import StartedRun, started_runs
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.api.models import ListedRun
+    from airflow_provider_sixtyfour.results.manifest import Manifest
     from airflow_provider_sixtyfour.runs.log import Log
 
 MOST_LISTED = 500  # runs, all that the API lists
@@ -26,12 +28,14 @@ class _State(NamedTuple):
     """
     What is at the destination of a batch.
 
-    :param done: the run whose results are there, and what it has used.
+    :param done: the manifest of its results; ``None`` if there are none.
+    :param work: the digest of what is to be done with it.
     :param started: the runs that were started for it.
     """
 
-    done: tuple[str, float | None] | None
-    started: list[str]
+    done: Manifest | None
+    work: str
+    started: list[StartedRun]
 
 
 def check_budget(client: SixtyfourClient, budget: Any, source: Any, options: BatchOptions, log: Log) -> None:
@@ -52,18 +56,15 @@ def check_budget(client: SixtyfourClient, budget: Any, source: Any, options: Bat
         raise SixtyfourInputError("budget is for the batches of a split: source should be one of them.")
 
     def look(batch: Mapping[str, Any]) -> _State:
-        there = options.done(batch)
-        done = None if there is None else (there.job_id, there.metrics.get(limits.metric))
-        return _State(done, started_runs(options.folder(batch)))
+        return _State(options.done(batch), options.digest(batch), started_runs(options.folder(batch)))
 
     batches = limits.until(source["path"])
     states = of_each(look, batches)
-    used = _used(client, options.workflow_id, limits.metric) if any(state.started for state in states) else {}
-    costs = []
-    for batch, state in zip(batches, states, strict=True):
-        others = [job_id for job_id in state.started if state.done is None or job_id != state.done[0]]
-        expected = batch["rows"] * limits.per_row
-        costs.append(batch_cost(expected, state.done, [used.get(job_id, (None, False)) for job_id in others]))
+    listed = _listed(client, options.workflow_id) if any(state.started for state in states) else {}
+    costs = [
+        _cost(batch["rows"] * limits.per_row, state, listed, limits.metric)
+        for batch, state in zip(batches, states, strict=True)
+    ]
     if refusal := limits.refusal(costs):
         raise SixtyfourInputError(
             f"{refusal}. No run was started. Raise max_credits and clear the task that sets the budget, with "
@@ -73,10 +74,25 @@ def check_budget(client: SixtyfourClient, budget: Any, source: Any, options: Bat
     log.info("Within the budget: %s of %s %s are spent.", cost_text(spent), cost_text(limit), limits.metric)
 
 
-def _used(client: SixtyfourClient, workflow_id: str, metric: str) -> dict[str, tuple[float | None, bool]]:
-    """Return what the runs of a workflow have used, and whether each is under way, as far as the API lists them."""
-    listed = client.send(calls.list_runs(workflow_id=workflow_id, limit=MOST_LISTED))
-    return {run.job_id: (run.metrics.get(metric), not has_ended(run.status)) for run in listed}
+def _listed(client: SixtyfourClient, workflow_id: str) -> dict[str, ListedRun]:
+    """Return the runs of a workflow, as far as the API lists them."""
+    return {run.job_id: run for run in client.send(calls.list_runs(workflow_id=workflow_id, limit=MOST_LISTED))}
+
+
+def _cost(expected: float, state: _State, listed: Mapping[str, ListedRun], metric: str) -> BatchCost:
+    done = None if state.done is None else RunUse(state.done.metrics.get(metric), RunState.COMPLETED)
+    of_done = None if state.done is None else state.done.job_id
+    others = (_use(run, listed.get(run.job_id), state.work, metric) for run in state.started if run.job_id != of_done)
+    return batch_cost(expected, done, others)
+
+
+def _use(started: StartedRun, listed: ListedRun | None, work: str, metric: str) -> RunUse:
+    if listed is None:  # too old for the list
+        return RunUse(None, RunState.USELESS)
+    status = canonical(listed.status)
+    state = RunState.COMPLETED if status == COMPLETED else RunState.UNDER_WAY
+    is_useless = status in FAILED or started.work != work
+    return RunUse(listed.metrics.get(metric), RunState.USELESS if is_useless else state)
 
 
 def check_cost(

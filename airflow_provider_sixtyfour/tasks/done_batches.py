@@ -35,15 +35,18 @@ class BatchOptions:
         """Return where the results of a batch land."""
         return batch_folder(self.destination, batch, None)
 
+    def digest(self, batch: Mapping[str, Any]) -> str:
+        """Return a fingerprint of what is to be done with a batch, as in its manifest."""
+        given = enrich_input(source=batch, rows=None, specs_override=self.specs_override, max_rows=sys.maxsize)
+        return given.digest(self.workflow_id, self.landing.run_formats)
+
     def done(self, batch: Mapping[str, Any]) -> Manifest | None:
         """
         Return the manifest of a batch whose results are there; ``None`` if its task would pay for a run.
 
         :raises SixtyfourTransferError: if the store can't be read.
         """
-        given = enrich_input(source=batch, rows=None, specs_override=self.specs_override, max_rows=sys.maxsize)
-        digest = given.digest(self.workflow_id, self.landing.run_formats)
-        return landed_work(self.folder(batch), replace(self.landing, input=digest))
+        return landed_work(self.folder(batch), replace(self.landing, input=self.digest(batch)))
 
 
 def of_each(look: Callable[[Mapping[str, Any]], T], batches: Iterable[Mapping[str, Any]]) -> list[T]:

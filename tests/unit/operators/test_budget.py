@@ -124,11 +124,29 @@ def test_a_failed_run_counts_too(emulator, enriching, budgeted, twenty, price, r
     task = enriching(source=within[0], budget=xcoms["budget"], retries=3)
     with pytest.raises(Exception, match="no source"):
         task.run()
-    [failed] = started_runs(object_storage_path(f"file://{folder}/hundred-00000", "x"))
+    [(failed, _)] = started_runs(object_storage_path(f"file://{folder}/hundred-00000", "x"))
     [run] = [run for run in emulator.api("GET", "/workflows/runs") if run["job_id"] == failed]
     assert run["metrics"]["credits_used"] > 0
 
     task.retry()  # within the limit still, as nothing was spent before it
+    with pytest.raises(AirflowFailException, match="would be exceeded"):
+        enriching(source=within[1], budget=xcoms["budget"]).run()
+
+
+def test_a_run_that_has_completed_and_not_landed_yet_is_not_counted_twice(emulator, enriching, budgeted, twenty, price):
+    """As while the trigger's event is on its way to the task."""
+    within, xcoms = budgeted(twenty[:2], max_credits=2 * ROWS * price)
+    enriching(source=within[0], budget=xcoms["budget"], deferrable=True).defer()
+    [job_id] = [run["job_id"] for run in emulator.runs()][-1:]
+    emulator.set_status(job_id, "completed")
+
+    assert enriching(source=within[1], budget=xcoms["budget"]).run()["job_id"]
+
+
+def test_a_completed_run_of_other_work_leaves_the_batch_to_be_paid_for(emulator, enriching, budgeted, twenty, price):
+    within, xcoms = budgeted(twenty[:2], max_credits=2.5 * ROWS * price)
+    enriching(source=within[0], budget=xcoms["budget"], specs_override={"x": 1}).run()
+
     with pytest.raises(AirflowFailException, match="would be exceeded"):
         enriching(source=within[1], budget=xcoms["budget"]).run()
 

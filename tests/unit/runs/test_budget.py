@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
-from airflow_provider_sixtyfour.runs.budget import BatchCost, Budget, allot, batch_cost, exceeds
+from airflow_provider_sixtyfour.runs.budget import (
+    BatchCost,
+    Budget,
+    RunState,
+    RunUse,
+    allot,
+    batch_cost,
+    exceeds,
+)
 
 BATCHES = [{"path": f"file:///sent/leads-{index:05d}.csv", "rows": 10} for index in range(20)]
 VALUE = {"limit": 70.0, "per_row": 1.0, "metric": "credits_used", "to_pay": BATCHES}
@@ -47,21 +55,29 @@ def test_what_is_allotted_never_exceeds_what_there_is(rows, done, per_row, avail
         assert exceeds(allotted.cost + rows[allotted.left_out[0]] * per_row, available)
 
 
+DONE, UNDER_WAY, USELESS = RunState.COMPLETED, RunState.UNDER_WAY, RunState.USELESS
+
+
 @pytest.mark.parametrize(
-    ("done", "used", "cost"),
+    ("done", "others", "cost"),
     [
         (None, [], (0, 10)),
-        (("run", 8.0), [], (8, 0)),
-        (("run", None), [], (10, 0)),  # done, but nobody knows what it has used
-        (None, [(4.0, False)], (4, 10)),  # it failed, and the batch will be paid for again
-        (None, [(4.0, True)], (4, 6)),  # under way
-        (None, [(14.0, True)], (14, 0)),  # under way, and dearer than expected
-        (None, [(None, True)], (10, 0)),
-        (("run", 8.0), [(4.0, False), (None, False)], (22, 0)),
+        (8.0, [], (8, 0)),
+        ("unknown", [], (10, 0)),  # done, but nobody knows what it has used
+        (None, [(4.0, USELESS)], (4, 10)),  # it failed, and the batch will be paid for again
+        (None, [(4.0, UNDER_WAY)], (4, 6)),
+        (None, [(14.0, UNDER_WAY)], (14, 0)),  # dearer than expected
+        (None, [(None, UNDER_WAY)], (10, 0)),
+        (None, [(8.0, DONE)], (8, 0)),  # completed at Sixtyfour, not landed yet
+        (None, [(4.0, USELESS), (8.0, DONE)], (12, 0)),
+        (8.0, [(4.0, USELESS), (None, USELESS)], (22, 0)),
     ],
+    ids=str,
 )
-def test_what_a_batch_costs_by_its_runs(done, used, cost):
-    assert batch_cost(10.0, done, used) == BatchCost(*cost)
+def test_what_a_batch_costs_by_its_runs(done, others, cost):
+    there = None if done is None else RunUse(None if done == "unknown" else done, DONE)
+
+    assert batch_cost(10.0, there, [RunUse(*each) for each in others]) == BatchCost(*cost)
 
 
 def costs(*pairs: tuple[float, float]) -> list[BatchCost]:

@@ -54,7 +54,15 @@ def test_rates_that_are_not_known_stop_the_rest(rows: int, why: str):
 
 @pytest.mark.parametrize(
     ("given", "read"),
-    [(None, {}), ("", {}), ("None", {}), ({}, {}), ({"email": "0.3"}, {"email": 0.3}), ({"a": 1}, {"a": 1.0})],
+    [
+        (None, {}),
+        ("", {}),
+        ("None", {}),
+        ({}, {}),
+        ({"email": "0.3"}, {"email": 0.3}),
+        ({"a": 1}, {"a": 1.0}),
+        ('{"a": 1}', {"a": 1.0}),
+    ],
     ids=str,
 )
 def test_rates_are_read_also_as_templates_render_them(given: Any, read: dict[str, float]):
