@@ -167,7 +167,7 @@ class SixtyfourEnrichOperator(LandingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
-        with self._final_errors():
+        with self._final_errors(context):
             work = self._checked_work(context)
             if (result := self._without_run(context, work)) is not None:
                 return result
@@ -194,7 +194,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         drop_run_link(self)
-        with self._final_errors(), self._concluding(context):
+        with self._final_errors(context), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
+from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.literals import is_literal
 from airflow_provider_sixtyfour.tasks.run_checks import check_pilot
 
@@ -46,16 +47,17 @@ class SixtyfourPilotOperator(SixtyfourEnrichOperator):
         super().__init__(source=batches, **kwargs)
         self.batches = batches
         self.min_fill_rate = min_fill_rate
-        if is_literal(batches) and not self._take_first():
-            self.source = {}  # no batch, but no reason to ask for a source
+        if is_literal(batches):
+            with non_retryable_errors():
+                self.source = _first(batches) or {}  # without a batch, a source is no more missing than it is wrong
         check_pilot(self, SixtyfourPilotOperator)
 
     def execute(self, context: Context) -> Any:
         """Enrich the first batch, and look at its results."""
-        if not self._take_first():
+        if not self._take_first(context):
             self.log.info("There is no batch to try.")
             return None
-        return self._good_enough(super().execute(context))
+        return self._good_enough(context, super().execute(context))
 
     def execute_complete(
         self,
@@ -65,26 +67,34 @@ class SixtyfourPilotOperator(SixtyfourEnrichOperator):
         rows: int | None = None,
     ) -> dict[str, Any]:
         """Conclude what the trigger found, land the files, and look at them."""
-        self._take_first()
-        return self._good_enough(super().execute_complete(context, event, digest, rows))
+        self._take_first(context)
+        return self._good_enough(context, super().execute_complete(context, event, digest, rows))
 
-    def _take_first(self) -> bool:
-        from airflow_provider_sixtyfour.batches.collect import references
-
-        with self._final_errors():
-            found = references(self.batches, "batches", ("path", "rows", "bytes", "sha256"))
-            self.source = next(found, None)
+    def _take_first(self, context: Context) -> bool:
+        with self._final_errors(context):
+            self.source = _first(self.batches)
         return self.source is not None
 
-    def _good_enough(self, result: dict[str, Any]) -> dict[str, Any]:
+    def _good_enough(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         """Return what the task returns, if the results are good enough."""
         from airflow_provider_sixtyfour.runs.pilot import check_fill_rates, described, fill_rates, read_fill_rates
 
         if result["job_id"] is None:  # of a dry run
             return result
         rates = fill_rates(result.get("quality"))
-        with self._final_errors():
+        with self._final_errors(context):
             check_fill_rates(rates, read_fill_rates(self.min_fill_rate), result["rows"])
         if rates:
             self.log.info("Values that are filled: %s.", described(rates))
         return result
+
+
+def _first(batches: Any) -> Mapping[str, Any] | None:
+    """
+    Return the first batch; ``None`` if there is none.
+
+    :raises SixtyfourInputError: if they are no batches.
+    """
+    from airflow_provider_sixtyfour.batches.collect import references
+
+    return next(references(batches, "batches", ("path", "rows", "bytes", "sha256")), None)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.runs.log import Log
+    from airflow_provider_sixtyfour.tasks.progress_xcom import OnProgress
 
 _AFTER = {Decision.KEEP: KillEvent.KEEP, Decision.LEAVE: KillEvent.LEAVE, Decision.CANCEL: KillEvent.CANCEL}
 
@@ -64,6 +65,7 @@ class RunControl:
         self._case = Case(Event.SIGNAL, cancel_on_kill=cancels)  # what is known of this try; each event completes it
         self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
+        self._on_progress: OnProgress | None = None
         self._host: str | None = None  # where a trigger knows that the run was started
 
     @contextmanager
@@ -75,6 +77,7 @@ class RunControl:
         read_state: Callable[[], TaskState] | None = None,
         event: Event = Event.EXCEPTION,
         is_late: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> Iterator[None]:
         """
         Be ready to be killed for as long as the block runs, and don't let an exception leave a run behind.
@@ -84,8 +87,10 @@ class RunControl:
         :param read_state: reads the state of the task instance after a kill; ``None`` where that can't be read.
         :param event: what an exception is that ends the block.
         :param is_late: whether the deadline has passed already.
+        :param on_progress: takes in how far the run is, while this task waits for it.
         """
         self._run.on(RunEvent.BEGIN)
+        self._on_progress = on_progress
         self._case = self._case._replace(has_next_try=has_next_try, is_late=is_late)
         with self._kill.watching(partial(self._killed, ends_at, read_state)):
             try:
@@ -223,6 +228,7 @@ class RunControl:
             deadline=ends_at,
             log=self._log,
             may_be_unknown=NEWBORN,
+            on_progress=self._on_progress,
             kind=self.kind,
         )
         end: WaitEnd
