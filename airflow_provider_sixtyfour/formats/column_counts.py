@@ -1,0 +1,296 @@
+"""
+Counts what the columns of a file have in them, while it is read, in bounded memory.
+
+Invariant: how the file was cut into chunks doesn't show. Each function below takes the chunks of one file, returns its
+`Quality`, and raises an exception for a file that it can't read: one that isn't in the format, or has a record of more
+than `LONGEST_RECORD`.
+
+The first `MOST_COLUMNS` columns are counted. Left out are those without a name, of a very long one, or of one that
+another column has too. Different values are counted by 64-bit hashes: up to `MOST_DISTINCT` of a column, and so many
+of all columns that they take about 20 MB.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, zip_longest
+from typing import Any
+
+from airflow_provider_sixtyfour.formats.cell_values import cell_text
+from airflow_provider_sixtyfour.formats.names import storable
+from airflow_provider_sixtyfour.formats.quality import (
+    LONGEST_NAME,
+    LONGEST_VALUE,
+    MOST_COLUMNS,
+    MOST_VALUES,
+    ColumnQuality,
+    Quality,
+    is_status,
+)
+from airflow_provider_sixtyfour.formats.records import LONGEST_RECORD
+
+MOST_DISTINCT = 10_000  # values of a column
+MOST_HASHES = 250_000  # of all columns
+_BLOCK = 128 * 1024  # bytes or characters whose rows are counted together
+_ENCODING = "utf-8-sig"
+_ERRORS = "surrogateescape"
+# A number stays the text that it is: two that are written alike are one value, and none is too large.
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def count_csv(chunks: Iterable[bytes]) -> Quality:
+    """
+    Count the columns of a CSV file with a header, as Python's own reader reads it.
+
+    A row that is shorter than the header has nothing in the missing cells; surplus cells are ignored.
+    """
+    stream = _ChunkStream(chunks)
+    text = io.TextIOWrapper(stream, encoding=_ENCODING, errors=_ERRORS, newline="")
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_RECORD))
+    rows = filter(None, csv.reader(text))  # an empty line is no row
+    header = next(rows, [])
+    times = Counter(header)
+    columns = _Columns()
+    by_place: list[_Column | None] = [columns.add(name) if times[name] == 1 else None for name in header]
+    block: list[list[str]] = []
+    for row in rows:
+        block.append(row)
+        if stream.since_mark > _BLOCK:
+            _count_cells(columns, by_place, block)
+            block = []
+            stream.mark()
+    _count_cells(columns, by_place, block)
+    return columns.quality()
+
+
+def count_ndjson(chunks: Iterable[bytes]) -> Quality:
+    """Count the columns of a file with one JSON object a line; a blank line is no row."""
+    stream = _ChunkStream(chunks)
+    text = io.TextIOWrapper(stream, encoding=_ENCODING, errors=_ERRORS, newline="\n")
+    columns = _Columns()
+    block: list[str] = []
+    for line in text:
+        if line.strip():
+            block.append(line)
+        if stream.since_mark > _BLOCK:
+            _count_lines(columns, block)
+            block = []
+            stream.mark()
+    _count_lines(columns, block)
+    return columns.quality()
+
+
+def count_json(chunks: Iterable[bytes]) -> Quality:
+    """Count the columns of a JSON array of objects."""
+    columns = _Columns()
+    array = _Array()
+    pieces: list[str] = []
+    size = 0
+    for piece in codecs.iterdecode(chunks, _ENCODING, errors=_ERRORS):
+        pieces.append(piece)
+        size += len(piece)
+        # As much again as is left over: a large object is parsed a few times, not once a chunk.
+        if size > max(_BLOCK, len(array.rest)):
+            _count_objects(columns, array.objects("".join(pieces)))
+            pieces, size = [], 0
+    _count_objects(columns, array.objects("".join(pieces)))
+    array.check_end()
+    return columns.quality()
+
+
+class _ChunkStream(io.BufferedIOBase):
+    """Chunks as a stream, which refuses a record that is too long."""
+
+    name = "chunks"
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self.since_mark = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return the next chunk, whatever its size."""
+        if self.since_mark > LONGEST_RECORD:
+            raise ValueError("a record that is too long to be looked at")
+        chunk = next(self._chunks, b"")
+        self.since_mark += len(chunk)
+        return chunk
+
+    def mark(self) -> None:
+        """Note that a record has ended."""
+        self.since_mark = 0
+
+
+class _Column:
+    """What has been counted of one column."""
+
+    __slots__ = ("_filled", "_seen", "_values")
+
+    def __init__(self, name: str) -> None:
+        self._filled = 0
+        self._seen: set[int] | None = set()
+        self._values: Counter[str] | None = Counter() if is_status(name) else None
+
+    def add(self, texts: Iterable[str], most_distinct: int) -> None:
+        """Count the cells of some rows."""
+        filled = list(filter(str.strip, texts))
+        self._filled += len(filled)
+        if self._seen is not None:
+            self._seen.update(map(hash, filled))
+            if len(self._seen) > most_distinct:
+                self._seen = None
+        if self._values is not None:
+            self._values.update(filled)
+            if len(self._values) > MOST_VALUES or any(len(value) > LONGEST_VALUE for value in self._values):
+                self._values = None
+
+    def quality(self, rows: int, most_distinct: int) -> ColumnQuality:
+        """Return what was counted in so many rows."""
+        is_counted = self._seen is not None and len(self._seen) <= most_distinct
+        counted = ColumnQuality(
+            filled=self._filled,
+            empty=rows - self._filled,
+            distinct=len(self._seen) if self._seen is not None and is_counted else None,
+        )
+        if self._values:
+            counted["values"] = {}
+            for value, number in self._values.most_common():
+                counted["values"][storable(value)] = counted["values"].get(storable(value), 0) + number
+        return counted
+
+
+class _Columns:
+    """The columns of a file, by their names."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, _Column] = {}
+        self.rows = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more columns are counted."""
+        return len(self._columns) >= MOST_COLUMNS
+
+    @property
+    def most_distinct(self) -> int:
+        """How many different values of a column are counted: the fewer, the more columns there are."""
+        return min(MOST_DISTINCT, MOST_HASHES // max(1, len(self._columns)))
+
+    def add(self, name: str) -> _Column | None:
+        """Return the column of a name, to be counted from now on; ``None`` if it is not to be."""
+        if name not in self._columns and not self.is_full and len(name) <= LONGEST_NAME and name.strip():
+            self._columns[name] = _Column(name)
+        return self._columns.get(name)
+
+    def items(self) -> Iterable[tuple[str, _Column]]:
+        """Return the columns that are counted."""
+        return self._columns.items()
+
+    def quality(self) -> Quality:
+        """Return what was counted."""
+        most, times = self.most_distinct, Counter(map(storable, self._columns))
+        return {
+            storable(name): column.quality(self.rows, most)
+            for name, column in self._columns.items()
+            if times[storable(name)] == 1
+        }
+
+
+def _count_cells(columns: _Columns, by_place: Sequence[_Column | None], rows: Sequence[Sequence[str]]) -> None:
+    columns.rows += len(rows)
+    most = columns.most_distinct
+    have_one_width = len(set(map(len, rows))) == 1
+    cells: Iterable[Sequence[str]] = zip(*rows, strict=True) if have_one_width else zip_longest(*rows, fillvalue="")
+    for column, texts in zip(by_place, cells, strict=False):
+        if column is not None:
+            column.add(texts, most)
+
+
+def _count_lines(columns: _Columns, lines: Sequence[str]) -> None:
+    rows = _DECODER.decode(f"[{','.join(lines)}]")
+    if len(rows) != len(lines):
+        raise ValueError("a line that isn't one JSON value")
+    _count_objects(columns, rows)
+
+
+def _count_objects(columns: _Columns, rows: Sequence[Any]) -> None:
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("JSON that isn't an object")
+    columns.rows += len(rows)
+    if not columns.is_full:
+        for name in dict.fromkeys(chain.from_iterable(rows)):
+            columns.add(name)
+    most = columns.most_distinct
+    for name, column in columns.items():
+        column.add(_texts(rows, name), most)
+
+
+def _texts(rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[str]:
+    for row in rows:
+        value = row.get(name)
+        if type(value) is str:
+            yield value
+        elif value is not None:
+            yield ("true" if value else "false") if type(value) is bool else cell_text(value)
+
+
+class _Array:
+    """A JSON array of objects, which is read as it comes."""
+
+    def __init__(self) -> None:
+        self.rest = ""
+        self._before_next = "["  # what stands before the next object; nothing once the array has ended
+
+    def objects(self, text: str) -> list[Any]:
+        """
+        Return the objects that end in the next part of the text.
+
+        :raises ValueError: if it isn't such an array.
+        """
+        text, found = self.rest + text, []
+        at = _after_space(text, 0)
+        while self._before_next and at < len(text):
+            if text[at] == "]" and self._before_next == ",":
+                self._before_next, at = "", at + 1
+                break
+            start = _after_space(text, at + 1)
+            if text[at] != self._before_next or text[start : start + 1] not in ("{", "]", ""):
+                raise ValueError("no JSON array of objects")
+            if text.startswith("]", start):
+                if self._before_next == ",":
+                    raise ValueError("a comma at the end of a JSON array")
+                self._before_next, at = "", start + 1
+                break
+            try:
+                value, end = _DECODER.raw_decode(text, start)
+            except json.JSONDecodeError:  # it has not come whole yet, or never will
+                break
+            found.append(value)
+            self._before_next, at = ",", _after_space(text, end)
+        self.rest = text[at:]
+        if len(self.rest) > LONGEST_RECORD and not found:
+            raise ValueError("an object that is too long to be looked at, or no JSON")
+        return found
+
+    def check_end(self) -> None:
+        """
+        Check that the array has ended.
+
+        :raises ValueError: if it hasn't, or something follows.
+        """
+        if self._before_next or self.rest.strip():
+            raise ValueError("JSON that is no array, or not a whole one")
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
