@@ -18,8 +18,8 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, filterfalse, islice, zip_longest
 from typing import Any
 
 from airflow_provider_sixtyfour.formats.cell_values import cell_text
@@ -38,6 +38,7 @@ from airflow_provider_sixtyfour.formats.records import LONGEST_RECORD
 MOST_DISTINCT = 10_000  # values of a column
 MOST_HASHES = 250_000  # of all columns
 _BLOCK = 128 * 1024  # bytes or characters whose rows are counted together
+_ROWS_AFTER_QUOTES = 100  # which probably have quotes, too
 _ENCODING = "utf-8-sig"
 _ERRORS = "surrogateescape"
 # A number stays the text that it is: two that are written alike are one value, and none is too large.
@@ -53,8 +54,7 @@ def count_csv(chunks: Iterable[bytes]) -> Quality:
     """
     stream = _ChunkStream(chunks)
     text = io.TextIOWrapper(stream, encoding=_ENCODING, errors=_ERRORS, newline="")
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_RECORD))
-    rows = filter(None, csv.reader(text))  # an empty line is no row
+    rows = _csv_rows(text)
     header = next(rows, [])
     times = Counter(header)
     columns = _Columns()
@@ -105,6 +105,18 @@ def count_json(chunks: Iterable[bytes]) -> Quality:
     return columns.quality()
 
 
+def _csv_rows(text: Iterator[str]) -> Iterator[list[str]]:
+    """Give the cells of each row as `csv.reader` does, in half of its time where there are no quotes."""
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_RECORD))
+    reader = csv.reader(text)  # takes no line before it is asked for a row
+    for line in text:
+        if '"' in line:
+            yield next(csv.reader(chain((line,), text)))
+            yield from filter(None, islice(reader, _ROWS_AFTER_QUOTES))
+        elif cells := line.rstrip("\r\n"):  # an empty line is no row
+            yield cells.split(",")
+
+
 class _ChunkStream(io.BufferedIOBase):
     """Chunks as a stream, which refuses a record that is too long."""
 
@@ -133,22 +145,35 @@ class _ChunkStream(io.BufferedIOBase):
 class _Column:
     """What has been counted of one column."""
 
-    __slots__ = ("_filled", "_seen", "_values")
+    __slots__ = ("_filled", "_repeats", "_seen", "_values")
 
     def __init__(self, name: str) -> None:
         self._filled = 0
+        self._repeats = True  # whether most cells are like others, so that it pays to look at different ones alone
         self._seen: set[int] | None = set()
         self._values: Counter[str] | None = Counter() if is_status(name) else None
 
-    def add(self, texts: Iterable[str], most_distinct: int) -> None:
+    def add(self, texts: Sequence[str], most_distinct: int) -> None:
         """Count the cells of some rows."""
-        filled = list(filter(str.strip, texts))
-        self._filled += len(filled)
+        filled: Collection[str]
+        if self._repeats:
+            different = set(texts)
+            blank = list(filterfalse(str.strip, different))
+            self._filled += len(texts) - sum(map(texts.count, blank))
+            filled = different.difference(blank)
+            self._repeats = 2 * len(filled) < len(texts)
+        else:
+            filled = list(filter(str.strip, texts))
+            self._filled += len(filled)
         if self._seen is not None:
+            before = len(self._seen)
             self._seen.update(map(hash, filled))
+            self._repeats |= 2 * (len(self._seen) - before) < len(texts)
             if len(self._seen) > most_distinct:
                 self._seen = None
+                self._repeats = False
         if self._values is not None:
+            filled = list(filter(str.strip, texts))
             self._values.update(filled)
             if len(self._values) > MOST_VALUES or any(len(value) > LONGEST_VALUE for value in self._values):
                 self._values = None
@@ -234,13 +259,14 @@ def _count_objects(columns: _Columns, rows: Sequence[Any]) -> None:
         column.add(_texts(rows, name), most)
 
 
-def _texts(rows: Sequence[Mapping[str, Any]], name: str) -> Iterator[str]:
-    for row in rows:
-        value = row.get(name)
-        if type(value) is str:
-            yield value
-        elif value is not None:
-            yield ("true" if value else "false") if type(value) is bool else cell_text(value)
+def _texts(rows: Sequence[Mapping[str, Any]], name: str) -> list[str]:
+    return [value if type(value := row.get(name)) is str else _text(value) for row in rows]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return ("true" if value else "false") if type(value) is bool else cell_text(value)
 
 
 class _Array:
