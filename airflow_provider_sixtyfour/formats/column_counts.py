@@ -178,14 +178,10 @@ class _Column:
             if len(self._values) > MOST_VALUES or any(len(value) > LONGEST_VALUE for value in self._values):
                 self._values = None
 
-    def quality(self, rows: int, most_distinct: int) -> ColumnQuality:
+    def quality(self, rows: int) -> ColumnQuality:
         """Return what was counted in so many rows."""
-        is_counted = self._seen is not None and len(self._seen) <= most_distinct
-        counted = ColumnQuality(
-            filled=self._filled,
-            empty=rows - self._filled,
-            distinct=len(self._seen) if self._seen is not None and is_counted else None,
-        )
+        distinct = None if self._seen is None else len(self._seen)
+        counted = ColumnQuality(filled=self._filled, empty=rows - self._filled, distinct=distinct)
         if self._values:
             counted["values"] = {}
             for value, number in self._values.most_common():
@@ -222,9 +218,9 @@ class _Columns:
 
     def quality(self) -> Quality:
         """Return what was counted."""
-        most, times = self.most_distinct, Counter(map(storable, self._columns))
+        times = Counter(map(storable, self._columns))
         return {
-            storable(name): column.quality(self.rows, most)
+            storable(name): column.quality(self.rows)
             for name, column in self._columns.items()
             if times[storable(name)] == 1
         }

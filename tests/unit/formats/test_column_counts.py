@@ -170,6 +170,14 @@ def test_a_large_cell_is_counted(format: str) -> None:
     }
 
 
+@pytest.mark.parametrize("number", [b"9" * 5000, b"1e999", b"-0.0", b"NaN"])
+def test_a_number_is_the_text_that_it_is(number: bytes) -> None:
+    rows = b'{"a": %b}\n{"a": "%b"}\n{"a": 0}' % (number, number)
+
+    for format, content in ("ndjson", rows), ("json", b"[%b]" % rows.replace(b"\n", b",")):
+        assert count(format, content) == {"a": {"filled": 3, "empty": 0, "distinct": 2}}
+
+
 def test_the_first_columns_are_counted() -> None:
     names = [f"c{number}" for number in range(100_000)]
     wide = ",".join(names).encode() + b"\n" + b",".join([b"1"] * 100_000) + b"\n"
@@ -247,3 +255,21 @@ def test_memory_is_bounded(format: str) -> None:
 
     assert quality["name"] == {"filled": 201_000, "empty": 0, "distinct": 1000}
     assert peak < 6 * 2**20
+
+
+def test_memory_is_bounded_where_all_values_are_different() -> None:
+    names = [f"c{number}" for number in range(20)]
+    chunks = [(",".join(names) + "\n").encode()]
+    chunks += [
+        "".join(f"{','.join(f'{row}' for _ in names)}\n" for row in range(at, at + 1000)).encode()
+        for at in range(0, 30_000, 1000)
+    ]
+    tracemalloc.start()
+    try:
+        quality = FORMATS["csv"].quality(chunks)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert quality["c19"] == {"filled": 30_000, "empty": 0, "distinct": None}
+    assert peak < 25 * 2**20
