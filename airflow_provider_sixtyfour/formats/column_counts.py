@@ -19,7 +19,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, filterfalse, islice, zip_longest
+from itertools import chain, filterfalse, islice
 from typing import Any
 
 from airflow_provider_sixtyfour.formats.cell_values import cell_text
@@ -38,6 +38,7 @@ from airflow_provider_sixtyfour.formats.records import LONGEST_RECORD
 MOST_DISTINCT = 10_000  # values of a column
 MOST_HASHES = 250_000  # of all columns
 _BLOCK = 128 * 1024  # bytes or characters whose rows are counted together
+_BLOCK_ROWS = 256  # of JSON, likewise: fewer objects than Python's garbage collector takes notice of
 _ROWS_AFTER_QUOTES = 100  # which probably have quotes, too
 _ENCODING = "utf-8-sig"
 _ERRORS = "surrogateescape"
@@ -56,17 +57,23 @@ def count_csv(chunks: Iterable[bytes]) -> Quality:
     text = io.TextIOWrapper(stream, encoding=_ENCODING, errors=_ERRORS, newline="")
     rows = _csv_rows(text)
     header = next(rows, [])
-    times = Counter(header)
+    width, times = len(header), Counter(header)
     columns = _Columns()
-    by_place: list[_Column | None] = [columns.add(name) if times[name] == 1 else None for name in header]
-    block: list[list[str]] = []
+    by_place = [
+        (place, column)
+        for place, name in enumerate(header)
+        if times[name] == 1 and (column := columns.add(name)) is not None
+    ]
+    # The cells of some rows, one after the other: no row outlives its turn, so none is a garbage collector's business,
+    # which with all of Airflow loaded takes longer than the counting.
+    cells: list[str] = []
     for row in rows:
-        block.append(row)
+        cells += row if len(row) == width else [*row[:width], *[""] * (width - len(row))]
         if stream.since_mark > _BLOCK:
-            _count_cells(columns, by_place, block)
-            block = []
+            _count_cells(columns, by_place, cells, width)
+            cells = []
             stream.mark()
-    _count_cells(columns, by_place, block)
+    _count_cells(columns, by_place, cells, width)
     return columns.quality()
 
 
@@ -79,7 +86,7 @@ def count_ndjson(chunks: Iterable[bytes]) -> Quality:
     for line in text:
         if line.strip():
             block.append(line)
-        if stream.since_mark > _BLOCK:
+        if len(block) == _BLOCK_ROWS or stream.since_mark > _BLOCK:
             _count_lines(columns, block)
             block = []
             stream.mark()
@@ -98,9 +105,11 @@ def count_json(chunks: Iterable[bytes]) -> Quality:
         size += len(piece)
         # As much again as is left over: a large object is parsed a few times, not once a chunk.
         if size > max(_BLOCK, len(array.rest)):
-            _count_objects(columns, array.objects("".join(pieces)))
+            array.feed("".join(pieces))
+            _count_array(columns, array)
             pieces, size = [], 0
-    _count_objects(columns, array.objects("".join(pieces)))
+    array.feed("".join(pieces))
+    _count_array(columns, array)
     array.check_end()
     return columns.quality()
 
@@ -226,14 +235,11 @@ class _Columns:
         }
 
 
-def _count_cells(columns: _Columns, by_place: Sequence[_Column | None], rows: Sequence[Sequence[str]]) -> None:
-    columns.rows += len(rows)
+def _count_cells(columns: _Columns, by_place: Sequence[tuple[int, _Column]], cells: Sequence[str], width: int) -> None:
+    columns.rows += len(cells) // max(1, width)
     most = columns.most_distinct
-    have_one_width = len(set(map(len, rows))) == 1
-    cells: Iterable[Sequence[str]] = zip(*rows, strict=True) if have_one_width else zip_longest(*rows, fillvalue="")
-    for column, texts in zip(by_place, cells, strict=False):
-        if column is not None:
-            column.add(texts, most)
+    for place, column in by_place:
+        column.add(cells[place::width], most)
 
 
 def _count_lines(columns: _Columns, lines: Sequence[str]) -> None:
@@ -241,6 +247,11 @@ def _count_lines(columns: _Columns, lines: Sequence[str]) -> None:
     if len(rows) != len(lines):
         raise ValueError("a line that isn't one JSON value")
     _count_objects(columns, rows)
+
+
+def _count_array(columns: _Columns, array: _Array) -> None:
+    while objects := array.objects():
+        _count_objects(columns, objects)
 
 
 def _count_objects(columns: _Columns, rows: Sequence[Any]) -> None:
@@ -272,15 +283,19 @@ class _Array:
         self.rest = ""
         self._before_next = "["  # what stands before the next object; nothing once the array has ended
 
-    def objects(self, text: str) -> list[Any]:
+    def feed(self, text: str) -> None:
+        """Take in the next part of the text."""
+        self.rest += text
+
+    def objects(self) -> list[Any]:
         """
-        Return the objects that end in the next part of the text.
+        Return the next objects, some of those that have come; none if there is none.
 
         :raises ValueError: if it isn't such an array.
         """
-        text, found = self.rest + text, []
+        text, found = self.rest, list[Any]()
         at = _after_space(text, 0)
-        while self._before_next and at < len(text):
+        while self._before_next and at < len(text) and len(found) < _BLOCK_ROWS:
             if text[at] == "]" and self._before_next == ",":
                 self._before_next, at = "", at + 1
                 break
