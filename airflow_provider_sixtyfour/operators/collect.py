@@ -74,8 +74,10 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
     The events of its ``outlets`` get the value below as ``extra``, and the destination as ``uri``.
 
     :returns: ``batches`` (how many), ``rows_sent``, ``rows`` and ``bytes`` that came back, ``metrics`` (what all runs
-        have used, added up), ``approval`` if there is one, ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of
-        the merged file) and ``manifest`` (its URL; ``None`` after a dry run).
+        have used, added up), ``quality`` (by column: in how many rows it is ``filled`` and in how many ``empty``, and
+        the ``values`` of a status column; of the batches of which it is known), ``approval`` if there is one,
+        ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of the merged file) and ``manifest`` (its URL; ``None``
+        after a dry run).
     :raises AirflowSkipException: if the tasks that make batches and results were skipped.
     :raises AirflowFailException: if a parameter can't be right; and, when the manifest has been written, if batches are
         missing (clear their tasks), or their files can't be merged.

@@ -82,8 +82,10 @@ class SixtyfourEnrichOperator(LandingOperator):
 
     :returns: ``job_id``, ``workflow_id``, ``source`` (the input's URL; ``None`` for rows), ``rows`` and ``bytes`` that
         came back, ``files`` (a list with ``path``, ``rows``, ``bytes``, ``sha256``, ``block_number`` and ``filename``
-        each), ``manifest`` (its URL) and ``metrics`` (what the run has used, as the API counts it; empty if it doesn't
-        tell). Of a dry run, ``job_id`` and ``manifest`` are ``None``. ``SixtyfourRepairInputOperator`` and
+        each), ``manifest`` (its URL), ``metrics`` (what the run has used, as the API counts it; empty if it doesn't
+        tell) and ``quality`` (by column: in how many rows it is ``filled`` and in how many ``empty``, how many
+        ``distinct`` values it has, and the ``values`` of a status column; empty if that isn't known). Of a dry run,
+        ``job_id`` and ``manifest`` are ``None``. ``SixtyfourRepairInputOperator`` and
         ``SixtyfourCollectBatchesOperator`` take it as ``results``.
     :raises AirflowFailException: if the input can't be sent, or the API refuses it: no retry can help.
     :raises SixtyfourRunFailedError: if the run failed, was cancelled or timed out; a retry starts a new one.

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.batches.collect import BatchSummary, TaskResult, collect
@@ -32,7 +33,7 @@ from airflow_provider_sixtyfour.storage.atomic import publish, publishing
 from airflow_provider_sixtyfour.storage.file_stats import HashingReader
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
 from airflow_provider_sixtyfour.storage.object_paths import MANIFEST, extension, object_storage_path
-from airflow_provider_sixtyfour.tasks.batch_log import collected, cost_text, count, table
+from airflow_provider_sixtyfour.tasks.batch_log import collected, cost_text, count, quality_table, table
 from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineage, uri_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def collect_whole(
             problem = error
     not_merged = None if problem is None else _reason(problem)
     publish(manifest.fs, manifest.path, whole.text(now(), merged, not_merged, approval))
-    for line in table(whole):
+    for line in chain(table(whole), quality_table(whole.quality)):
         log.info("%s", line)
     if whole.missing:
         raise SixtyfourIncompleteError(

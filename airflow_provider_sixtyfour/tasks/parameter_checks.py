@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_sixtyfour.batches.limits import limits, most
+from airflow_provider_sixtyfour.batches.min_quality import check_min_quality
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.columns import check_names, check_renamed
 from airflow_provider_sixtyfour.formats.input_formats import EXTENSIONS, check_delimiter, check_readable
@@ -51,6 +52,8 @@ def check_repair(given: Any) -> None:
         raise SixtyfourInputError("key should name the columns that identify a row.")
     if is_literal(given.result_columns):
         check_names(given.result_columns, "result_columns")
+    if is_literal(given.min_quality):
+        check_min_quality(given.min_quality)
     _check_what_both_have(given)
 
 
