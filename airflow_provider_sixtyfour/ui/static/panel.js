@@ -160,7 +160,9 @@ function Numbers({ pairs }) {
 /** Seconds until all is done, if the rest goes on as it has so far; null if nobody can say. */
 function secondsLeft(data, runs) {
   const started = time(data.started_at);
-  const progress = runs.length ? runs.reduce((total, run) => total + percentOf(run), 0) / (100 * runs.length) : 0;
+  const hasEnded = (run) => ["done", "failed", "skipped"].includes(kindOf(run));
+  const percents = runs.map((run) => (hasEnded(run) ? 100 : percentOf(run)));
+  const progress = runs.length ? percents.reduce((total, each) => total + each, 0) / (100 * runs.length) : 0;
   const isResting = data.state === "success" || data.state === "failed";
   if (isResting || !started || progress <= 0.02 || progress >= 1) return null;
   return ((time(data.now) - started) * (1 - progress)) / progress;
@@ -304,7 +306,7 @@ function Details({ dagId, runId, run }) {
   return h(
     "div",
     null,
-    error && run.state !== "success" && h("p", { className: "error" }, error),
+    error && !run.error && run.state !== "success" && h("p", { className: "error" }, error), // else its row shows it
     h(Blocks, { blocks, run }),
     h(Files, { files }),
     manifest && h("p", { className: "muted" }, "Manifest: ", h("code", null, manifest)),
