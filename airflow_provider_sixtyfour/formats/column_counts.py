@@ -43,7 +43,7 @@ _ROWS_AFTER_QUOTES = 100  # which probably have quotes, too
 _ENCODING = "utf-8-sig"
 _ERRORS = "surrogateescape"
 # A number stays the text that it is: two that are written alike are one value, and none is too large.
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str)
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
