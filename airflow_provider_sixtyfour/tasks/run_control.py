@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.runs.log import Log
+    from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
 _AFTER = {Decision.KEEP: KillEvent.KEEP, Decision.LEAVE: KillEvent.LEAVE, Decision.CANCEL: KillEvent.CANCEL}
 
@@ -41,6 +42,7 @@ class RunControl:
     """
     Holds what is known of the run, for whatever may have to stop it.
 
+    :param metrics: counts how the run ends.
     :param cancels: whether to cancel the run when the task is killed or times out.
     :param after_failure: what a task does after a run that failed, a sentence for the message.
     :param kind: of the run, see `api.job_kinds`.
@@ -50,12 +52,14 @@ class RunControl:
         self,
         hook: SixtyfourHook,
         *,
+        metrics: RunMetrics,
         cancels: bool,
         log: Log,
         after_failure: str = "",
         kind: JobKind = WORKFLOW_RUN,
     ) -> None:
         self.kind = kind
+        self.metrics = metrics
         self._after_failure = after_failure
         self._hook = hook
         self._log = log
@@ -218,12 +222,7 @@ class RunControl:
         from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
 
         watch = RunWatch(
-            job_id,
-            poll_interval=poll_interval,
-            deadline=ends_at,
-            log=self._log,
-            may_be_unknown=NEWBORN,
-            kind=self.kind,
+            job_id, poll_interval=poll_interval, deadline=ends_at, log=self._log, may_be_unknown=NEWBORN, kind=self.kind
         )
         end: WaitEnd
         try:
@@ -276,6 +275,7 @@ class RunControl:
 
     def _end(self, ended: RunOutcome) -> RunOutcome:
         self._run.on(RunEvent.CONCLUDED)  # nothing is left to cancel
+        self.metrics.failed(ended)  # one that completed is counted by the task, with what it has used
         ended.raise_if_failed(self._after_failure)
         return ended
 
@@ -313,6 +313,7 @@ class RunControl:
         except SixtyfourError as error:
             self._log.error("The run could not be cancelled and may keep running: %s Run %s.", error, job_id)
             return None
+        self.metrics.stopped(outcome)
         self._log.info("%s", outcome.describe(client.base_url))
         return outcome
 
