@@ -299,6 +299,7 @@ def test_a_bulk_job_is_counted_by_its_kind_and_with_its_charge(emulator, leads, 
 
     assert sink.counted() == {"started": 1, "completed": 1}
     assert (sink.values("sixtyfour.charge_cents"), sink.values("sixtyfour.rows")) == ([25], [5])
+    assert len(sink.values("sixtyfour.run_duration")) == 1
     assert {one.tags["workflow_id"] for one in sink.sent if "workflow_id" in one.tags} == {"bulk"}
 
 
