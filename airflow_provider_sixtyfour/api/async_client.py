@@ -76,6 +76,10 @@ class AsyncSixtyfourClient:
         result: T = await retrying(self._try, call)
         return result
 
+    def gave_up(self) -> None:
+        """Report a request that its sender has cancelled, as it has waited long enough, to the observer."""
+        self._observe(Observed.UNAVAILABLE)
+
     async def close(self) -> None:
         """Close the connections."""
         if self._http is not None:

@@ -198,6 +198,21 @@ def test_a_refusal_is_a_request_and_no_outage(emulator, sink):
     assert sink.counted("sixtyfour.api.") == {"requests": 1}
 
 
+def test_a_request_that_its_sender_gives_up_is_one_without_an_answer(emulator, sink):
+    emulator.fault("delay", path="/workflows/runs", delay=5.0)
+
+    async def ask():
+        async with await SixtyfourHook().open_async_client() as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await client.send(calls.list_runs())
+            client.gave_up()
+
+    asyncio.run(ask())
+
+    assert sink.counted("sixtyfour.api.") == {"requests": 1, "unavailable": 1}
+
+
 def test_the_test_of_a_connection_counts_nothing(emulator, sink):
     """Its id is one of that test: each would be another value of the tag."""
     assert SixtyfourHook().test_connection()[0]
