@@ -111,6 +111,10 @@ class SixtyfourIncompleteError(SixtyfourError):
     """Some batches of an input have no result. Their tasks can be cleared; a retry of what collects them can't help."""
 
 
+class SixtyfourQualityError(SixtyfourError):
+    """The results of a pilot have fewer filled values than wanted, so the rest was not started."""
+
+
 class SixtyfourDifferenceError(SixtyfourError):
     """The stored workflow differs from the wanted one, and the task was to check only."""
 

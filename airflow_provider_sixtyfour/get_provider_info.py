@@ -37,6 +37,8 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.collect",
                     f"{_PACKAGE}.operators.bulk",
                     f"{_PACKAGE}.operators.costs",
+                    f"{_PACKAGE}.operators.pilot",
+                    f"{_PACKAGE}.operators.budget",
                     f"{_PACKAGE}.operators.approval",
                 ],
             },

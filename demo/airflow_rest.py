@@ -29,6 +29,18 @@ class _AnyonesToken(httpx.Auth):
         yield request
 
 
+class _Token(httpx.Auth):
+    """Sends a token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send ``request`` with the token."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
 class AirflowRest:
     """A client of an Airflow that takes everyone for an admin."""
 
@@ -63,6 +75,22 @@ class AirflowRest:
         body = {"dry_run": False, "only_failed": True, "dag_run_id": run_id}
         self._send("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
 
+    def clear_with_downstream(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task of a run, and all that come after it."""
+        body = {
+            "dry_run": False,
+            "only_failed": False,
+            "dag_run_id": run_id,
+            "task_ids": [task_id],
+            "include_downstream": True,
+        }
+        self._send("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Set a variable."""
+        self._http.delete(f"/api/v2/variables/{key}")
+        self._send("POST", "/api/v2/variables", {"key": key, "value": value})
+
     def dag_run(self, dag_id: str, run_id: str) -> Json:
         """Return a Dag run with its ``state``, ``start_date`` and ``end_date``."""
         return self._get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
@@ -85,10 +113,16 @@ class AirflowRest:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self._get(path, map_index=map_index, deserialize=True)["value"]
 
-    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> int:
-        """Choose an option of a task that waits for somebody; return the HTTP status."""
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, *, token: str | None = None) -> int:
+        """
+        Choose an option of a task that waits for somebody; return the HTTP status.
+
+        :param token: of the user who does so; ``None`` for an admin.
+        """
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
-        return self._http.patch(path, json={"chosen_options": [option], "params_input": {}}).status_code
+        body = {"chosen_options": [option], "params_input": {}}
+        auth = self._http.auth if token is None else _Token(token)
+        return self._http.patch(path, json=body, auth=auth or httpx.USE_CLIENT_DEFAULT).status_code
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> list[Json]:
         """Return a task's log as the UI has it: each entry has an ``event``, and may have an ``error_detail``."""

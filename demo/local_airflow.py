@@ -56,10 +56,11 @@ def _settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
 
 
 class LocalAirflow:
-    """A running Airflow: where it lives, and a client of its REST API."""
+    """A running Airflow: where it lives, the environment of its processes, and a client of its REST API."""
 
-    def __init__(self, home: Path, port: int, processes: Processes) -> None:
+    def __init__(self, home: Path, port: int, processes: Processes, environment: Mapping[str, str]) -> None:
         self.home = home
+        self.environment = environment
         self.url = f"http://127.0.0.1:{port}"
         self.rest = AirflowRest(self.url)
         self.processes = processes
@@ -119,6 +120,6 @@ def start_airflow(
     report(f"starting {', '.join(COMPONENTS)} on 127.0.0.1:{port}")
     for name, arguments in COMPONENTS.items():
         processes.start(name, [*airflow, *arguments], environment)
-    running = LocalAirflow(home, port, processes)
+    running = LocalAirflow(home, port, processes, environment)
     running.wait_for("Airflow healthy", running.rest.is_healthy, STARTUP_LIMIT)
     return running

@@ -33,7 +33,7 @@ def cut(chunks: Iterable[RecordChunk], name: str, header: bytes, limits: Limits)
     """
     batch, rows, size = 0, 0, len(header)
     for chunk in chunks:
-        if rows + len(chunk.ends) <= limits.rows and size + len(chunk.data) <= limits.bytes:
+        if rows + len(chunk.ends) <= limits.rows_of(batch) and size + len(chunk.data) <= limits.bytes:
             if chunk.ends:  # of some, everything was rejected
                 yield Part(batch, chunk.data, len(chunk.ends))
             rows, size = rows + len(chunk.ends), size + len(chunk.data)
@@ -42,7 +42,7 @@ def cut(chunks: Iterable[RecordChunk], name: str, header: bytes, limits: Limits)
         done = start = 0
         while done < len(ends):
             fitting = bisect_right(ends, start + limits.bytes - size, lo=done)
-            until = min(fitting, done + limits.rows - rows)
+            until = min(fitting, done + limits.rows_of(batch) - rows)
             if until > done:
                 end = ends[until - 1]
                 yield Part(batch, chunk.data[start:end], until - done)

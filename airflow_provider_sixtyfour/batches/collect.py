@@ -15,6 +15,8 @@ from typing import Any
 from airflow_provider_sixtyfour.api.metrics import total
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.json_text import json_bytes
+from airflow_provider_sixtyfour.formats.quality import Quality, read_quality
+from airflow_provider_sixtyfour.formats.quality import total as total_quality
 
 VERSION = 1
 NAMED = 5  # missing batches that a message names
@@ -53,7 +55,13 @@ class BatchSummary:
             "rows": None if None in rows else sum(rows),
             "bytes": sum(result["bytes"] for result in self.results),
             "metrics": total(result.get("metrics") or {} for result in self.results),
+            "quality": self.quality,
         }
+
+    @property
+    def quality(self) -> Quality:
+        """The quality of the whole, in the rows of those batches of which it is known."""
+        return total_quality((read_quality(result.get("quality")) for result in self.results), is_one_table=True)
 
     def text(
         self,

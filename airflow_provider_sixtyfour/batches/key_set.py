@@ -9,9 +9,10 @@ a probability of about n² / 2⁹³: for ten million rows 1 in 10¹⁴.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from airflow_provider_sixtyfour.formats.cell_values import cell_text
 
 KEPT = 10  # bytes
 
@@ -43,17 +44,3 @@ def key_of(row: Mapping[str, Any], columns: Sequence[str]) -> bytes | None:
     # With their lengths: ("ab", "c") is another key than ("a", "bc").
     text = "".join([f"{len(text)}:{text}" for text in texts])
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=2 + KEPT).digest()
-
-
-def cell_text(value: Any) -> str:
-    """Return a value as a cell of a CSV file says it, so that a row has one key in every format."""
-    if isinstance(value, str):
-        return value
-    if value is None or value in ([], {}):
-        return ""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def is_empty(value: Any) -> bool:
-    """Return whether a value says nothing: missing, null, blank text, an empty list or object."""
-    return not cell_text(value).strip()

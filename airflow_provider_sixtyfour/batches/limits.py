@@ -25,23 +25,30 @@ class Limits:
 
     :param rows: its rows, up to 100,000.
     :param bytes: its bytes, header included, up to 100,000,000.
+    :param first_rows: the rows of the first one, where it is to be smaller: the pilot.
     :raises SixtyfourInputError: if one isn't a number in its range.
     """
 
-    __slots__ = ("bytes", "rows")
+    __slots__ = ("bytes", "first_rows", "rows")
 
-    def __init__(self, *, rows: int = BATCH_ROWS, bytes: int = BATCH_BYTES) -> None:
+    def __init__(self, *, rows: int = BATCH_ROWS, bytes: int = BATCH_BYTES, first_rows: int | None = None) -> None:
         self.rows = _checked(rows, "batch_rows", MOST_ROWS)
         self.bytes = _checked(bytes, "batch_bytes", MOST_BYTES)
+        first = self.rows if first_rows is None else _checked(first_rows, "pilot_rows", MOST_ROWS)
+        self.first_rows = min(first, self.rows)
+
+    def rows_of(self, batch: int) -> int:
+        """Return how many rows a batch may have, by its number, counted from 0."""
+        return self.rows if batch else self.first_rows
 
 
-def limits(rows: Any, size: Any) -> Limits:
+def limits(rows: Any, size: Any, first_rows: Any = None) -> Limits:
     """
     Return the limits of batches, from numbers or what a template has rendered.
 
     :raises SixtyfourInputError: if one isn't a number in its range.
     """
-    return Limits(rows=_number(rows), bytes=_number(size))
+    return Limits(rows=_number(rows), bytes=_number(size), first_rows=_number(first_rows))
 
 
 def most(value: Any, name: str) -> int | None:

@@ -1,17 +1,18 @@
 """
 Rows that are not yet enriched: missing from the results, or there with nothing in the columns that count.
 
-Invariant: a row of the input is repaired exactly if no row of the results has its key and something in a result
-column. Only digests of the keys that did come back are held.
+Invariant: a row of the input is repaired exactly if no row of the results has its key, something in a result column,
+and something in each required column. Only digests of the keys that did come back are held.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from airflow_provider_sixtyfour.batches.key_set import KeySet, is_empty, key_of
+from airflow_provider_sixtyfour.batches.key_set import KeySet, key_of
 from airflow_provider_sixtyfour.batches.result_rows import Result
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.cell_values import is_empty
 from airflow_provider_sixtyfour.formats.reader import Source
 from airflow_provider_sixtyfour.formats.records import RecordChunk
 
@@ -34,11 +35,14 @@ class Repair:
     :param key: columns that identify a row, by the names that they have in input and results.
     :param result_columns: columns of the results; a row in which all of them are empty is as good as missing. Without
         any, every row that came back is enriched.
+    :param required: columns of the results; a row in which one of them is empty is as good as missing. One that a file
+        doesn't have is empty there: the caller knows that another has it.
     """
 
-    def __init__(self, *, key: Sequence[str], result_columns: Sequence[str] = ()) -> None:
+    def __init__(self, *, key: Sequence[str], result_columns: Sequence[str] = (), required: Sequence[str] = ()) -> None:
         self._key = key
         self._result_columns = result_columns
+        self._required = required
         self._enriched = KeySet()
         self.without_key = 0
 
@@ -51,6 +55,8 @@ class Repair:
         results.require((*self._key, *self._result_columns))
         for row in results.mappings():
             if self._result_columns and all(is_empty(row.get(name)) for name in self._result_columns):
+                continue
+            if any(is_empty(row.get(name)) for name in self._required):
                 continue
             if (key := key_of(row, self._key)) is not None:
                 self._enriched.add(key)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_sixtyfour.batches.key_set import KeySet, is_empty, key_of
+from airflow_provider_sixtyfour.batches.key_set import KeySet, key_of
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.cell_values import is_empty
 from airflow_provider_sixtyfour.formats.reader import Source
 from airflow_provider_sixtyfour.formats.records import RecordChunk
 from airflow_provider_sixtyfour.formats.rejects import Rejects

@@ -6,12 +6,13 @@ Dag files and the API's calls read the table, so what an entry refers to is impo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.formats.quality import Quality
     from airflow_provider_sixtyfour.formats.row_count import RowCount
 
 OCTETS = "application/octet-stream"
@@ -24,6 +25,7 @@ class Format(NamedTuple):
     :param name: its name in the API's queries and the operators' parameters, and the extension of a result file.
     :param extensions: what names of inputs in it end in, in lower case, without the dot.
     :param counter: returns a new `RowCount`.
+    :param quality: counts the columns of a file from its chunks, see `formats.column_counts`.
     :param encode: gives the chunks of a file with the rows that it is given.
     :param read: makes a `formats.reader.Source` of a stream; ``None`` if the format can't be read row by row.
     :param to_parquet: converts a file to Parquet, see `formats.parquet.writer`; ``None`` if that isn't supported.
@@ -38,6 +40,7 @@ class Format(NamedTuple):
     name: str
     extensions: tuple[str, ...]
     counter: Callable[[], RowCount]
+    quality: Callable[[Iterable[bytes]], Quality]
     encode: Callable[..., Any]
     read: Callable[..., Any] | None = None
     to_parquet: Callable[..., object] | None = None
@@ -59,6 +62,7 @@ _ALL = (
         "csv",
         extensions=("csv",),
         counter=_lazy("row_count", "CsvRows"),
+        quality=_lazy("column_counts", "count_csv"),
         encode=_lazy("writers", "csv_file"),
         read=_lazy("csv_rows", "CsvSource"),
         to_parquet=_lazy("parquet.from_csv", "convert_csv"),
@@ -71,6 +75,7 @@ _ALL = (
         "json",
         extensions=("json",),
         counter=_lazy("row_count", "JsonRows"),
+        quality=_lazy("column_counts", "count_json"),
         encode=_lazy("writers", "json_file"),
         flag="save_json",
         media_type="application/json",
@@ -79,6 +84,7 @@ _ALL = (
         "ndjson",
         extensions=("ndjson", "jsonl"),
         counter=_lazy("row_count", "LineRows"),
+        quality=_lazy("column_counts", "count_ndjson"),
         encode=_lazy("writers", "ndjson_file"),
         read=_lazy("ndjson_rows", "read_ndjson"),
         to_parquet=_lazy("parquet.from_ndjson", "convert_ndjson"),

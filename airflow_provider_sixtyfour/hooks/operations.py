@@ -251,7 +251,7 @@ class Operations(JobOperations):
 
         landing = LandingOptions(format=format, files=files, on_mismatch=on_mismatch, manifest=None)
         path = local_or_object_path(destination, "destination")
-        return land_file(self, job_id, path, landing, log=self.log)._asdict()
+        return land_file(self, job_id, path, landing, log=self.log).as_dict()
 
     def upload_file(self, source: Source, *, filename: str | None = None) -> str:
         """

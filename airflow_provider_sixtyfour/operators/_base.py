@@ -88,11 +88,14 @@ class RunOperator(BaseOperator):
 
         return RunMetrics(self.sixtyfour_conn_id, self.workflow_id, self.job_kind)
 
-    def _final_errors(self) -> AbstractContextManager[None]:
-        """Return the block in which errors become those of Airflow; what no retry can fix is not retried."""
+    @contextmanager
+    def _final_errors(self, context: Context) -> Iterator[None]:
+        """Turn errors into those of Airflow: what no retry can fix is not retried. The tab shows what it was."""
         from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
+        from airflow_provider_sixtyfour.tasks.progress_xcom import published_error
 
-        return non_retryable_errors(self.log, failed_runs=not self.retry_failed_runs)
+        with non_retryable_errors(self.log, failed_runs=not self.retry_failed_runs), published_error(context):
+            yield
 
     def _wait_options(self, context: Context) -> WaitOptions:
         """
@@ -106,10 +109,14 @@ class RunOperator(BaseOperator):
 
     def _running(self, context: Context, wait: WaitOptions) -> AbstractContextManager[None]:
         """Return the block in which the task starts its run and waits for it; see `RunControl.running`."""
+        from airflow_provider_sixtyfour.tasks.progress_xcom import worker_publisher
         from airflow_provider_sixtyfour.tasks.task_state import state_reader
 
         return self._control.running(
-            has_next_try=self._has_next_try(context), ends_at=wait.ends_at, read_state=state_reader(context)
+            has_next_try=self._has_next_try(context),
+            ends_at=wait.ends_at,
+            read_state=state_reader(context),
+            on_progress=worker_publisher(context),
         )
 
     def _concluding(self, context: Context) -> AbstractContextManager[None]:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.runs.approval import Limits, Spending
+from airflow_provider_sixtyfour.tasks.airflow_version import HAS_APPROVALS
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.literals import can_check
 from airflow_provider_sixtyfour.tasks.parameter_checks import check_approval
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
 else:
     ApprovalOperator = BaseOperator
-    if tuple(map(int, airflow_version.split(".")[:2])) >= (3, 1):  # on 3.0 the import fails after it loaded 400 modules
+    if HAS_APPROVALS:
         with suppress(ImportError):  # no standard provider, or one from before 3.1
             from airflow.providers.standard.operators.hitl import ApprovalOperator
 

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.batches.limits import BATCH_BYTES, BATCH_ROWS
+from airflow_provider_sixtyfour.operators._repair import SixtyfourRepairInputOperator, repair_input
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import json_file_parameters, read_json
 from airflow_provider_sixtyfour.tasks.literals import can_check
-from airflow_provider_sixtyfour.tasks.parameter_checks import check_repair, check_split
+from airflow_provider_sixtyfour.tasks.parameter_checks import check_split
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_sixtyfour.batches.split import Batch
+
+__all__ = ["SixtyfourRepairInputOperator", "SixtyfourSplitInputOperator", "repair_input", "split_input"]
 
 
 def split_input(
@@ -38,6 +41,7 @@ def split_input(
     batch_bytes: int = BATCH_BYTES,
     max_rows: int | None = None,
     max_runs: int | None = None,
+    pilot_rows: int | None = None,
 ) -> list[Batch]:
     """
     Split an input into batches, as `SixtyfourSplitInputOperator` does; parameters and value are the same.
@@ -60,42 +64,7 @@ def split_input(
         batch_bytes=batch_bytes,
         max_rows=max_rows,
         max_runs=max_runs,
-    )[0]
-
-
-def repair_input(
-    *,
-    source: Any,
-    results: Any,
-    destination: str | ObjectStoragePath,
-    key: str | Sequence[str],
-    result_columns: str | Sequence[str] = (),
-    delimiter: str | None = None,
-    rename_columns: Mapping[str, str] | None = None,
-    batch_rows: int = BATCH_ROWS,
-    batch_bytes: int = BATCH_BYTES,
-    max_rows: int | None = None,
-    max_runs: int | None = None,
-) -> list[Batch]:
-    """
-    Write the rows of an input that are not yet enriched; parameters and value as `SixtyfourRepairInputOperator`.
-
-    :raises SixtyfourInputError: if a parameter or a file can't be right.
-    """
-    from airflow_provider_sixtyfour.tasks.split_input import repair
-
-    return repair(
-        source=source,
-        results=results,
-        destination=destination,
-        key=key,
-        result_columns=result_columns,
-        delimiter=delimiter,
-        rename_columns=rename_columns,
-        batch_rows=batch_rows,
-        batch_bytes=batch_bytes,
-        max_rows=max_rows,
-        max_runs=max_runs,
+        pilot_rows=pilot_rows,
     )[0]
 
 
@@ -132,6 +101,8 @@ class SixtyfourSplitInputOperator(BaseOperator):
     :param batch_bytes: bytes of a batch, 100,000,000 at most. Default 50,000,000. (templated)
     :param max_rows: fail if there are more rows than this to send, before anything is sent. (templated)
     :param max_runs: fail if they make more batches than this, likewise; each is a run. (templated)
+    :param pilot_rows: how many rows the first batch has, where it is to be smaller than the others, to be enriched
+        before them: see ``SixtyfourPilotOperator``. (templated)
 
     :returns: a list with, for each batch, its ``index``, ``path``, ``rows``, ``bytes`` and ``sha256``; empty if the
         input has no rows. XCom ``summary`` has the counts: ``batches``, ``rows``, ``duplicates``, the file of
@@ -152,6 +123,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         "batch_bytes",
         "max_rows",
         "max_runs",
+        "pilot_rows",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"rows": "json", "rename_columns": "json"}
     ui_color = "#e8e4fb"
@@ -172,6 +144,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         batch_bytes: int | str = BATCH_BYTES,
         max_rows: int | str | None = None,
         max_runs: int | str | None = None,
+        pilot_rows: int | str | None = None,
         subfolder: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -190,6 +163,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.batch_bytes = batch_bytes
         self.max_rows = max_rows
         self.max_runs = max_runs
+        self.pilot_rows = pilot_rows
         self._json_files = json_file_parameters(self, rows=rows)
         if can_check(self, SixtyfourSplitInputOperator):
             with non_retryable_errors():
@@ -217,110 +191,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
                 batch_bytes=self.batch_bytes,
                 max_rows=self.max_rows,
                 max_runs=self.max_runs,
-            )
-        context["ti"].xcom_push(key="summary", value=summary)
-        return batches
-
-
-class SixtyfourRepairInputOperator(BaseOperator):
-    """
-    Write the rows of an input that are not yet enriched, as the batches of the next, smaller attempt.
-
-    A row is pending if no row of the results has its key, or if one has but all its result columns are empty.
-
-    :param source: what was sent: a file's URL, the references that ``SixtyfourSplitInputOperator`` returns, or a list
-        of either. (templated)
-    :param results: what came back, as ``.csv``, ``.ndjson`` or ``.jsonl``: a file's URL, what
-        ``SixtyfourEnrichOperator`` or ``SixtyfourToObjectStorageOperator`` returns, or a list of any, also nested as
-        mapped tasks return them. With an empty list every row is pending. (templated)
-    :param destination: the folder to write to, as a URL. (templated)
-    :param key: columns whose text identifies a row, such as ``email``, by the names that they have in the
-        results. A row in which they are all empty is left out: nothing shows whether it came back. (templated)
-    :param result_columns: columns of the results; a row with all of them empty is pending. Without any, a
-        row that came back is done. (templated)
-    :param delimiter: what separates the cells of the input, as for the split; not if ``source`` is its batches.
-        (templated)
-    :param rename_columns: other names for some columns of the input, as for the split; not if ``source`` is its
-        batches. (templated)
-    :param batch_rows: rows of a batch, as for the split. (templated)
-    :param batch_bytes: bytes of a batch, as for the split. (templated)
-    :param max_rows: fail if more rows than this are pending, before anything is sent. (templated)
-    :param max_runs: fail if they make more batches than this, likewise; each is a run. (templated)
-
-    :returns: references as ``SixtyfourSplitInputOperator`` returns them; an empty list if nothing is left, over which a
-        mapped task is skipped. XCom ``summary`` has the counts: ``batches``, ``rows``, ``without_key``.
-    :raises AirflowFailException: if a parameter or a file can't be right; the message names the line.
-    """
-
-    template_fields: Sequence[str] = (
-        "source",
-        "results",
-        "destination",
-        "key",
-        "result_columns",
-        "delimiter",
-        "rename_columns",
-        "batch_rows",
-        "batch_bytes",
-        "max_rows",
-        "max_runs",
-    )
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "source": "json",
-        "results": "json",
-        "rename_columns": "json",
-    }
-    ui_color = "#e8e4fb"
-
-    def __init__(
-        self,
-        *,
-        source: Any,
-        results: Any,
-        destination: str | ObjectStoragePath,
-        key: str | Sequence[str],
-        result_columns: str | Sequence[str] = (),
-        delimiter: str | None = None,
-        rename_columns: Mapping[str, str] | None = None,
-        batch_rows: int | str = BATCH_ROWS,
-        batch_bytes: int | str = BATCH_BYTES,
-        max_rows: int | str | None = None,
-        max_runs: int | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.source = source
-        self.results = results
-        self.destination = destination
-        self.key = key
-        self.result_columns = result_columns
-        self.delimiter = delimiter
-        self.rename_columns = rename_columns
-        self.batch_rows = batch_rows
-        self.batch_bytes = batch_bytes
-        self.max_rows = max_rows
-        self.max_runs = max_runs
-        if can_check(self, SixtyfourRepairInputOperator):
-            with non_retryable_errors():
-                check_repair(self)
-
-    def execute(self, context: Context) -> list[Batch]:
-        """Read what came back, then write what didn't."""
-        from airflow_provider_sixtyfour.tasks.split_input import repair
-
-        with non_retryable_errors(self.log):
-            batches, summary = repair(
-                source=self.source,
-                results=self.results,
-                destination=self.destination,
-                key=self.key,
-                result_columns=self.result_columns,
-                delimiter=self.delimiter,
-                rename_columns=self.rename_columns,
-                batch_rows=self.batch_rows,
-                batch_bytes=self.batch_bytes,
-                max_rows=self.max_rows,
-                max_runs=self.max_runs,
+                pilot_rows=self.pilot_rows,
             )
         context["ti"].xcom_push(key="summary", value=summary)
         return batches

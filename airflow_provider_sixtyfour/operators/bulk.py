@@ -224,7 +224,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         """Do the work, unless it is done; wait here or in the triggerer."""
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
 
-        with self._final_errors():
+        with self._final_errors(context):
             work = self._checked_work(context)
             if (result := self._without_run(context, work)) is not None:
                 return result
@@ -255,7 +255,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.tasks.submission_records import recorded, records_of
 
         drop_run_link(self)
-        with self._final_errors(), self._concluding(context):
+        with self._final_errors(context), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries

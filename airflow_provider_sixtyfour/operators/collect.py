@@ -28,6 +28,7 @@ def collect_batches(
     batches: Any = None,
     merge_into: str | ObjectStoragePath | None = None,
     approval: Mapping[str, Any] | None = None,
+    budget: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """
     Write the manifest of the whole, as `SixtyfourCollectBatchesOperator` does; parameters and value are the same.
@@ -39,7 +40,12 @@ def collect_batches(
     from airflow_provider_sixtyfour.tasks.collect_results import collect_whole
 
     return collect_whole(
-        batches=batches, results=results, destination=destination, merge_into=merge_into, approval=approval
+        batches=batches,
+        results=results,
+        destination=destination,
+        merge_into=merge_into,
+        approval=approval,
+        budget=budget,
     )
 
 
@@ -62,19 +68,23 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         (templated)
     :param approval: what ``SixtyfourApprovalOperator`` returned: who has agreed to the cost, for the manifest and the
         value below. (templated)
+    :param budget: the XCom ``budget`` of ``SixtyfourBudgetOperator``, to say which limit has left out batches that are
+        missing. (templated)
 
     The events of its ``outlets`` get the value below as ``extra``, and the destination as ``uri``.
 
     :returns: ``batches`` (how many), ``rows_sent``, ``rows`` and ``bytes`` that came back, ``metrics`` (what all runs
-        have used, added up), ``approval`` if there is one, ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of
-        the merged file) and ``manifest`` (its URL; ``None`` after a dry run).
+        have used, added up), ``quality`` (by column: in how many rows it is ``filled`` and in how many ``empty``, and
+        the ``values`` of a status column; of the batches of which it is known), ``approval`` if there is one,
+        ``merged`` (``path``, ``rows``, ``bytes`` and ``sha256`` of the merged file) and ``manifest`` (its URL; ``None``
+        after a dry run).
     :raises AirflowSkipException: if the tasks that make batches and results were skipped.
     :raises AirflowFailException: if a parameter can't be right; and, when the manifest has been written, if batches are
         missing (clear their tasks), or their files can't be merged.
     :raises SixtyfourTransferError: if a file isn't what its batch has landed, when the manifest has been written.
     """
 
-    template_fields: Sequence[str] = ("results", "destination", "batches", "merge_into", "approval")
+    template_fields: Sequence[str] = ("results", "destination", "batches", "merge_into", "approval", "budget")
     template_fields_renderers: ClassVar[dict[str, str]] = {"results": "json", "batches": "json"}
     ui_color = "#e8e4fb"
 
@@ -86,6 +96,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         batches: Any = None,
         merge_into: str | ObjectStoragePath | None = None,
         approval: Any = None,
+        budget: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,6 +105,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
         self.batches = batches
         self.merge_into = merge_into
         self.approval = approval
+        self.budget = budget
         self._knows_batches = batches is not None  # before they are pulled
         self._split_id = _task_id_of(batches)
         if can_check(self, SixtyfourCollectBatchesOperator):
@@ -123,6 +135,7 @@ class SixtyfourCollectBatchesOperator(BaseOperator):
                 destination=self.destination,
                 merge_into=self.merge_into,
                 approval=self.approval,
+                budget=self.budget,
                 columns=partial(self._columns, context),
             )
             uri = uri_of(object_storage_path(self.destination, "destination"))

@@ -29,6 +29,7 @@ def estimate_cost(
     files: str | int | Sequence[int] = "final",
     output_format: str | None = None,
     overwrite: bool = False,
+    pilot: Mapping[str, Any] | None = None,
     cost_metric: str = COST_METRIC,
     rows_metric: str = ROWS_METRIC,
     sixtyfour_conn_id: str = DEFAULT_CONNECTION,
@@ -55,6 +56,7 @@ def estimate_cost(
         landing=LandingOptions(format=format, files=files, output_format=output_format, overwrite=overwrite),
         cost_metric=cost_metric,
         rows_metric=rows_metric,
+        pilot=pilot,
         log=hook.log,
     )
 
@@ -73,14 +75,17 @@ class SixtyfourEstimateCostOperator(BaseOperator):
     :param destination: where the batches land, as given to ``SixtyfourEnrichOperator``; as are ``specs_override``,
         ``format``, ``files`` and ``output_format``: another value of one of them is other work. (templated)
     :param overwrite: as given there: then all rows are paid for.
+    :param pilot: what ``SixtyfourPilotOperator`` returned: its price is taken instead of that of earlier runs.
+        (templated)
     :param cost_metric: the name of what a run has cost, among its metrics. Default ``credits_used``.
     :param rows_metric: the name of how many rows it had. Default ``rows_in``.
     :param sixtyfour_conn_id: the connection. (templated)
 
     :returns: ``rows`` that will be paid for and ``rows_done`` that won't, ``batches`` and ``batches_done`` (``None``
         for ``rows``), ``metric``, ``per_row`` and ``cost`` (each with ``median``, ``lowest`` and ``highest``, or
-        ``None`` if no run says so), ``runs`` (from how many), and ``balance`` (credits that are left; ``None`` if the
-        API doesn't give it).
+        ``None`` if no run says so), ``runs`` (from how many), ``balance`` (credits that are left; ``None`` if the
+        API doesn't give it), ``done`` (the places of the batches that are done), ``spent`` (what these have cost), and
+        ``pilot`` (``rows`` and ``fill_rates``).
     :raises AirflowFailException: if a parameter can't be right, or the API refuses to list the runs.
     :raises SixtyfourTransferError: if the destination can't be read.
     :raises SixtyfourUnavailableError: if the API can't be reached.
@@ -95,9 +100,10 @@ class SixtyfourEstimateCostOperator(BaseOperator):
         "format",
         "files",
         "output_format",
+        "pilot",
         "sixtyfour_conn_id",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"batches": "json", "specs_override": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {"batches": "json", "specs_override": "json", "pilot": "json"}
     ui_color = "#e8e4fb"
 
     def __init__(
@@ -112,6 +118,7 @@ class SixtyfourEstimateCostOperator(BaseOperator):
         files: str | int | Sequence[int] = "final",
         output_format: str | None = None,
         overwrite: bool = False,
+        pilot: Any = None,
         cost_metric: str = COST_METRIC,
         rows_metric: str = ROWS_METRIC,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
@@ -127,6 +134,7 @@ class SixtyfourEstimateCostOperator(BaseOperator):
         self.files = files
         self.output_format = output_format
         self.overwrite = overwrite
+        self.pilot = pilot
         self.cost_metric = cost_metric
         self.rows_metric = rows_metric
         self.sixtyfour_conn_id = sixtyfour_conn_id
@@ -156,5 +164,6 @@ class SixtyfourEstimateCostOperator(BaseOperator):
                 ),
                 cost_metric=self.cost_metric,
                 rows_metric=self.rows_metric,
+                pilot=self.pilot,
                 log=self.log,
             )

@@ -72,14 +72,20 @@ class SixtyfourEnrichOperator(LandingOperator):
     :param check_destination: whether to check that the destination can be written to before a run is started, which
         takes two or three small requests to its store and leaves nothing there.
     :param validate_only: whether to only check the input and log what would be sent. Asks the API for nothing.
+    :param max_credits: what the run may be expected to cost, by what a row cost in the workflow's completed runs (its
+        ``credits_used`` by ``rows_in``); if it is more, or no run says so, none is started. (templated)
+    :param budget: for batches of a ``SixtyfourBudgetOperator``, its XCom ``budget``: a run is started only if it is
+        within the limit, by what the batches before it have really used. (templated)
     :param sixtyfour_conn_id: the connection. (templated)
 
     The events of its ``outlets`` get the same ``extra`` as those of ``SixtyfourToObjectStorageOperator``.
 
     :returns: ``job_id``, ``workflow_id``, ``source`` (the input's URL; ``None`` for rows), ``rows`` and ``bytes`` that
         came back, ``files`` (a list with ``path``, ``rows``, ``bytes``, ``sha256``, ``block_number`` and ``filename``
-        each), ``manifest`` (its URL) and ``metrics`` (what the run has used, as the API counts it; empty if it doesn't
-        tell). Of a dry run, ``job_id`` and ``manifest`` are ``None``. ``SixtyfourRepairInputOperator`` and
+        each), ``manifest`` (its URL), ``metrics`` (what the run has used, as the API counts it; empty if it doesn't
+        tell) and ``quality`` (by column: in how many rows it is ``filled`` and in how many ``empty``, how many
+        ``distinct`` values it has, and the ``values`` of a status column; empty if that isn't known). Of a dry run,
+        ``job_id`` and ``manifest`` are ``None``. ``SixtyfourRepairInputOperator`` and
         ``SixtyfourCollectBatchesOperator`` take it as ``results``.
     :raises AirflowFailException: if the input can't be sent, or the API refuses it: no retry can help.
     :raises SixtyfourRunFailedError: if the run failed, was cancelled or timed out; a retry starts a new one.
@@ -98,9 +104,12 @@ class SixtyfourEnrichOperator(LandingOperator):
         "files",
         "output_format",
         "timeout",
+        "max_credits",
+        "budget",
         "sixtyfour_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"source": "json", "rows": "json", "specs_override": "json"}
+    unknown_cost_passes = False  # where `max_credits` is given, and no run says what a row costs
 
     def __init__(
         self,
@@ -125,6 +134,8 @@ class SixtyfourEnrichOperator(LandingOperator):
         max_rows: int = MAX_ROWS,
         check_destination: bool = True,
         validate_only: bool = False,
+        max_credits: float | str | None = None,
+        budget: Any = None,
         sixtyfour_conn_id: str = DEFAULT_CONNECTION,
         **kwargs: Any,
     ) -> None:
@@ -149,6 +160,8 @@ class SixtyfourEnrichOperator(LandingOperator):
         self.max_rows = max_rows
         self.check_destination = check_destination
         self.validate_only = validate_only
+        self.max_credits = max_credits
+        self.budget = budget
         self.sixtyfour_conn_id = sixtyfour_conn_id
         self._json_files = json_file_parameters(self, rows=rows, specs_override=specs_override)
         self._given = tuple(name for name, value in (("source", source), ("rows", rows)) if value is not None)
@@ -156,7 +169,7 @@ class SixtyfourEnrichOperator(LandingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Do the work, unless it is done; wait here or in the triggerer."""
-        with self._final_errors():
+        with self._final_errors(context):
             work = self._checked_work(context)
             if (result := self._without_run(context, work)) is not None:
                 return result
@@ -183,7 +196,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         drop_run_link(self)
-        with self._final_errors(), self._concluding(context):
+        with self._final_errors(context), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)
             if digest is None:  # `dag.test()` forgets what a deferral carries
@@ -220,16 +233,40 @@ class SixtyfourEnrichOperator(LandingOperator):
             clear_pays_again=self.overwrite,
         )
         try:
-            return submission.start_or_adopt(context, records_of(context, work.folder))
+            job_id = submission.start_or_adopt(context, records_of(context, work.folder))
         except SixtyfourRefusedError as error:
             if given.is_batch and error.status in (400, 422):
                 self._check_fit(given)
             raise
+        if self.budget is not None:
+            from airflow_provider_sixtyfour.tasks.started_runs import note_started_run
+
+            note_started_run(work.folder, job_id, work.digest)
+        return job_id
 
     def _check_before_start(self, context: Context, work: Work) -> None:
         if not work.given.is_batch:  # of hundreds, only those that are refused: each look is one of 500 requests
             self._check_fit(work.given)
         self._check_writable(context, work.folder)
+        self._check_cost(work)
+
+    def _check_cost(self, work: Work) -> None:
+        """
+        Check that the run is within the limits of what may be spent.
+
+        :raises SixtyfourInputError: if it isn't.
+        """
+        if self.max_credits is None and self.budget is None:
+            return
+        from airflow_provider_sixtyfour.tasks.budget_checks import check_budget, check_cost
+        from airflow_provider_sixtyfour.tasks.done_batches import BatchOptions
+
+        client, rows = self._control.client, work.given.rows
+        check_cost(client, self.max_credits, rows, self.workflow_id, unknown_passes=self.unknown_cost_passes)
+        options = BatchOptions(
+            self.workflow_id, self.destination, work.given.body.get("specs_override"), self._landing(None)
+        )
+        check_budget(client, self.budget, self.source, options, self.log)
 
     def _check_fit(self, given: EnrichInput) -> None:
         from airflow_provider_sixtyfour.tasks.workflow_source import source_block

@@ -122,7 +122,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
 
     def execute(self, context: Context) -> str:
         """Start or adopt the run, then wait for it here or in the triggerer."""
-        with self._final_errors():
+        with self._final_errors(context):
             body, formats = self._checked_input(context)
             rows, wait = payloads.count_rows(body), self._wait_options(context)
             with self._running(context, wait):
@@ -140,7 +140,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         :param rows: how many rows were sent; ``None`` if they are in a file.
         """
         drop_run_link(self)
-        with self._final_errors(), self._concluding(context):
+        with self._final_errors(context), self._concluding(context):
             return self._completed(context, self._control.conclude(event), rows)
 
     def _completed(self, context: Context, ended: RunOutcome, rows: int | None) -> str:

@@ -25,7 +25,14 @@ from airflow_provider_sixtyfour.polling import failure_policy
 from airflow_provider_sixtyfour.polling.failure_policy import RETRY_IN_DOUBT, Next, Repetition, judge
 from airflow_provider_sixtyfour.runs.deadline import shown_time
 from airflow_provider_sixtyfour.runs.log import Log
-from airflow_provider_sixtyfour.runs.status import RunOutcome, canonical, describe_progress, is_known, outcome_of
+from airflow_provider_sixtyfour.runs.status import (
+    COMPLETED,
+    RunOutcome,
+    canonical,
+    describe_progress,
+    is_known,
+    outcome_of,
+)
 
 # Seconds in which a run that was just started may be unknown to `live_status`: what accepts a run and what
 # tells of it need not be the same machine.
@@ -43,6 +50,7 @@ class RunWatch:
     :param patience: seconds for which a refusal has to be repeated until the wait is given up; by default
         `failure_policy.REFUSAL_PATIENCE`.
     :param clock: returns the seconds of the epoch.
+    :param on_progress: takes in each live status of a run, but for that of its completion.
     :param kind: what is waited for; called a run in all that is said here.
     """
 
@@ -56,6 +64,7 @@ class RunWatch:
         may_be_unknown: float = 0.0,
         patience: float | None = None,
         clock: Callable[[], float] = time.time,
+        on_progress: Callable[[LiveStatus], None] | None = None,
         kind: JobKind = WORKFLOW_RUN,
     ) -> None:
         self.kind = kind
@@ -64,6 +73,7 @@ class RunWatch:
         self._deadline = deadline
         self._log = log
         self._clock = clock
+        self._on_progress = on_progress
         self._unknown_until = clock() + may_be_unknown
         self._progress: str | None = None
         self._odd_statuses: set[str] = set()
@@ -88,7 +98,10 @@ class RunWatch:
         if not is_known(live.status) and canonical(live.status) not in self._odd_statuses:
             self._log.warning("Unrecognised status %r, treated as still running. Run %s.", live.status, self._job_id)
             self._odd_statuses.add(canonical(live.status))
-        return outcome_of(self._job_id, live)
+        ended = outcome_of(self._job_id, live)
+        if self._on_progress is not None and (ended is None or ended.status != COMPLETED):
+            self._on_progress(live)
+        return ended
 
     def listed(self, status: str) -> None:
         """Take in the status in the list of runs, logged until there is a live status."""

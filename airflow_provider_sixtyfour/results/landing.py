@@ -180,7 +180,7 @@ class Files:
         if known and _are_same(known, file) and seem_there(self._folder, (known,), self._log):
             self._log.info("%s is there already, by the manifest.", path)
             return known
-        stats = DownloadStats(self._file_list.format)
+        stats = DownloadStats(self._file_list.format, file.file_size)
         progress = Progress(path.name, file.file_size, self._log.info)
         target = path.path
         with ExitStack() as ending:
@@ -216,7 +216,9 @@ class Files:
             size(stats.bytes / max(seconds, 1e-3)),
             url,
         )
-        return LandedFile(url, made.rows, made.bytes, made.sha256, file.block_number, file.filename)
+        return LandedFile(
+            url, made.rows, made.bytes, made.sha256, file.block_number, file.filename, quality=stats.quality
+        )
 
     def _as_it_came(self, name: str) -> str:
         """Return the name or path of a file that can't become what its name says."""

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api.metrics import numbers
+from airflow_provider_sixtyfour.formats.quality import Quality, read_quality, total
 from airflow_provider_sixtyfour.storage.errors import store_errors
 from airflow_provider_sixtyfour.storage.object_paths import MANIFEST
 
@@ -30,6 +31,7 @@ class LandedFile(NamedTuple):
     :param path: its URL.
     :param rows: counted; ``None`` for JSON that is no array, or nested too deeply.
     :param filename: as the API calls it.
+    :param quality: of its columns; empty if that isn't known.
     """
 
     path: str
@@ -38,6 +40,7 @@ class LandedFile(NamedTuple):
     sha256: str
     block_number: int | None
     filename: str
+    quality: Quality = {}  # noqa: RUF012 - of a tuple; nobody changes it
 
     @property
     def name(self) -> str:
@@ -48,6 +51,10 @@ class LandedFile(NamedTuple):
     def format(self) -> str:
         """What it is, by its ending: not what the manifest says where it could not be converted."""
         return self.name.rpartition(".")[2]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a task returns it."""
+        return {name: value for name, value in self._asdict().items() if name != "quality"}
 
 
 class Manifest(NamedTuple):
@@ -81,12 +88,22 @@ class Manifest(NamedTuple):
         """The bytes of all files."""
         return sum(file.bytes for file in self.files)
 
+    @property
+    def quality(self) -> Quality:
+        """The quality of all files together: a column is counted in the files that have it."""
+        return total((file.quality for file in self.files), is_one_table=False)
+
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return its files as a task returns them."""
-        return [file._asdict() for file in self.files]
+        return [file.as_dict() for file in self.files]
 
     def text(self) -> str:
-        """Return it as it is written: JSON."""
+        """Return it as it is written: JSON. Where there are several files, each has its own quality, too."""
+        quality = self.quality
+        files: list[dict[str, Any]] = [{**file.as_dict(), "format": file.format} for file in self.files]
+        if len(files) > 1:
+            for file, written in zip(self.files, files, strict=True):
+                written.update({"quality": file.quality} if file.quality else {})
         return json.dumps(
             {
                 "version": VERSION,
@@ -97,9 +114,10 @@ class Manifest(NamedTuple):
                 "created_at": self.created_at,
                 "rows": self.total_rows,
                 "bytes": self.total_bytes,
-                "files": [{**file._asdict(), "format": file.format} for file in self.files],
+                "files": files,
                 **({"input": self.input} if self.input else {}),
                 **({"metrics": self.metrics} if self.metrics else {}),
+                **({"quality": quality} if quality else {}),
             },
             indent=2,
             ensure_ascii=False,
@@ -117,13 +135,14 @@ class Manifest(NamedTuple):
             if data["version"] != VERSION:
                 raise ValueError(f"a manifest of version {data['version']!r}")
             selection = data["selection"]
+            is_one = len(data["files"]) == 1
             return cls(
                 job_id=data["job_id"],
                 workflow_id=data["workflow_id"],
                 format=data["format"],
                 selection=selection if isinstance(selection, str) else tuple(selection),
                 created_at=data["created_at"],
-                files=tuple(_read_file(file) for file in data["files"]),
+                files=tuple(_read_file(file, data.get("quality") if is_one else None) for file in data["files"]),
                 input=data.get("input"),
                 metrics=numbers(data.get("metrics", {})),
             )
@@ -131,8 +150,14 @@ class Manifest(NamedTuple):
             raise ValueError(f"no manifest: {error!r}") from None
 
 
-def _read_file(data: Mapping[str, Any]) -> LandedFile:
-    return LandedFile(**{name: data[name] for name in LandedFile._fields})
+def _read_file(data: Mapping[str, Any], quality: Any) -> LandedFile:
+    """
+    Return a file of a manifest.
+
+    :param quality: of the whole, if it is the only file.
+    """
+    named = {name: data[name] for name in LandedFile._fields if name != "quality"}
+    return LandedFile(**named, quality=read_quality(data.get("quality", quality)))
 
 
 def now() -> str:

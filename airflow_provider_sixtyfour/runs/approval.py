@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.inputs.limits import read_limit
+from airflow_provider_sixtyfour.runs.pilot import described
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
 
@@ -50,6 +51,7 @@ class Spending(NamedTuple):
     :param metric: in what it is counted.
     :param runs: how many runs say so.
     :param balance: what is left, where the API gives it.
+    :param pilot: the fill rates of the pilot's results, as people read them; ``None`` if there was none.
     """
 
     rows: int
@@ -59,6 +61,7 @@ class Spending(NamedTuple):
     metric: str
     runs: int
     balance: float | None
+    pilot: str | None = None
 
     @classmethod
     def read(cls, estimate: Any) -> Spending:
@@ -73,7 +76,7 @@ class Spending(NamedTuple):
                 median, lowest, highest = _finite(cost, "median", "lowest", "highest")
                 if lowest is None or highest is None:
                     median = None  # not an estimate of ours: an unknown cost, which exceeds any limit
-                return cls(rows, median, lowest, highest, metric, runs, balance)
+                return cls(rows, median, lowest, highest, metric, runs, balance, _of_pilot(estimate.get("pilot")))
         raise SixtyfourInputError(
             f"estimate should be what SixtyfourEstimateCostOperator returns, not {estimate!r:.120}."
         )
@@ -116,6 +119,8 @@ class Spending(NamedTuple):
                 f"Estimated from {_count(self.runs, 'completed run')} of the workflow: {self.lowest:,.2f} to "
                 f"{self.highest:,.2f} {self.metric}."
             )
+        if self.pilot is not None:
+            lines.append(self.pilot)
         if self.balance is not None:
             lines.append(f"Balance: {self.balance:,.2f} credits.")
         lines.append("Rows whose results are at the destination are not counted: they are not paid for again.")
@@ -139,6 +144,14 @@ def _finite(values: Any, *names: str) -> list[float | None]:
     """Return the numbers of these names; ``None`` for each that is missing, or is no finite number."""
     found = [values.get(name) if isinstance(values, Mapping) else None for name in names]
     return [each if isinstance(each, int | float) and math.isfinite(each) else None for each in found]
+
+
+def _of_pilot(pilot: Any) -> str | None:
+    match pilot:
+        case {"rows": int(rows), "fill_rates": Mapping() as rates}:
+            shares = {str(name): share for name, share in rates.items() if isinstance(share, int | float)}
+            return f"The pilot has {_count(rows, 'row')}. Values that are filled: {described(shares) or 'unknown'}."
+    return None
 
 
 def _count(number: int, what: str) -> str:

@@ -7,11 +7,11 @@ their number, and the group continues from there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskGroup
+from airflow.providers.common.compat.sdk import TaskGroup, XComArg
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
@@ -22,7 +22,7 @@ from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatches
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath, XComArg
+    from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath
 
 BATCHES_AT_ONCE = 16
 SENT = "sent"  # the folder of the batches, below the destination
@@ -36,6 +36,8 @@ _DECIDES_COST = (
     *("workflow_id", "destination", "specs_override", "format", "files", "output_format", "overwrite"),
     "sixtyfour_conn_id",
 )
+# Of a task that is mapped over batches.
+_OF_MAPPED_TASKS = ("max_active_tis_per_dagrun", "map_index_template")
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,16 @@ def sixtyfour_enrichment(
     validate_only: bool = False,
     approve_above_rows: float | str | XComArg | None = None,
     approve_above_credits: float | str | XComArg | None = None,
+    pilot_rows: int | str | XComArg | None = None,
+    min_fill_rate: Mapping[str, float | str] | XComArg | None = None,
+    max_credits: float | str | XComArg | None = None,
+    max_credits_per_day: float | str | XComArg | None = None,
     batches_at_once: int = BATCHES_AT_ONCE,
     split: Mapping[str, Any] | None = None,
     enrich: Mapping[str, Any] | None = None,
     bulk: Mapping[str, Any] | None = None,
     collect: Mapping[str, Any] | None = None,
+    estimate: Mapping[str, Any] | None = None,
     approval: Mapping[str, Any] | None = None,
     group_id: str = "sixtyfour_enrichment",
     default_args: Mapping[str, Any] | None = None,
@@ -80,10 +87,11 @@ def sixtyfour_enrichment(
     """
     Add tasks to the Dag that split an input, enrich each batch in one mapped, deferred task, and collect the results.
 
-    The tasks are ``split``, ``enrich`` and ``collect``. Batches are sent from ``sent/`` below the destination, each
-    lands in a folder of its own there, and ``_manifest.json`` summarises all of them. After batches have failed,
-    ``collect`` fails too, and names them. Behind a skipped task all three are skipped. Where a parameter is the output
-    of an upstream task, the group waits for that task.
+    The tasks are ``split``, ``enrich`` and ``collect``; with a pilot, a limit or an approval, also ``pilot``,
+    ``estimate``, ``budget`` and ``approve`` before ``enrich``, but not with ``validate_only``. Batches are sent from
+    ``sent/`` below the destination, each lands in a folder of its own there, and ``_manifest.json`` summarises all of
+    them. After batches have failed, ``collect`` fails too, and names them. Behind a skipped task all are skipped. Where
+    a parameter is the output of an upstream task, the group waits for that task.
 
     :param workflow_id: the stored workflow; it begins with a ``read_csv`` block. (templated)
     :param bulk: instead, what to find by Bulk Intelligence: parameters of ``SixtyfourBulkEnrichOperator``, such as
@@ -98,9 +106,15 @@ def sixtyfour_enrichment(
         run is not counted. (templated)
     :param validate_only: whether to only split and check, and log what would be sent. Asks the API for nothing.
     :param approve_above_rows: ask somebody before more rows than this are paid for, on Airflow 3.1 or later; see
-        ``SixtyfourApprovalOperator``. The group then has the tasks ``estimate`` and ``approve`` before ``enrich``;
-        after *Reject*, ``enrich`` and ``collect`` are skipped. Not with ``validate_only``. (templated)
+        ``SixtyfourApprovalOperator``. After *Reject*, ``enrich`` and ``collect`` are skipped. (templated)
     :param approve_above_credits: the same by the estimated cost. (templated)
+    :param pilot_rows: how many rows to enrich first, as a batch of their own, before the rest is estimated, approved
+        and started; see ``SixtyfourPilotOperator``. They are not paid for again. (templated)
+    :param min_fill_rate: the share of values of a column that has to be filled in the pilot: ``{"email": 0.3}``; if
+        fewer are, the rest is not started. (templated)
+    :param max_credits: what the input may cost, what is done included: batches that don't fit are left out, and
+        ``collect`` fails and says so; see ``SixtyfourBudgetOperator``. (templated)
+    :param max_credits_per_day: what all runs of the connection may cost since midnight UTC, likewise. (templated)
     :param batches_at_once: how many batches of one Dag run are under way at once. Airflow counts deferred tasks in from
         3.3 on; before, a pool that includes them does (``enrich={"pool": …}``).
     :param split: other parameters of ``SixtyfourSplitInputOperator``: ``delimiter``, ``rename_columns`` …
@@ -108,6 +122,7 @@ def sixtyfour_enrichment(
         ``timeout``, ``retries``, ``pool`` …
     :param collect: other parameters of ``SixtyfourCollectBatchesOperator``: ``outlets`` (one asset event for the whole
         input, where those of ``enrich`` make one for each batch), ``retries`` …
+    :param estimate: other parameters of ``SixtyfourEstimateCostOperator``: ``cost_metric``, ``rows_metric`` …
     :param approval: other parameters of ``SixtyfourApprovalOperator``: ``assigned_users``, ``notifiers``,
         ``response_timeout`` …
     :param group_id: the group's name in the Dag.
@@ -116,14 +131,15 @@ def sixtyfour_enrichment(
     :raises SixtyfourInputError: if a parameter can't be right.
     """
     check_way(workflow_id, bulk)
-    asks = approve_above_rows is not None or approve_above_credits is not None
-    if bulk is not None and asks:
-        raise SixtyfourInputError(
-            "approve_above_rows and approve_above_credits are for a workflow, whose runs say what a row costs. Limit "
-            "the cost of each bulk job by max_cost_cents in bulk."
-        )
-    if approval is not None and not asks:
-        raise SixtyfourInputError("approval is given without approve_above_rows or approve_above_credits.")
+    limits = {
+        "approve_above_rows": approve_above_rows,
+        "approve_above_credits": approve_above_credits,
+        "pilot_rows": pilot_rows,
+        "max_credits": max_credits,
+        "max_credits_per_day": max_credits_per_day,
+    }
+    given = [name for name, value in limits.items() if value is not None]
+    _check_limits(given, bulk=bulk, approval=approval, min_fill_rate=min_fill_rate)
     operator: type[LandingOperator] = SixtyfourEnrichOperator if bulk is None else SixtyfourBulkEnrichOperator
     of_enrich: dict[str, Any] = {
         "task_id": "enrich",
@@ -147,18 +163,14 @@ def sixtyfour_enrichment(
                 "subfolder": SENT,
                 "max_rows": max_rows,
                 "max_runs": max_runs,
+                "pilot_rows": pilot_rows,
                 **(split or {}),
             }
         ).output
-        approve: BaseOperator | None = None
-        if asks and not of_enrich["validate_only"]:  # which pays for nothing
-            approve = _approval(
-                {"approve_above_rows": approve_above_rows, "approve_above_credits": approve_above_credits},
-                approval,
-                {name: value for name, value in of_enrich.items() if name in _DECIDES_COST},
-                batches,
-            )
-        enriched = operator.partial(**of_enrich).expand(source=batches)
+        before = _BeforeRuns(batches)
+        if given and not of_enrich["validate_only"]:  # which pays for nothing
+            before = _before_runs(batches, of_enrich, limits, min_fill_rate, estimate or {}, approval)
+        enriched = operator.partial(**of_enrich, **before.for_enrich).expand(source=before.to_enrich)
         collected = SixtyfourCollectBatchesOperator(
             **{
                 "task_id": "collect",
@@ -166,24 +178,112 @@ def sixtyfour_enrichment(
                 "results": enriched.output,
                 "destination": destination,
                 "merge_into": merge_into,
-                "approval": None if approve is None else approve.output,
                 "trigger_rule": "all_done",
+                **before.for_collect,
                 **(collect or {}),
             }
         )
-        if approve is not None:
-            approve >> [enriched, collected]  # both are directly downstream: Reject skips both
+        if before.approve is not None:
+            before.approve >> [enriched, collected]  # both are directly downstream: Reject skips both
     return Enrichment(group, batches, enriched.output, collected.output)
 
 
-def _approval(
-    limits: Mapping[str, Any], others: Mapping[str, Any] | None, of_estimate: Mapping[str, Any], batches: XComArg
-) -> BaseOperator:
-    # Here, since it loads Airflow's human-in-the-loop operators.
-    from airflow_provider_sixtyfour.operators.approval import SixtyfourApprovalOperator
+@dataclass(frozen=True)
+class _BeforeRuns:
+    """
+    What comes between the split and the runs.
+
+    :param to_enrich: the batches that may be enriched.
+    :param approve: the task that asks, if there is one.
+    :param for_enrich: parameters of the enrich tasks that come of it.
+    :param for_collect: parameters of the collection that come of it.
+    """
+
+    to_enrich: XComArg
+    approve: BaseOperator | None = None
+    for_enrich: Mapping[str, Any] = field(default_factory=dict)
+    for_collect: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _check_limits(
+    given: Sequence[str], *, bulk: Mapping[str, Any] | None, approval: Mapping[str, Any] | None, min_fill_rate: Any
+) -> None:
+    """
+    Check which limits are given together.
+
+    :param given: their names.
+    :raises SixtyfourInputError: if they can't be.
+    """
+    if bulk is not None and given:
+        raise SixtyfourInputError(
+            f"{given[0]} is for a workflow, whose runs say what a row costs. Limit the cost of each bulk job by "
+            "max_cost_cents in bulk."
+        )
+    if approval is not None and not {"approve_above_rows", "approve_above_credits"} & {*given}:
+        raise SixtyfourInputError("approval is given without approve_above_rows or approve_above_credits.")
+    if min_fill_rate is not None and "pilot_rows" not in given:
+        raise SixtyfourInputError("min_fill_rate is given without pilot_rows, whose results it is about.")
+
+
+def _before_runs(
+    batches: XComArg,
+    of_enrich: Mapping[str, Any],
+    limits: Mapping[str, Any],
+    min_fill_rate: Any,
+    of_estimate: Mapping[str, Any],
+    approval: Mapping[str, Any] | None,
+) -> _BeforeRuns:
+    # Imported here, since many Dags need none of it, and the approval loads Airflow's human-in-the-loop operators.
+    from airflow_provider_sixtyfour.operators.budget import SixtyfourBudgetOperator
     from airflow_provider_sixtyfour.operators.costs import SixtyfourEstimateCostOperator
 
-    estimate = SixtyfourEstimateCostOperator(task_id="estimate", batches=batches, **of_estimate)
-    return SixtyfourApprovalOperator(
-        **{"task_id": "approve", "estimate": estimate.output, **limits, **(others or {})},
+    pilot = None
+    if limits["pilot_rows"] is not None:
+        from airflow_provider_sixtyfour.operators.pilot import SixtyfourPilotOperator
+
+        like_enrich = {name: value for name, value in of_enrich.items() if name not in _OF_MAPPED_TASKS}
+        pilot = SixtyfourPilotOperator(
+            **{
+                **like_enrich,
+                "task_id": "pilot",
+                "batches": batches,
+                "min_fill_rate": min_fill_rate,
+                "max_credits": limits["max_credits"],
+            }
+        )
+    decides = {name: value for name, value in of_enrich.items() if name in _DECIDES_COST}
+    estimated = SixtyfourEstimateCostOperator(
+        **{
+            "task_id": "estimate",
+            "batches": batches,
+            "pilot": None if pilot is None else pilot.output,
+            **decides,
+            **of_estimate,
+        }
+    ).output
+    budget = SixtyfourBudgetOperator(
+        task_id="budget",
+        batches=batches,
+        estimate=estimated,
+        max_credits=limits["max_credits"],
+        max_credits_per_day=limits["max_credits_per_day"],
+        sixtyfour_conn_id=of_enrich["sixtyfour_conn_id"],
+    )
+    above = {name: limits[name] for name in ("approve_above_rows", "approve_above_credits")}
+    approve = None
+    if any(limit is not None for limit in above.values()):
+        from airflow_provider_sixtyfour.operators.approval import SixtyfourApprovalOperator
+
+        approve = SixtyfourApprovalOperator(
+            **{"task_id": "approve", "estimate": XComArg(budget, key="estimate"), **above, **(approval or {})}
+        )
+    is_limited = limits["max_credits"] is not None or limits["max_credits_per_day"] is not None
+    return _BeforeRuns(
+        budget.output,
+        approve,
+        for_enrich={"budget": XComArg(budget, key="budget")} if is_limited else {},
+        for_collect={
+            **({"budget": XComArg(budget, key="budget")} if is_limited else {}),
+            **({} if approve is None else {"approval": approve.output}),
+        },
     )

@@ -27,6 +27,7 @@ def enriched(source: Any, folder: ObjectStoragePath, manifest: Manifest) -> dict
         "files": manifest.as_dicts(),
         "manifest": str(folder / MANIFEST),
         "metrics": dict(manifest.metrics),
+        "quality": manifest.quality,
     }
 
 
@@ -67,6 +68,7 @@ def nothing_sent(source: Any, workflow_id: str | None) -> dict[str, Any]:
         "files": [],
         "manifest": None,
         "metrics": {},
+        "quality": {},
     }
 
 

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sixtyfour.batches.collect import TaskResult, collect
+from airflow_provider_sixtyfour.batches.collect import BatchSummary, TaskResult, collect
 from airflow_provider_sixtyfour.batches.merge import merge
 from airflow_provider_sixtyfour.batches.result_rows import open_result
 from airflow_provider_sixtyfour.exceptions import (
@@ -32,7 +33,7 @@ from airflow_provider_sixtyfour.storage.atomic import publish, publishing
 from airflow_provider_sixtyfour.storage.file_stats import HashingReader
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
 from airflow_provider_sixtyfour.storage.object_paths import MANIFEST, extension, object_storage_path
-from airflow_provider_sixtyfour.tasks.batch_log import collected, count, table
+from airflow_provider_sixtyfour.tasks.batch_log import collected, cost_text, count, quality_table, table
 from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineage, uri_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def collect_whole(
     destination: Any,
     merge_into: Any,
     approval: Any = None,
+    budget: Any = None,
     columns: Callable[[], Sequence[str]] = tuple,
 ) -> dict[str, Any]:
     """
@@ -85,12 +87,12 @@ def collect_whole(
             problem = error
     not_merged = None if problem is None else _reason(problem)
     publish(manifest.fs, manifest.path, whole.text(now(), merged, not_merged, approval))
-    for line in table(whole):
+    for line in chain(table(whole), quality_table(whole.quality)):
         log.info("%s", line)
     if whole.missing:
         raise SixtyfourIncompleteError(
             f"{len(whole.missing)} of {whole.totals['batches']} batches have no result: {whole.missing_names()}. "
-            f"Clear their tasks, with downstream: what is done is not paid for again. {manifest} says what is there."
+            f"{_what_next(whole, budget)} {manifest} says what is there."
         )
     if isinstance(problem, SixtyfourInputError | SixtyfourTransferError):
         raise type(problem)(
@@ -101,6 +103,20 @@ def collect_whole(
         raise problem
     log.info("%s Manifest: %s.", collected(whole, merged, time.monotonic() - began), manifest)
     return {**whole.totals, **agreed, "merged": merged, "manifest": str(manifest)}
+
+
+def _what_next(whole: BatchSummary, budget: Any) -> str:
+    """Return what to do about batches that are missing."""
+    limit = budget if isinstance(budget, Mapping) and budget.get("batches_left_out") else None
+    if limit is not None:
+        spent = cost_text(whole.totals["metrics"].get(limit["metric"], 0))
+        rows = count(sum(batch["rows"] for batch in whole.missing), "row")
+        return (
+            f"{limit['limited_by']} has left out {limit['batches_left_out']:,} of them: {spent} of "
+            f"{cost_text(limit['limit'])} {limit['metric']} are spent, {rows} are not yet enriched. Raise it and clear "
+            "the estimate, with downstream: what is done is not paid for again."
+        )
+    return "Clear their tasks, with downstream: what is done is not paid for again."
 
 
 def _reason(problem: Exception) -> str:

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.batches.collect import references
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourInputError, SixtyfourNotFoundError
 from airflow_provider_sixtyfour.inputs.limits import read_limit
-from airflow_provider_sixtyfour.results.earlier_landing import landed_work
 from airflow_provider_sixtyfour.results.options import LandingOptions
 from airflow_provider_sixtyfour.runs.cost_estimate import RUNS, CostEstimate, estimate
+from airflow_provider_sixtyfour.runs.pilot import fill_rates, pilot_metrics
 from airflow_provider_sixtyfour.runs.status import COMPLETED
-from airflow_provider_sixtyfour.tasks.batch_input import batch_folder, enrich_input
-from airflow_provider_sixtyfour.tasks.batch_log import count, number
+from airflow_provider_sixtyfour.tasks.batch_log import cost_text, count, number
+from airflow_provider_sixtyfour.tasks.done_batches import BatchOptions, of_each
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.runs.log import Log
 
-AT_ONCE = 8  # manifests that are read side by side
+
+class _Known(NamedTuple):
+    """
+    What is known of an input.
+
+    :param to_pay: rows that are to be paid for.
+    :param rows_done: rows that are not paid for again.
+    :param batches: how many are to be paid for; ``None`` where only a number of rows is given.
+    :param done: the places of the others, likewise.
+    :param spent: what these have cost.
+    """
+
+    to_pay: int
+    rows_done: int = 0
+    batches: int | None = None
+    done: list[int] | None = None
+    spent: float = 0.0
 
 
 def estimate_workflow(
@@ -38,6 +51,7 @@ def estimate_workflow(
     landing: LandingOptions,
     cost_metric: str,
     rows_metric: str,
+    pilot: Any = None,
     log: Log,
 ) -> dict[str, Any]:
     """
@@ -52,26 +66,49 @@ def estimate_workflow(
     if (rows is None) == (batches is None):
         raise SixtyfourInputError("Give rows, a number, or batches, and not both.")
     if batches is None:
-        to_pay, done, left, paid = _checked_rows(rows), 0, None, None
+        known = _Known(_checked_rows(rows))
     else:
-        every = list(references(batches, "batches", ("path", "rows", "bytes", "sha256")))
-        is_done = partial(
-            _is_done,
-            workflow_id=workflow_id,
-            destination=destination,
-            specs_override=specs_override,
-            landing=landing,
-        )
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sixtyfour-estimate") as threads:
-            states = list(threads.map(is_done, every))
-        to_pay = sum(batch["rows"] for batch, state in zip(every, states, strict=True) if not state)
-        done = sum(batch["rows"] for batch in every) - to_pay
-        left, paid = states.count(False), states.count(True)
-    listed = client.send(calls.list_runs(status=COMPLETED, workflow_id=workflow_id, limit=RUNS))
-    found = estimate(to_pay, (run.metrics for run in listed), cost_metric=cost_metric, rows_metric=rows_metric)
+        known = _look(batches, BatchOptions(workflow_id, destination, specs_override, landing), cost_metric)
+    price = partial(estimate, known.to_pay, cost_metric=cost_metric, rows_metric=rows_metric)
+    found = price([pilot_metrics(pilot)])
+    is_pilot = found.per_row is not None
+    if not is_pilot:
+        listed = client.send(calls.list_runs(status=COMPLETED, workflow_id=workflow_id, limit=RUNS))
+        found = price([run.metrics for run in listed])
     balance = _balance(client, log)
-    log.info("%s Workflow %s.", _sentence(found, left, done, balance), workflow_id)
-    return {**found.as_value(), "rows_done": done, "batches": left, "batches_done": paid, "balance": balance}
+    log.info("%s Workflow %s.", _sentence(found, known, balance, is_pilot=is_pilot), workflow_id)
+    return {
+        **found.as_value(),
+        "rows_done": known.rows_done,
+        "batches": known.batches,
+        "batches_done": None if known.done is None else len(known.done),
+        "done": known.done,
+        "spent": known.spent,
+        "balance": balance,
+        "pilot": _of_pilot(pilot),
+    }
+
+
+def _look(batches: Any, options: BatchOptions, cost_metric: str) -> _Known:
+    """Look which batches are done."""
+    every = list(references(batches, "batches", ("path", "rows", "bytes", "sha256")))
+    states = of_each(options.done, every)
+    done = [place for place, state in enumerate(states) if state is not None]
+    to_pay = sum(batch["rows"] for batch, state in zip(every, states, strict=True) if state is None)
+    return _Known(
+        to_pay=to_pay,
+        rows_done=sum(batch["rows"] for batch in every) - to_pay,
+        batches=len(every) - len(done),
+        done=done,
+        spent=sum(state.metrics.get(cost_metric, 0.0) for state in states if state is not None),
+    )
+
+
+def _of_pilot(pilot: Any) -> dict[str, Any] | None:
+    """Return what whoever approves reads of the pilot."""
+    if not isinstance(pilot, Mapping):
+        return None
+    return {"rows": pilot.get("rows"), "fill_rates": fill_rates(pilot.get("quality"))}
 
 
 def _checked_rows(rows: Any) -> int:
@@ -79,15 +116,6 @@ def _checked_rows(rows: Any) -> int:
     if limit is None or not limit.is_integer():
         raise SixtyfourInputError(f"rows should be a number of rows, not {rows!r:.60}.")
     return int(limit)
-
-
-def _is_done(
-    batch: Mapping[str, Any], *, workflow_id: str, destination: Any, specs_override: Any, landing: LandingOptions
-) -> bool:
-    """Return whether the results of a batch are at its destination, so that its task would pay for nothing."""
-    given = enrich_input(source=batch, rows=None, specs_override=specs_override, max_rows=sys.maxsize)
-    digest = given.digest(workflow_id, landing.run_formats)
-    return landed_work(batch_folder(destination, batch, None), replace(landing, input=digest)) is not None
 
 
 def _balance(client: SixtyfourClient, log: Log) -> float | None:
@@ -101,24 +129,23 @@ def _balance(client: SixtyfourClient, log: Log) -> float | None:
     return credits
 
 
-def _sentence(found: CostEstimate, left: int | None, done: int, balance: float | None) -> str:
+def _sentence(found: CostEstimate, known: _Known, balance: float | None, *, is_pilot: bool) -> str:
     has = "" if balance is None else f" Balance: {number(balance)} credits."
-    of_batches = "" if left is None else f" in {count(left, 'batch', 'batches')}"
-    also = f" ({count(done, 'row')} more are done)" if done else ""
+    of_batches = "" if known.batches is None else f" in {count(known.batches, 'batch', 'batches')}"
+    also = f" ({count(known.rows_done, 'row')} more are done)" if known.rows_done else ""
     what = f"{count(found.rows, 'row')}{of_batches}{also}"
     if not found.rows:
-        return f"Nothing is to be paid for: {count(done, 'row')} are done.{has}"
+        return f"Nothing is to be paid for: {count(known.rows_done, 'row')} are done.{has}"
     if found.per_row is None or found.total is None:
         names = f"; what runs do have: {', '.join(found.named)}" if found.named else ""
         return f"No estimate for {what}: the workflow has no completed run with {found.wanted}{names}.{has}"
     total, each = found.total, found.per_row
-    spread = f"{_shown(total.lowest)} to {_shown(total.highest)}"
+    if is_pilot:
+        price = f"{each.median:.4g} a row in the pilot"
+        return f"Estimate: {cost_text(total.median)} {found.metric} for {what}, at {price}.{has}"
+    spread = f"{cost_text(total.lowest)} to {cost_text(total.highest)}"
     return (
-        f"Estimate: {_shown(total.median)} {found.metric} ({spread}) for {what}, "
+        f"Estimate: {cost_text(total.median)} {found.metric} ({spread}) for {what}, "
         f"at {each.median:.4g} a row ({each.lowest:.4g} to {each.highest:.4g}) in {count(found.runs, 'completed run')}."
         f"{has}"
     )
-
-
-def _shown(cost: float) -> str:
-    return number(round(cost, 2))

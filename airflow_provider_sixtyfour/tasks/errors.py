@@ -10,6 +10,7 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourError,
     SixtyfourIncompleteError,
     SixtyfourInputError,
+    SixtyfourQualityError,
     SixtyfourRefusedError,
     SixtyfourRunFailedError,
 )
@@ -17,7 +18,7 @@ from airflow_provider_sixtyfour.exceptions import (
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.runs.log import Log
 
-_FINAL = (SixtyfourInputError, SixtyfourRefusedError, SixtyfourIncompleteError)
+_FINAL = (SixtyfourInputError, SixtyfourRefusedError, SixtyfourIncompleteError, SixtyfourQualityError)
 
 
 def is_final(error: BaseException) -> bool:
@@ -36,8 +37,8 @@ def non_retryable_errors(log: Log | None = None, *, failed_runs: bool = False) -
 
     :param log: the task's log; ``None`` where there is none yet.
     :param failed_runs: whether a run that failed is not retried either: a retry pays for another.
-    :raises AirflowFailException: for input that can't be sent, for what the API refuses, and for a whole that lacks
-        batches.
+    :raises AirflowFailException: for input that can't be sent, for what the API refuses, for a whole that lacks
+        batches, and for a pilot that is not good enough.
     """
     final = (*_FINAL, SixtyfourRunFailedError) if failed_runs else _FINAL
     try:

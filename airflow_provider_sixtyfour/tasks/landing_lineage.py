@@ -39,6 +39,7 @@ def outlet_extra(folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any
         "rows": manifest.total_rows,
         "bytes": manifest.total_bytes,
         **({"metrics": dict(manifest.metrics)} if manifest.metrics else {}),
+        **({"quality": quality} if (quality := manifest.quality) else {}),
         "files": [
             {"path": file.path, "rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
             for file in manifest.files

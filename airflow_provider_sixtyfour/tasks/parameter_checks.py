@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_sixtyfour.batches.limits import limits, most
+from airflow_provider_sixtyfour.batches.min_quality import check_min_quality
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.columns import check_names, check_renamed
 from airflow_provider_sixtyfour.formats.input_formats import EXTENSIONS, check_delimiter, check_readable
 from airflow_provider_sixtyfour.inputs.file_checks import check_name
+from airflow_provider_sixtyfour.inputs.limits import read_limit
 from airflow_provider_sixtyfour.runs.approval import Limits
 from airflow_provider_sixtyfour.storage.object_paths import check_scheme
 from airflow_provider_sixtyfour.tasks.literals import is_literal
@@ -50,6 +52,8 @@ def check_repair(given: Any) -> None:
         raise SixtyfourInputError("key should name the columns that identify a row.")
     if is_literal(given.result_columns):
         check_names(given.result_columns, "result_columns")
+    if is_literal(given.min_quality):
+        check_min_quality(given.min_quality)
     _check_what_both_have(given)
 
 
@@ -97,6 +101,18 @@ def check_approval(given: Any) -> None:
         Limits.read(*limits)
 
 
+def check_budget_limits(given: Any) -> None:
+    """
+    Check what is literal of the limits of a budget.
+
+    :param given: the operator.
+    :raises SixtyfourInputError: if it can't be right.
+    """
+    for name in ("max_credits", "max_credits_per_day"):
+        if is_literal(value := getattr(given, name)):
+            read_limit(value, name, "credits")
+
+
 def check_upload(given: Any) -> None:
     """
     Check what is literal of an upload's parameters.
@@ -120,7 +136,8 @@ def _check_what_both_have(given: Any) -> None:
         check_renamed(given.rename_columns)
     if is_literal(given.delimiter):
         check_delimiter(given.delimiter)
-    limits(*(value if is_literal(value) else 1 for value in (given.batch_rows, given.batch_bytes)))
+    sizes = (given.batch_rows, given.batch_bytes, getattr(given, "pilot_rows", None))  # of a split alone
+    limits(*(value if is_literal(value) else 1 for value in sizes))
     for value, name in ((given.max_rows, "max_rows"), (given.max_runs, "max_runs")):
         if is_literal(value):
             most(value, name)

@@ -16,7 +16,9 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.input_formats import check_delimiter
 from airflow_provider_sixtyfour.inputs import payload
 from airflow_provider_sixtyfour.inputs.file_checks import check_name
+from airflow_provider_sixtyfour.inputs.limits import read_limit
 from airflow_provider_sixtyfour.runs.deadline import check_poll_interval, seconds
+from airflow_provider_sixtyfour.runs.pilot import read_fill_rates
 from airflow_provider_sixtyfour.storage.object_paths import check_scheme
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import json_file_parameters, parsed
@@ -61,6 +63,22 @@ def check_enrich(given: Any) -> None:
 
     :raises AirflowFailException: if it can't be right.
     """
+    _check_enrich(given)
+
+
+@_when_final
+def check_pilot(given: Any) -> None:
+    """
+    Check what is literal of the parameters of a task that enriches the first batch.
+
+    :raises AirflowFailException: if it can't be right.
+    """
+    if (rates := _literal(given, "min_fill_rate")) is not UNKNOWN:
+        read_fill_rates(rates)
+    _check_enrich(given)
+
+
+def _check_enrich(given: Any) -> None:
     _check_id(given, "workflow_id")
     source, rows = (_literal(given, name) for name in ("source", "rows"))
     if (source is None and rows is None) or (_is_given(source) and _is_given(rows)):
@@ -74,6 +92,8 @@ def check_enrich(given: Any) -> None:
             raise SixtyfourInputError(
                 "specs_override names a resource_handle_id; give source or rows alone: a run has one input."
             )
+    if (limit := _literal(given, "max_credits")) is not UNKNOWN:
+        read_limit(limit, "max_credits", "credits")
     value = _literal(given, "max_rows")
     if value is not UNKNOWN and (not isinstance(value, int | float) or value < 1):
         raise SixtyfourInputError(f"max_rows should be a number of rows, 1 at least, not {value!r:.60}.")

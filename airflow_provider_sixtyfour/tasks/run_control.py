@@ -25,7 +25,7 @@ from airflow_provider_sixtyfour.runs.lifecycle import KillEvent, KillState, RunE
 from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome
 from airflow_provider_sixtyfour.runs.wait_end import DeadlinePassed, NotReported, WaitEnd, left_running, read_event
 from airflow_provider_sixtyfour.tasks.errors import is_final
-from airflow_provider_sixtyfour.tasks.kill_watch import KillWatch
+from airflow_provider_sixtyfour.tasks.kill_watch import KillWatch, sleep_in_steps
 from airflow_provider_sixtyfour.tasks.submission import recover
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.runs.log import Log
+    from airflow_provider_sixtyfour.tasks.progress_xcom import OnProgress
     from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
 _AFTER = {Decision.KEEP: KillEvent.KEEP, Decision.LEAVE: KillEvent.LEAVE, Decision.CANCEL: KillEvent.CANCEL}
@@ -68,6 +69,7 @@ class RunControl:
         self._case = Case(Event.SIGNAL, cancel_on_kill=cancels)  # what is known of this try; each event completes it
         self._stopped: str | None = None
         self._spare: SixtyfourClient | None = None
+        self._on_progress: OnProgress | None = None
         self._host: str | None = None  # where a trigger knows that the run was started
 
     @contextmanager
@@ -79,6 +81,7 @@ class RunControl:
         read_state: Callable[[], TaskState] | None = None,
         event: Event = Event.EXCEPTION,
         is_late: bool = False,
+        on_progress: OnProgress | None = None,
     ) -> Iterator[None]:
         """
         Be ready to be killed for as long as the block runs, and don't let an exception leave a run behind.
@@ -88,8 +91,10 @@ class RunControl:
         :param read_state: reads the state of the task instance after a kill; ``None`` where that can't be read.
         :param event: what an exception is that ends the block.
         :param is_late: whether the deadline has passed already.
+        :param on_progress: takes in how far the run is, while this task waits for it.
         """
         self._run.on(RunEvent.BEGIN)
+        self._on_progress = on_progress
         self._case = self._case._replace(has_next_try=has_next_try, is_late=is_late)
         with self._kill.watching(partial(self._killed, ends_at, read_state)):
             try:
@@ -107,9 +112,7 @@ class RunControl:
         """
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 
-        if isinstance(error, TaskDeferred | AirflowTaskTimeout):
-            return
-        if not self._run.is_to_stop:
+        if isinstance(error, TaskDeferred | AirflowTaskTimeout) or not self._run.is_to_stop:
             return
         of = f" Run {self._run.known.job_id}." if self._run.known.job_id else ""
         decision = decide(self._case._replace(event=event, is_final=is_final(error)))
@@ -218,19 +221,19 @@ class RunControl:
 
     def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> RunOutcome:
         """Wait on this worker until the run has ended, and conclude."""
-        from airflow_provider_sixtyfour.polling.blocking import wait
+        from airflow_provider_sixtyfour.polling.blocking import wait_for_end
         from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
 
         watch = RunWatch(
-            job_id, poll_interval=poll_interval, deadline=ends_at, log=self._log, may_be_unknown=NEWBORN, kind=self.kind
+            job_id,
+            poll_interval=poll_interval,
+            deadline=ends_at,
+            log=self._log,
+            may_be_unknown=NEWBORN,
+            on_progress=self._on_progress,
+            kind=self.kind,
         )
-        end: WaitEnd
-        try:
-            end = wait(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
-        except SixtyfourTimeoutError as error:
-            end = DeadlinePassed(str(error))
-        except SixtyfourWaitError as error:
-            end = NotReported(str(error))
+        end = wait_for_end(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
         return self._concluded(job_id, end)
 
     def _reconnected(self) -> SixtyfourClient | None:
@@ -323,8 +326,4 @@ class RunControl:
 
         :raises SixtyfourError: if it was.
         """
-        until = time.monotonic() + pause
-        while (left := until - time.monotonic()) > 0:
-            self.stop_if_killed()
-            time.sleep(min(1.0, left))
-        self.stop_if_killed()
+        sleep_in_steps(pause, check=self.stop_if_killed)

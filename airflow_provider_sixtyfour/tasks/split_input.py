@@ -15,6 +15,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.batches.limits import limits, most
+from airflow_provider_sixtyfour.batches.min_quality import check_min_quality, quality_of, shortfalls
 from airflow_provider_sixtyfour.batches.names import batch_stem
 from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
 from airflow_provider_sixtyfour.batches.result_rows import open_result
@@ -29,7 +30,7 @@ from airflow_provider_sixtyfour.storage.atomic import publishing
 from airflow_provider_sixtyfour.storage.multipart import PartSenders
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
 from airflow_provider_sixtyfour.storage.object_paths import object_storage_path
-from airflow_provider_sixtyfour.tasks.batch_log import repair_done, split_done
+from airflow_provider_sixtyfour.tasks.batch_log import quality_lines, repair_done, split_done
 from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineage, uri_of
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def split(
     batch_bytes: int | str,
     max_rows: int | str | None,
     max_runs: int | str | None,
+    pilot_rows: int | str | None = None,
 ) -> tuple[list[Batch], dict[str, Any]]:
     """
     Split a file, or rows; see `SixtyfourSplitInputOperator` for the parameters.
@@ -68,7 +70,7 @@ def split(
     if (source is None) == (rows is None):
         raise SixtyfourInputError("Give source or rows, and not both: a split has one input.")
     began = time.monotonic()
-    sizes = limits(batch_rows, batch_bytes)
+    sizes = limits(batch_rows, batch_bytes, pilot_rows)
     guards = {"max_rows": most(max_rows, "max_rows"), "max_runs": most(max_runs, "max_runs")}
     keys, needed = check_names(unique_by, "unique_by"), check_names(required, "required")
     folder = object_storage_path(destination, "destination")
@@ -115,6 +117,7 @@ def repair(
     destination: str | ObjectStoragePath,
     key: str | Sequence[str],
     result_columns: str | Sequence[str],
+    min_quality: Mapping[str, Any] | None,
     delimiter: str | None,
     rename_columns: Mapping[str, str] | None,
     batch_rows: int | str,
@@ -134,7 +137,11 @@ def repair(
     keys = check_names(key, "key")
     if not keys:
         raise SixtyfourInputError("key should name the columns that identify a row.")
-    repairing = Repair(key=keys, result_columns=check_names(result_columns, "result_columns"))
+    repairing = Repair(
+        key=keys,
+        result_columns=check_names(result_columns, "result_columns"),
+        required=_below(check_min_quality(min_quality), results),
+    )
     folder = object_storage_path(destination, "destination")
     inputs, came_back = _paths(source, "source"), _paths(results, "results")
     for path in came_back:
@@ -159,6 +166,21 @@ def repair(
     log.info("%s", repair_done(name, folder, batches, without_key=repairing.without_key, seconds=seconds))
     _record_lineage([*inputs, *came_back], folder)
     return batches, summary
+
+
+def _below(least: Mapping[str, float], results: Any) -> tuple[str, ...]:
+    """
+    Return the columns of the results that are filled in fewer rows than they should be, and log how many that is.
+
+    :raises SixtyfourInputError: if that isn't known of all results.
+    """
+    if not least:
+        return ()
+    quality = quality_of(results)
+    short = shortfalls(quality, least)
+    for line in quality_lines(quality, least):
+        log.info("%s", line)
+    return tuple(short)
 
 
 def _record_lineage(read: Iterable[ObjectStoragePath], folder: ObjectStoragePath) -> None:
@@ -227,12 +249,27 @@ def _paths(value: Any, name: str) -> list[ObjectStoragePath]:
     if isinstance(value, Mapping):
         if "files" in value:
             return _paths(value["files"], name)
+        if "merged" in value:  # of a collection
+            return _paths(_merged(value, name), name)
         value = value.get("path")
     elif value is None:  # what a mapped task leaves that was skipped
         return []
     elif isinstance(value, Iterable) and not isinstance(value, str | PathLike):
         return [path for one in value for path in _paths(one, name)]
     return [object_storage_path(value, name)]
+
+
+def _merged(summary: Mapping[str, Any], name: str) -> Any:
+    """
+    Return the merged file of a collection.
+
+    :raises SixtyfourInputError: if there is none.
+    """
+    if not summary["merged"]:
+        raise SixtyfourInputError(
+            f"{name} is a collection without a merged file: set merge_into there, or give the results of the batches."
+        )
+    return summary["merged"]
 
 
 def _totals(batches: Sequence[Batch]) -> dict[str, Any]:

@@ -47,8 +47,8 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
         ``{"employees": "int64", "founded": "date32"}``.
     :param sixtyfour_conn_id: the connection. (templated)
 
-    The events of its ``outlets`` get ``uri``, ``job_id``, ``workflow_id``, ``format``, ``rows``, ``bytes`` and
-    ``files`` (path, rows, bytes, sha256) as ``extra``.
+    The events of its ``outlets`` get ``uri``, ``job_id``, ``workflow_id``, ``format``, ``rows``, ``bytes``,
+    ``files`` (path, rows, bytes, sha256) and ``quality`` (as in the manifest) as ``extra``.
 
     :returns: a list with, for each file, its ``path``, ``rows`` (counted; ``None`` for JSON that is no array, or
         nested too deeply), ``bytes``, ``sha256``, ``block_number`` and ``filename`` (as the API calls it; with

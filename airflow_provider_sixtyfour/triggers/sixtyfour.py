@@ -29,6 +29,7 @@ from airflow_provider_sixtyfour.hooks import metrics
 from airflow_provider_sixtyfour.hooks.sixtyfour import ELSEWHERE, RENEWED
 from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
 from airflow_provider_sixtyfour.runs.cancellation import Case, Decision, Event, decide
+from airflow_provider_sixtyfour.tasks.progress_xcom import TriggererPublisher
 from airflow_provider_sixtyfour.tasks.task_state import read_in_triggerer, warm_up
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ class SixtyfourRunTrigger(BaseTrigger):
                 self.log.error("%s Run %s.", reason, self.job_id)
 
     async def _outcome(self) -> dict[str, Any]:
+        publisher = TriggererPublisher(self.task_instance)
         watch = RunWatch(
             self.job_id,
             poll_interval=self.poll_interval,
@@ -146,6 +148,7 @@ class SixtyfourRunTrigger(BaseTrigger):
             log=self.log,
             may_be_unknown=self.may_be_unknown,
             patience=self.refusal_patience,
+            on_progress=publisher.offer,
             kind=KINDS[self.kind],
         )
         try:
@@ -169,6 +172,7 @@ class SixtyfourRunTrigger(BaseTrigger):
 
             return {"broken": Cleaner().message(f"{type(error).__name__}: {error}")}
         finally:
+            publisher.close()
             self._is_known = watch.is_known
 
     async def _wait(self, access: Resolved, watch: RunWatch) -> RunOutcome | None:

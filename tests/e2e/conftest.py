@@ -17,7 +17,7 @@ from tests.emulator_process import EmulatorProcess
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped", "batches", "dated", "bulk", "approved")
+DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped", "batches", "dated", "bulk", "approved", "limited")
 RUN_LIMIT = 120.0  # seconds for a Dag run
 
 
@@ -124,9 +124,16 @@ class DagRun:
 
         self._airflow.wait_for(f"{self.dag_id}.{task_id} {state}", is_there, RUN_LIMIT)
 
-    def answer(self, option: str, task_id: str) -> int:
-        """Answer what a task asks for; return the HTTP status."""
-        return self._airflow.rest.answer(self.dag_id, self.run_id, task_id, option)
+    def clear_with_downstream(self, task_id: str) -> None:
+        """Clear a task and all that come after it, and let the run go on."""
+        self._airflow.rest.clear_with_downstream(self.dag_id, self.run_id, task_id)
+        self._airflow.wait_for(
+            "cleared", lambda: self._airflow.rest.run_state(self.dag_id, self.run_id) not in FINISHED, RUN_LIMIT
+        )
+
+    def answer(self, option: str, task_id: str, *, token: str | None = None) -> int:
+        """Answer what a task asks for, as an admin or with the token of somebody else; return the HTTP status."""
+        return self._airflow.rest.answer(self.dag_id, self.run_id, task_id, option, token=token)
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         return self._airflow.rest.xcom(self.dag_id, self.run_id, task_id, key, map_index)

@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -196,6 +198,73 @@ def test_a_rejection_starts_nothing_and_skips(enrich_rows):
     assert (run.ended(), runs()) == ("success", 0)
     assert [run.states(f"leads.{task}") for task in ("enrich", "collect")] == [["skipped"], ["skipped"]]
     assert run.xcom("leads.approve")["approved"] is False
+
+
+VIEWER_TOKEN = """
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+print("token", SimpleAuthManager().generate_jwt(SimpleAuthManagerUser(username="watching", role="viewer")))
+"""
+
+
+def test_a_viewer_may_not_answer(airflow, enrich_rows):
+    made = subprocess.run(
+        [sys.executable, "-c", VIEWER_TOKEN], env=airflow.environment, capture_output=True, text=True, check=True
+    )
+    [token] = [line.split()[1] for line in made.stdout.splitlines() if line.startswith("token ")]
+    run, runs = enrich_rows(6)
+    run.wait_until("awaiting_input", "leads.approve")
+    time.sleep(READING)
+
+    assert run.answer("Approve", "leads.approve", token=token) == 403
+    assert runs() == 0
+
+    assert run.answer("Reject", "leads.approve") == 200
+    assert (run.ended(), runs()) == ("success", 0)
+
+
+@pytest.fixture
+def limit_rows(airflow, start_run, emulator, tmp_path):
+    """Start a group with a pilot of 2 rows and a limit of credits, for 40 rows in batches of 2."""
+    body = definition("read_csv", "company_enrichment")
+    workflow = str(emulator.api("POST", "/workflows/create_workflow", body)["id"])
+    source = tmp_path / "leads.csv"
+    source.write_text("company_name\n" + "".join(f"Example Company {number}\n" for number in range(40)))
+
+    def start(credits, **conf):
+        airflow.rest.set_variable("sixtyfour_e2e_limit", str(credits))
+        given = {"workflow_id": workflow, "source": f"file://{source}", "to": f"file://{tmp_path}/to", **conf}
+        return start_run("limited", **given), lambda: len(job_ids(emulator, workflow))
+
+    return start
+
+
+def test_a_budget_that_is_reached_in_batch_7_of_20_and_raised_continues_with_13(airflow, limit_rows, emulator):
+    run, runs = limit_rows(15)
+
+    assert (run.ended(), runs()) == ("failed", 7)
+    assert run.states("leads.collect") == ["failed"]
+    assert run.states("leads.enrich") == ["success"] * 7
+    assert run.xcom("leads.budget", key="budget")["batches_left_out"] == 13
+    log = run.log(task_id="leads.collect")
+    assert "13 of 20 batches have no result: leads-00007.csv" in log
+    assert "max_credits has left out 13 of them: 14 of 15 credits_used are spent, 26 rows are not yet enriched" in log
+
+    airflow.rest.set_variable("sixtyfour_e2e_limit", "40")
+    run.clear_with_downstream("leads.estimate")
+
+    assert (run.ended(), runs()) == ("success", 20)
+    whole = run.xcom("leads.collect")
+    assert (whole["batches"], whole["rows"], whole["metrics"]["credits_used"]) == (20, 40, 40)
+
+
+def test_a_pilot_with_too_few_values_stops_the_rest(limit_rows):
+    run, runs = limit_rows(40, min_fill_rate={"company_name": 1.0, "no_such_column": 0.1})
+
+    assert (run.ended(), runs()) == ("failed", 1)
+    assert run.states("leads.pilot") == ["failed"]
+    assert run.states("leads.enrich") == ["upstream_failed"]
+    assert "min_fill_rate names 'no_such_column'" in run.log(task_id="leads.pilot")
 
 
 def test_a_bulk_job_is_estimated_deferred_landed_and_charged_or_cancelled_over_its_limit(

@@ -21,6 +21,7 @@ PACKAGE = Path(airflow_provider_sixtyfour.__file__).parent
 NAME = PACKAGE.name
 # What each folder may import of the package, besides itself and `exceptions`: only folders that stand below it here.
 MAY_IMPORT = {
+    "ui": {"tasks"},
     "task_groups": {"operators", "hooks"},
     "operators": {
         *("triggers", "links", "tasks", "results", "batches", "polling", "hooks"),
@@ -56,7 +57,7 @@ EMULATOR_BASE = {"config", "errors", "schemas", "strict_json"}
 EMULATOR_STATE = {"state": {"routes"}}  # who may import it, beside the modules at the top
 
 AIRFLOW_FOLDERS = ("task_groups", "operators", "transfers", "sensors", "triggers", "links")
-KNOWS_AIRFLOW = {*AIRFLOW_FOLDERS, "tasks", "hooks", "retry_policies"}
+KNOWS_AIRFLOW = {*AIRFLOW_FOLDERS, "ui", "tasks", "hooks", "retry_policies"}
 KNOWS_ITS_PATHS = {"results", "inputs", "storage"}  # of Airflow, paths and the masking of secrets, and nothing else
 AIRFLOW_CLASSES = (BaseOperator, BaseTrigger, BaseOperatorLink)
 HTTP_LIBRARIES = {"requests", "httpx", "urllib3", "aiohttp", "jwt"}

@@ -74,6 +74,21 @@ with DAG("approved", schedule=None, start_date=START, params={"workflow_id": "",
         approve_above_rows=3,
     )
 
+with DAG(
+    "limited", schedule=None, start_date=START, params={"workflow_id": "", "source": "", "to": "", "min_fill_rate": {}}
+):
+    sixtyfour_enrichment(
+        group_id="leads",
+        workflow_id="{{ params.workflow_id }}",
+        source="{{ params.source }}",
+        destination="{{ params.to }}",
+        split={"batch_rows": 2},
+        enrich={"poll_interval": POLL_INTERVAL, "retries": 0},
+        pilot_rows=2,
+        min_fill_rate="{{ params.min_fill_rate | tojson }}",
+        max_credits="{{ var.value.sixtyfour_e2e_limit }}",  # can be raised while the Dag run waits to be cleared
+    )
+
 with DAG("bulk", schedule=None, start_date=START, params={"source": "", "to": "", "limit": 100}):
     SixtyfourBulkEnrichOperator(
         task_id="run",

@@ -34,7 +34,14 @@ def test_results_are_in_the_order_of_the_batches_and_added_up():
 
     assert [one["source"][-5:] for one in whole.results] == ["0.csv", "1.csv", "2.csv"]
     assert whole.missing == ()
-    assert whole.totals == {"batches": 3, "rows_sent": 13, "rows": 14, "bytes": 300, "metrics": {"credits": 6}}
+    assert whole.totals == {
+        "batches": 3,
+        "rows_sent": 13,
+        "rows": 14,
+        "bytes": 300,
+        "metrics": {"credits": 6},
+        "quality": {},
+    }
     manifest = json.loads(whole.text("2026-11-01T00:00:00+00:00", None))
     assert (manifest["version"], manifest["complete"], manifest["merged"]) == (1, True, None)
     assert [one["job_id"] for one in manifest["results"]] == ["job"] * 3
@@ -49,6 +56,21 @@ def test_batches_without_a_result_are_missing():
     assert whole.totals["batches"] == 9
 
 
+def test_the_quality_of_the_whole_is_that_of_the_batches_of_which_it_is_known():
+    status = {"filled": 3, "empty": 2, "distinct": 2, "values": {"OK": 2, "RISKY": 1}}
+    results = [
+        result(0, quality={"name": {"filled": 5, "empty": 0, "distinct": 5}, "email_status": status}),
+        result(1, quality={"name": {"filled": 4, "empty": 1, "distinct": 4}}),
+        result(2),
+        result(3, quality={"name": "hostile", 3: [], "email_status": {"filled": -1, "empty": 0}}),
+    ]
+
+    assert collect([batch(number) for number in range(4)], results).totals["quality"] == {
+        "name": {"filled": 9, "empty": 1},
+        "email_status": {"filled": 3, "empty": 7, "values": {"OK": 2, "RISKY": 1}},
+    }
+
+
 def test_where_the_batches_are_not_known_nothing_is_missing():
     whole = collect(None, [result(0, source=None), result(1, source=None)])
 
@@ -56,7 +78,7 @@ def test_where_the_batches_are_not_known_nothing_is_missing():
 
 
 def test_an_empty_input_makes_an_empty_whole():
-    assert collect([], []).totals == {"batches": 0, "rows_sent": 0, "rows": 0, "bytes": 0, "metrics": {}}
+    assert collect([], []).totals == {"batches": 0, "rows_sent": 0, "rows": 0, "bytes": 0, "metrics": {}, "quality": {}}
     assert collect([], None).missing == ()
 
 

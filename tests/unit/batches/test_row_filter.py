@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_sixtyfour.batches.key_set import KeySet, is_empty, key_of
+from airflow_provider_sixtyfour.batches.key_set import KeySet, key_of
 from airflow_provider_sixtyfour.batches.limits import Limits
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.formats.cell_values import is_empty
 from tests.unit.api.properties import searched
 from tests.unit.batches.folders import Split, table
 from tests.unit.batches.test_split_csv import written

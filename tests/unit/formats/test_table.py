@@ -16,7 +16,7 @@ from airflow_provider_sixtyfour.formats import table
 from airflow_provider_sixtyfour.formats.table import ALWAYS_MADE, FORMATS, TYPED, Format, format_of, media_type_of
 
 PACKAGE = Path(airflow_provider_sixtyfour.__file__).parent
-CALLED = ("counter", "encode", "read", "to_parquet")
+CALLED = ("counter", "quality", "encode", "read", "to_parquet")
 by_format = pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
 
 

@@ -158,4 +158,4 @@ def test_the_estimate_goes_by_what_the_enrich_tasks_go_by():
 @pytest.mark.parametrize("arguments", [{"validate_only": True}, {"enrich": {"validate_only": True}}], ids=str)
 def test_a_dry_run_pays_for_nothing_so_nobody_is_asked(arguments):
     assert set(group(**arguments)) == {"split", "enrich", "collect"}
-    assert set(group()) == {"split", "estimate", "approve", "enrich", "collect"}
+    assert set(group()) == {"split", "estimate", "budget", "approve", "enrich", "collect"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
+from airflow_provider_sixtyfour.formats.table import FORMATS
 from airflow_provider_sixtyfour.operators.batches import SixtyfourRepairInputOperator, repair_input, split_input
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
@@ -189,3 +190,145 @@ def test_inputs_with_other_headers_are_repaired_one_by_one(sent, tmp_path, folde
         AirflowFailException, match=r"leads-00001\.csv has another header than file://.*leads-00000\.csv"
     ):
         repair(source=sent, results=[], destination=f"file://{folder}", key="email")
+
+
+# min_quality
+
+
+def of_quality(tmp_path, name, text):
+    """Return what a task has returned of a file of results that it has landed."""
+    (tmp_path / name).write_text(text)
+    quality = FORMATS[name.rpartition(".")[2]].quality([text.encode()])
+    rows = max((one["filled"] + one["empty"] for one in quality.values()), default=0)
+    return {"rows": rows, "files": [{"path": f"file://{tmp_path}/{name}"}], "manifest": name, "quality": quality}
+
+
+@pytest.fixture
+def came_back(tmp_path):
+    """Results of 9 of the 10 rows: 6 with a phone, 8 with a title."""
+    rows = [(number, "5" if number < 6 else "", "Baker" if number != 8 else " ") for number in range(9)]
+    return [
+        of_quality(tmp_path, "first.csv", "email,phone,title\n" + "".join(f"{n}@x,{p},{t}\n" for n, p, t in rows[:4])),
+        None,
+        [
+            of_quality(
+                tmp_path,
+                "second.ndjson",
+                "".join(json.dumps({"email": f"{n}@x", "phone": p, "title": t}) + "\n" for n, p, t in rows[4:]),
+            )
+        ],
+    ]
+
+
+def repaired(sent, results, folder, **more):
+    """Return the numbers of the rows that are pending."""
+    made = repair(source=sent, results=results, destination=f"file://{folder}", key="email", **more)
+    return [int(line.split(b",")[1].removesuffix(b"@x")) for one in made for line in content(one).splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("least", "pending"),
+    [
+        (None, [9]),
+        ({}, [9]),
+        ({"phone": 0.66}, [9]),
+        ({"phone": 0.67}, [6, 7, 8, 9]),
+        ({"phone": "0.67"}, [6, 7, 8, 9]),
+        ({"title": 0.9}, [8, 9]),
+        ({"phone": 0.5, "title": 0.9}, [8, 9]),
+        ({"phone": 1, "title": 0.5}, [6, 7, 8, 9]),
+        ({"phone": 1, "title": 1}, [6, 7, 8, 9]),
+        ({"phone": 0, "email": 1}, [9]),
+    ],
+)
+def test_gaps_are_pending_in_columns_that_are_too_empty(sent, came_back, folder, least, pending):
+    assert repaired(sent, came_back, folder, min_quality=least) == pending
+
+
+def test_it_adds_to_the_result_columns(sent, came_back, folder, logs):
+    given = {"result_columns": ["title"], "min_quality": {"phone": "{{ params.least }}"}}
+
+    def pending(least):
+        task = Task(
+            lambda: SixtyfourRepairInputOperator(
+                task_id="repair", source=sent, results=came_back, destination=f"file://{folder}", key="email", **given
+            ),
+            params={"least": least},
+        )
+        return sum(batch["rows"] for batch in task.run())
+
+    assert pending(0.5) == 2
+    assert "phone is filled in 66.7 % of 9 rows, not less than 50.0 %: its gaps are left." in logs
+    assert pending(0.7) == 4
+    assert "phone is filled in 66.7 % of 9 rows, less than 70.0 %: rows without it are pending." in logs
+
+
+def test_a_column_that_one_batch_does_not_have_is_empty_there(sent, tmp_path, folder):
+    with_it = of_quality(tmp_path, "with.ndjson", "".join(f'{{"email": "{n}@x", "phone": "5"}}\n' for n in range(6)))
+    without = of_quality(tmp_path, "without.ndjson", "".join(f'{{"email": "{n}@x"}}\n' for n in range(6, 10)))
+
+    assert repaired(sent, [with_it, without], folder, min_quality={"phone": 0.7}) == [6, 7, 8, 9]
+    assert repaired(sent, [with_it, without], folder, min_quality={"phone": 0.6}) == []
+
+
+def test_what_a_collection_returned_is_repaired_too(sent, tmp_path, folder):
+    one = of_quality(tmp_path, "all.csv", "email,phone\n" + "".join(f"{n}@x,{'5' * (n < 4)}\n" for n in range(10)))
+    whole = {"batches": 3, "rows": 10, "merged": one["files"][0], "quality": one["quality"], "manifest": "m"}
+
+    assert repaired(sent, whole, folder, min_quality={"phone": 0.5}) == [4, 5, 6, 7, 8, 9]
+    assert repaired(sent, whole, folder, min_quality={"phone": 0.4}) == []
+    with pytest.raises(AirflowFailException, match="results is a collection without a merged file: set merge_into"):
+        repaired(sent, {**whole, "merged": None}, folder)
+
+
+@pytest.mark.parametrize("results", [[], None, [None]])
+def test_without_results_there_is_no_quality_and_everything_is_pending(sent, folder, results):
+    assert repaired(sent, results, folder, min_quality={"phone": 0.5}) == list(range(10))
+
+
+def test_results_without_a_row_have_no_quality(sent, tmp_path, folder):
+    empty = {**of_quality(tmp_path, "empty.ndjson", ""), "rows": 0}
+    assert empty["quality"] == {}
+    assert repaired(sent, [empty], folder, min_quality={"phone": 0.5}) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("least", "said"),
+    [
+        (0.8, "min_quality should give shares from 0 to 1 by names of columns"),
+        ("email", "min_quality should give shares"),
+        ({"email": 80}, "min_quality should give shares"),
+        ({"email": -0.1}, "min_quality should give shares"),
+        ({"email": True}, "min_quality should give shares"),
+        ({"email": "many"}, "min_quality should give shares"),
+        ({"email": None}, "min_quality should give shares"),
+        ({"email": float("nan")}, "min_quality should give shares"),
+        ({"email": 10**400}, "min_quality should give shares"),
+        ({"": 0.5}, "min_quality should give shares"),
+        ({3: 0.5}, "min_quality should give shares"),
+    ],
+    ids=str,
+)
+def test_a_least_quality_that_can_not_be_right_is_an_error_of_the_dag(sent, folder, least, said):
+    given = {"task_id": "repair", "source": sent, "results": [], "destination": f"file://{folder}", "key": "email"}
+
+    with pytest.raises(AirflowFailException, match=said):
+        SixtyfourRepairInputOperator(**given, min_quality=least)
+
+
+def test_a_typo_in_a_column_pays_for_nothing(sent, came_back, folder):
+    with pytest.raises(AirflowFailException, match=r"The quality of results has no column 'fone'; it has 'email', 'ph"):
+        repaired(sent, came_back, folder, min_quality={"fone": 0.8})
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("hidden", [{}, {"quality": {}}, {"quality": {"phone": 3}}])
+def test_results_of_unknown_quality_are_named(sent, came_back, folder, tmp_path, hidden):
+    unknown = {name: value for name, value in came_back[0].items() if name != "quality"} | hidden
+    said = "min_quality needs results with their quality, and first.csv has none: give it what"
+
+    with pytest.raises(AirflowFailException, match=said):
+        repaired(sent, [unknown, came_back[2]], folder, min_quality={"phone": 0.5})
+    with pytest.raises(AirflowFailException, match=r"and file://.*first\.csv has none"):
+        repaired(sent, f"file://{tmp_path}/first.csv", folder, min_quality={"phone": 0.5})
+    assert not folder.exists()

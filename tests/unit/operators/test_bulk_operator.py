@@ -68,7 +68,7 @@ def test_the_files_land_with_what_was_estimated_and_charged(emulator, bulk, fold
     result = bulk(deferrable=deferrable).run()
 
     [job_id] = ids(emulator)
-    assert {name: value for name, value in result.items() if name not in ("files", "bytes")} == {
+    assert {name: value for name, value in result.items() if name not in ("files", "bytes", "quality")} == {
         "job_id": job_id,
         "workflow_id": None,
         "kind": "people",
@@ -84,6 +84,8 @@ def test_the_files_land_with_what_was_estimated_and_charged(emulator, bulk, fold
     assert all(row["title"] and row["employees"].isdecimal() for row in rows)
     manifest = json.loads((folder / MANIFEST).read_text())
     assert manifest["metrics"] == {"estimated_cost_cents": CENTS, "charge_cents": CENTS}
+    assert manifest["quality"] == result["quality"]
+    assert result["quality"]["title"]["filled"] == ROWS
     assert f"Estimated cost: {CENTS} cents, a floor of what is charged. Job {job_id}." in logs
     assert f"Charged: {CENTS} cents. Job {job_id}." in logs
     assert len(submissions(emulator)) == 1

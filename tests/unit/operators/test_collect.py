@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset
 
 from airflow_provider_sixtyfour.batches.collect import collect
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
+from airflow_provider_sixtyfour.formats.quality import total
 from airflow_provider_sixtyfour.operators.batches import (
     SixtyfourRepairInputOperator,
     SixtyfourSplitInputOperator,
@@ -19,7 +20,7 @@ from airflow_provider_sixtyfour.operators.batches import (
 )
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator, collect_batches
 from airflow_provider_sixtyfour.results.manifest import MANIFEST
-from airflow_provider_sixtyfour.tasks.batch_log import table
+from airflow_provider_sixtyfour.tasks.batch_log import quality_lines, quality_table, table
 from tests.unit.standins import OutletEventAccessors, Task, TaskInstance
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -82,6 +83,7 @@ def test_the_whole_is_listed_and_merged(enriched, batches, collecting, folder):
         "rows": 5,
         "bytes": sum(one["bytes"] for one in enriched),
         "metrics": {name: sum(one["metrics"][name] for one in enriched) for name in enriched[0]["metrics"]},
+        "quality": total((one["quality"] for one in enriched), is_one_table=True),
         "merged": {
             "path": f"file://{merged}",
             "rows": 5,
@@ -90,6 +92,7 @@ def test_the_whole_is_listed_and_merged(enriched, batches, collecting, folder):
         },
         "manifest": f"file://{folder}/{MANIFEST}",
     }
+    assert summary["quality"]["name"] == {"filled": 5, "empty": 0}
     manifest = json.loads((folder / MANIFEST).read_text())
     assert manifest["complete"] is True
     assert [one["job_id"] for one in manifest["results"]] == [one["job_id"] for one in enriched]
@@ -433,3 +436,62 @@ def test_of_many_batches_those_that_differ_are_logged():
     assert list(table(collect(many, [])))[-1] == "150 more, 150 of them not done."
     assert len(list(table(collect(many[:50], results[:50])))) == 51
     assert list(table(collect([], []))) == []
+
+
+def test_it_logs_how_full_the_columns_are(enriched, batches, collecting, logs):
+    enriched[0]["quality"] = {"name": {"filled": 2, "empty": 0}, "phone": {"filled": 1, "empty": 1}}
+    enriched[1]["quality"] = {}
+    enriched[2]["quality"] = {"name": {"filled": 1, "empty": 0}}
+
+    collecting(batches=batches, results=enriched)
+
+    texts = logs.texts()
+    heading = texts.index("column  filled  of    share")
+    assert texts[heading + 1 : heading + 3] == ["phone        1   3   33.3 %", "name         3   3  100.0 %"]
+    assert texts[heading - 1].startswith("leads-00002.csv")
+
+
+def test_the_emptiest_columns_come_first_and_those_of_a_status_have_its_values():
+    status = {"filled": 1000, "empty": 0, "values": {"RISKY": 1, "OK": 996, "a\nb": 1, "c": 1, "d": 1, "e": 0}}
+    quality = {
+        "full": {"filled": 1000, "empty": 0},
+        "email_status": status,
+        "almost": {"filled": 9_999, "empty": 1},
+        "x" * 50: {"filled": 1, "empty": 9_999},
+        "two\nlines": {"filled": 0, "empty": 10},
+        "nobody": {"filled": 0, "empty": 0},
+    }
+
+    assert list(quality_table(quality)) == [
+        "column                                    filled      of    share  values",
+        "two\ufffdlines                                      0      10    0.0 %",
+        f"{'x' * 39}…       1  10,000    0.1 %",
+        "almost                                     9,999  10,000   99.9 %",
+        "full                                       1,000   1,000  100.0 %",
+        "email_status                               1,000   1,000  100.0 %"
+        "  OK 99.6 %, RISKY 0.1 %, a\ufffdb 0.1 %, c 0.1 %, d 0.1 %, …",
+    ]
+
+
+def test_of_many_columns_the_emptiest_are_logged():
+    quality = {f"c{number}": {"filled": number, "empty": 100 - number} for number in range(100)}
+
+    lines = list(quality_table(quality))
+
+    assert (len(lines), lines[1].split()[0], lines[-2].split()[0]) == (22, "c0", "c19")
+    assert lines[-1] == "80 columns more, filled in 20.0 % of the rows at least."
+    assert len(list(quality_table(dict(list(quality.items())[:20])))) == 21
+    assert list(quality_table({})) == []
+
+
+def test_what_a_least_share_means_for_a_column_is_logged():
+    quality = {
+        "email": {"filled": 3, "empty": 2},
+        "phone": {"filled": 1, "empty": 0},
+        "none": {"filled": 0, "empty": 0},
+    }
+
+    assert list(quality_lines(quality, {"email": 0.8, "phone": 1, "none": 1, "nobody": 1})) == [
+        "email is filled in 60.0 % of 5 rows, less than 80.0 %: rows without it are pending.",
+        "phone is filled in 100.0 % of 1 row, not less than 100.0 %: its gaps are left.",
+    ]

@@ -54,7 +54,9 @@ def test_a_file_goes_in_and_its_results_come_out(
         "manifest": f"file://{folder}/{MANIFEST}",
         "source": f"file://{leads}",
         "metrics": {"rows_in": 5, "rows_out": 5, "cost_cents": 50, "credits_used": 5.0},
+        "quality": manifest["quality"],
     }
+    assert summary["quality"]["name"] == {"filled": 5, "empty": 0, "distinct": 5}
     assert names(summary) == [f"Lead {number}" for number in range(5)]
     assert one.deferrals == int(deferrable)
     assert one.ti.xcoms["job_id"] == run["job_id"]

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator as AnyOperator
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourRunFailedError
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
+from airflow_provider_sixtyfour.tasks.airflow_version import HAS_TABS
 from tests.unit.conftest import ROWS, until
 from tests.unit.standins import StateStore, Task, stored, through_serde
 
@@ -168,11 +169,15 @@ def test_id_and_link_are_pushed_before_the_wait(emulator, workflow, deferrable):
             one.run()
 
     job_id = emulator.runs()[0]["job_id"]
+    for_the_tab = {key: one.ti.xcoms.pop(key, None) for key in ("sixtyfour_progress", "sixtyfour_error")}
     assert one.ti.xcoms == {
         "job_id": job_id,
         "sixtyfour_run_link": f"{emulator.url}/workflows/runs/{job_id}/live_status",
     }
-    assert seen == {"job_id": 0, "sixtyfour_run_link": 0}
+    assert (seen["job_id"], seen["sixtyfour_run_link"]) == (0, 0)
+    if HAS_TABS and not deferrable:
+        assert for_the_tab["sixtyfour_progress"]["status"] in ("queued", "running")
+        assert "deadline" in for_the_tab["sixtyfour_error"]
 
 
 @BOTH_MODES

@@ -230,3 +230,39 @@ def test_rows_that_came_with_the_list_have_another_size_than_their_file(emulator
 
     assert landed["rows"] == 1
     assert json.loads((folder / "_manifest.json").read_text())["rows"] == 1
+
+
+@pytest.mark.parametrize(
+    ("format", "body"),
+    [
+        ("ndjson", b'{"n": 1}\n{"n": \n'),
+        ("ndjson", b'{"n": 1}\n[2]\n'),
+        ("ndjson", b'{"n": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+        ("json", b"[" * 5000 + b"]" * 5000),
+        ("json", b'[{"n": 1}, 2]'),
+        ("csv", b'n,m\n1,"' + b"x\n" * 5_000_000),
+    ],
+    ids=lambda value: f"{value[:12]!r}",
+)
+def test_a_file_whose_columns_can_not_be_counted_lands_without_quality(land_body, folder, format, body):
+    [file] = land_body(body, format=format)
+
+    assert file["bytes"] == len(body)
+    assert "quality" not in json.loads((folder / "_manifest.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("format", "body", "names"),
+    [
+        ("csv", BOM + b'n,n,m\r1,2,"3\r4"\r', {"m"}),
+        ("csv", b"\xff,a\0b,\xed\xa0\xbd\n1,2,3\n", {"\ufffd", "a\ufffdb", "\ufffd\ufffd\ufffd"}),
+        ("csv", b",".join(b"c%d" % number for number in range(100_000)) + b"\n1\n", {f"c{n}" for n in range(200)}),
+        ("ndjson", b'{"\\ud83d": "\\ud83d", "a\\u0000b": 1e999}', {"\ufffd", "a\ufffdb"}),
+        ("json", b'[{"\\ud83d": ' + b"9" * 5000 + b"}]", {"\ufffd"}),
+    ],
+    ids=lambda value: f"{value[:12]!r}" if isinstance(value, bytes) else "",
+)
+def test_the_columns_of_odd_files_are_counted(land_body, folder, format, body, names):
+    land_body(body, format=format)
+
+    assert set(json.loads((folder / "_manifest.json").read_text())["quality"]) == names

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias, HookLineageCo
 
 from airflow_provider_sixtyfour.operators.batches import repair_input, split_input
 from airflow_provider_sixtyfour.operators.collect import collect_batches
-from airflow_provider_sixtyfour.results.manifest import Manifest
+from airflow_provider_sixtyfour.results.manifest import Manifest, read_manifest
 from airflow_provider_sixtyfour.storage.object_paths import object_storage_path
 from airflow_provider_sixtyfour.tasks.landing_lineage import datasets_of
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
@@ -70,8 +70,10 @@ def test_the_event_of_an_outlet_says_what_was_landed(emulator, workflow, folder)
         "format": "csv",
         "rows": 4,
         "bytes": sum(file["bytes"] for file in landed),
+        "quality": read_manifest(object_storage_path(f"file://{folder}", "x")).quality,
         "files": [{key: file[key] for key in ("path", "rows", "bytes", "sha256")} for file in landed],
     }
+    assert events[asset].extra["quality"]["email"] == {"filled": 2, "empty": 0}
 
 
 def test_an_alias_gets_the_folder_as_an_asset(emulator, workflow, folder):

@@ -9,6 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
+from airflow_provider_sixtyfour.formats.table import FORMATS
 from airflow_provider_sixtyfour.results.manifest import MANIFEST, Manifest, read_manifest
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.unit.api.servers import Reply, Server
@@ -41,6 +42,11 @@ def manifest_at(folder):
     return json.loads((folder / MANIFEST).read_text())
 
 
+def columns_of(file):
+    """Count the columns of a file that has landed."""
+    return FORMATS["csv"].quality([Path(file["path"].removeprefix("file://")).read_bytes()])
+
+
 def results(folder):
     return sorted(path.name for path in folder.iterdir() if path.name != MANIFEST)
 
@@ -59,7 +65,15 @@ def test_what_it_says(workflow, made, land, folder):
         "selection": "all",
         "rows": 4,
         "bytes": sum(file["bytes"] for file in landed),
-        "files": [{**file, "format": "csv"} for file in landed],
+        "files": [{**file, "format": "csv", "quality": columns_of(file)} for file in landed],
+        "quality": {
+            name: {
+                "filled": sum(columns_of(file)[name]["filled"] for file in landed if name in columns_of(file)),
+                "empty": sum(columns_of(file)[name]["empty"] for file in landed if name in columns_of(file)),
+                **({"values": columns_of(landed[1])[name]["values"]} if name == "email_status" else {}),
+            }
+            for name in {**columns_of(landed[0]), **columns_of(landed[1])}
+        },
     }
 
 
@@ -70,6 +84,63 @@ def test_read_back_it_is_the_same(made, land, folder):
 
     assert (found.job_id, found.selection, found.as_dicts()) == (made, (2, 3), landed)
     assert Manifest.read(found.text()) == found
+
+
+def test_the_quality_of_one_file_is_that_of_the_whole_and_read_back(made, land, folder):
+    [file] = land(made)
+
+    manifest = manifest_at(folder)
+    assert manifest["quality"] == columns_of(file)
+    assert "quality" not in manifest["files"][0]
+    assert "quality" not in file
+    found = read_manifest(ObjectStoragePath(f"file://{folder}"))
+    assert found.quality == found.files[0].quality == columns_of(file)
+    assert Manifest.read(found.text()) == found
+
+
+def test_a_manifest_of_an_earlier_version_has_no_quality_and_counts(emulator, made, land, folder):
+    first = land(made)
+    manifest = manifest_at(folder)
+    del manifest["quality"]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    emulator.clear()
+
+    assert land(made, overwrite=False) == first
+    assert emulator.requests() == emulator.storage_requests() == []
+    assert read_manifest(ObjectStoragePath(f"file://{folder}")).quality == {}
+    assert "quality" not in read_manifest(ObjectStoragePath(f"file://{folder}")).text()
+
+
+@pytest.mark.parametrize(
+    "hostile", [3, "x", [], {"\ud83d": {"filled": 1, "empty": 0}}, {"a": {"filled": -1}}, {"a": None}]
+)
+def test_a_hostile_quality_is_read_as_far_as_it_is_right(emulator, made, land, folder, hostile):
+    land(made, files="all")
+    manifest = manifest_at(folder)
+    manifest["files"][0]["quality"] = manifest["quality"] = hostile
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / manifest["files"][1]["path"].rpartition("/")[2]).unlink()
+    emulator.clear()
+
+    landed = land(made, files="all", overwrite=False)
+
+    assert len(emulator.storage_requests()) == 1
+    names = {"\ufffd"} if isinstance(hostile, dict) and "\ud83d" in hostile else set()
+    assert set(manifest_at(folder)["quality"]) == names | set(columns_of(landed[1]))
+
+
+def test_a_file_that_is_there_keeps_its_numbers(emulator, made, land, folder):
+    land(made, files="all")
+    manifest = manifest_at(folder)
+    manifest["files"][0]["quality"] = {"kept": {"filled": 7, "empty": 1, "distinct": 3}}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    (folder / manifest["files"][1]["path"].rpartition("/")[2]).unlink()
+
+    land(made, files="all", overwrite=False)
+
+    assert manifest_at(folder)["files"][0]["quality"] == manifest["files"][0]["quality"]
+    assert manifest_at(folder)["files"][1]["quality"] == manifest["files"][1]["quality"]
+    assert manifest_at(folder)["quality"]["kept"] == {"filled": 7, "empty": 1}
 
 
 @pytest.mark.parametrize(
