@@ -15,6 +15,7 @@ import httpx
 import tenacity
 
 from airflow_provider_sixtyfour.api import transport
+from airflow_provider_sixtyfour.api.observing import Observed, Observer, failure, unobserved
 from airflow_provider_sixtyfour.api.response_body import UnreadableBodyError
 from airflow_provider_sixtyfour.api.responses import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
@@ -35,11 +36,19 @@ class AsyncSixtyfourClient:
     Uploads are the worker's business: a call with an ``upload`` is refused.
 
     :param sleep: takes the seconds to pause between two tries.
+    :param observe: counts the requests; see `observing`.
     """
 
-    def __init__(self, settings: Settings, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        observe: Observer = unobserved,
+    ) -> None:
         self._settings = settings
         self._sleep = sleep
+        self._observe = observe
         self._renewal = asyncio.Lock()
         self._opening = asyncio.Lock()
         self._http: httpx.AsyncClient | None = None
@@ -67,6 +76,10 @@ class AsyncSixtyfourClient:
         result: T = await retrying(self._try, call)
         return result
 
+    def gave_up(self) -> None:
+        """Report a request that its sender has cancelled, as it has waited long enough, to the observer."""
+        self._observe(Observed.UNAVAILABLE)
+
     async def close(self) -> None:
         """Close the connections."""
         if self._http is not None:
@@ -74,6 +87,13 @@ class AsyncSixtyfourClient:
             self._http = None
 
     async def _try(self, call: Call[T]) -> T:
+        try:
+            return await self._answer(call)
+        except SixtyfourUnavailableError as error:
+            self._observe(failure(error))
+            raise
+
+    async def _answer(self, call: Call[T]) -> T:
         credential = self._settings.credential
         headers = await self._authorize() if call.authenticated else {}
         answer = await self._transmit(call, headers)
@@ -109,6 +129,7 @@ class AsyncSixtyfourClient:
         try:
             async with asyncio.timeout(limit):
                 request = transport.request(http, self._settings, call, headers, timeouts)
+                self._observe(Observed.REQUEST)
                 response = await http.send(request, stream=True)
                 try:
                     body = transport.body(response, call)

@@ -18,6 +18,7 @@ import tenacity
 
 from airflow_provider_sixtyfour.api import transport
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
+from airflow_provider_sixtyfour.api.observing import Observed, Observer, failure, unobserved
 from airflow_provider_sixtyfour.api.response_body import UnreadableBodyError
 from airflow_provider_sixtyfour.api.responses import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
@@ -37,11 +38,19 @@ class SixtyfourClient:
     Sends calls and returns what they ask for; safe to use from several threads.
 
     :param sleep: takes the seconds to pause between two tries.
+    :param observe: counts the requests; see `observing`.
     """
 
-    def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        observe: Observer = unobserved,
+    ) -> None:
         self._settings = settings
         self._sleep = sleep
+        self._observe = observe
         self._renewal = threading.Lock()
         self._opening = threading.Lock()
         self._http: httpx.Client | None = None
@@ -75,6 +84,13 @@ class SixtyfourClient:
             self._http = None
 
     def _try(self, call: Call[T]) -> T:
+        try:
+            return self._answer(call)
+        except SixtyfourUnavailableError as error:
+            self._observe(failure(error))
+            raise
+
+    def _answer(self, call: Call[T]) -> T:
         credential = self._settings.credential
         headers = self.authorize() if call.authenticated else {}
         answer = self._transmit(call, headers)
@@ -107,6 +123,7 @@ class SixtyfourClient:
         response = None
         try:
             request = transport.request(http, self._settings, call, headers, self._timeouts(call))
+            self._observe(Observed.REQUEST)
             with contextlib.closing(http.send(request, stream=True)) as response:
                 body = transport.body(response, call)
                 for chunk in response.iter_raw():

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_provider_sixtyfour.api.observing import Observer, unobserved
 from airflow_provider_sixtyfour.api.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ class Resolved(NamedTuple):
         """Where the API is."""
         return self.settings.base_url
 
-    async def open_client(self) -> AsyncSixtyfourClient:
-        """Return a new client for the running event loop."""
+    async def open_client(self, observe: Observer = unobserved) -> AsyncSixtyfourClient:
+        """
+        Return a new client for the running event loop.
+
+        :param observe: counts its requests.
+        """
         from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
 
-        return AsyncSixtyfourClient(self.settings)
+        return AsyncSixtyfourClient(self.settings, observe=observe)
 
 
 def resolved(settings: Settings) -> Resolved:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
+    from airflow_provider_sixtyfour.api.observing import Observer
     from airflow_provider_sixtyfour.api.session import ApiSession
     from airflow_provider_sixtyfour.api.settings import Settings
 
@@ -77,7 +78,14 @@ class SixtyfourHook(Operations, BaseHook):
         """The blocking client for this connection; made on first use, then kept."""
         from airflow_provider_sixtyfour.api.client import SixtyfourClient
 
-        return SixtyfourClient(self.settings)
+        return SixtyfourClient(self.settings, observe=self._observe)
+
+    @cached_property
+    def _observe(self) -> Observer:
+        """What counts the requests of this hook's clients."""
+        from airflow_provider_sixtyfour.hooks.metrics import observer
+
+        return observer(self.sixtyfour_conn_id)
 
     def spare_client(self) -> SixtyfourClient:
         """
@@ -88,7 +96,8 @@ class SixtyfourHook(Operations, BaseHook):
         """
         from airflow_provider_sixtyfour.api.client import SixtyfourClient
 
-        return SixtyfourClient(self._read_settings(self._connection, self._connection.extra_dejson, lambda _: None))
+        settings = self._read_settings(self._connection, self._connection.extra_dejson, lambda _: None)
+        return SixtyfourClient(settings, observe=self._observe)
 
     @cached_property
     def _connection(self) -> Connection:
@@ -158,7 +167,8 @@ class SixtyfourHook(Operations, BaseHook):
         if resolved(now).key == resolved(before).key:
             return None
         self.log.info(RENEWED, self.sixtyfour_conn_id)
-        self._connection, self.settings, self.client = connection, now, SixtyfourClient(now)
+        self._connection, self.settings = connection, now
+        self.client = SixtyfourClient(now, observe=self._observe)
         return self.client
 
     async def read_async(self) -> Settings:
@@ -204,8 +214,10 @@ class SixtyfourHook(Operations, BaseHook):
         :raises SixtyfourInputError: if there is no such connection, it is of another type, or a field of it is wrong.
         """
         from airflow_provider_sixtyfour.api.async_client import AsyncSixtyfourClient
+        from airflow_provider_sixtyfour.hooks.metrics import prepare
 
-        return AsyncSixtyfourClient(await self.read_async())
+        await prepare()
+        return AsyncSixtyfourClient(await self.read_async(), observe=self._observe)
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -215,7 +227,9 @@ class SixtyfourHook(Operations, BaseHook):
 
         Airflow calls this under a temporary connection id, which no message names.
         """
-        self._subject = "The connection"
+        from airflow_provider_sixtyfour.api.observing import unobserved
+
+        self._subject, self._observe = "The connection", unobserved  # a tag of such an id would be one of its own
         try:
             self.client.send(calls.list_runs(limit=1), attempts=1)
         except SixtyfourNotFoundError:

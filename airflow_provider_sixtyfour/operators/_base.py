@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.runs.idempotency import Startable
     from airflow_provider_sixtyfour.runs.status import RunOutcome
     from airflow_provider_sixtyfour.tasks.run_control import RunControl
+    from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
     from airflow_provider_sixtyfour.tasks.submission import Submission
 
 _REPLACED = "A retry or a clear of this task starts a new run."
@@ -74,11 +75,18 @@ class RunOperator(BaseOperator):
 
         return RunControl(
             self._hook,
+            metrics=self._metrics,
             cancels=self.cancel_on_kill,
             log=self.log,
             after_failure=_REPLACED if self.retry_failed_runs else _NOT_REPLACED,
             kind=self.job_kind,
         )
+
+    @cached_property
+    def _metrics(self) -> RunMetrics:
+        from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
+
+        return RunMetrics(self.sixtyfour_conn_id, self.workflow_id, self.job_kind)
 
     @contextmanager
     def _final_errors(self, context: Context) -> Iterator[None]:
@@ -135,6 +143,7 @@ class RunOperator(BaseOperator):
             digest=digest,
             log=self.log,
             supervision=self._control,
+            metrics=self._metrics,
             cancels=self.cancel_on_kill,
             replaces_failed=self.retry_failed_runs,
             kind=self.job_kind,
@@ -178,6 +187,7 @@ class RunOperator(BaseOperator):
                 cancel_on_kill=self.cancel_on_kill,
                 host=self._control.client.base_url,
                 kind=self.job_kind.name,
+                workflow_id=self.workflow_id,
             )
             waiting = "Waiting in the triggerer now, which checks the status about every %g s. Run %s."
             self.log.info(waiting, wait.poll_interval, job_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
@@ -102,6 +103,8 @@ class LandingOperator(RunOperator):
         :raises SixtyfourTransferError: if the files can't be read, or written.
         """
         from airflow_provider_sixtyfour.results.landing import land
+        from airflow_provider_sixtyfour.tasks.run_metrics import counted_once
+        from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         if elsewhere := self._control.elsewhere():
             raise SixtyfourTransferError(
@@ -114,7 +117,9 @@ class LandingOperator(RunOperator):
             )
         ended = self._measured(ended._replace(workflow_id=self.workflow_id))
         landing = self._landing(digest)
-        manifest = land(self._hook, ended.job_id, folder, landing, log=self.log, ended=ended, kind=self.job_kind)
+        records = partial(records_of, context, folder)
+        with counted_once(self._metrics, context, records, ended, rows, self.log):
+            manifest = land(self._hook, ended.job_id, folder, landing, log=self.log, ended=ended, kind=self.job_kind)
         return self._reported(context, folder, manifest, rows, did="Completed")
 
     def _reported(

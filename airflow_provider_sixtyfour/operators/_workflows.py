@@ -129,11 +129,14 @@ class SixtyfourCancelRunOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         """Cancel, and log how the run ended."""
         from airflow_provider_sixtyfour.runs.cancel import cancel
+        from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
         with non_retryable_errors(self.log):
             client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client
             show_run(self, context, hook, self.job_id, is_brief=True)
             outcome = cancel(client, self.job_id)
+            workflow_id = outcome.ended.workflow_id if outcome.ended else None
+            RunMetrics(self.sixtyfour_conn_id, workflow_id).cancelled(outcome)
             self.log.info("%s", outcome.describe(client.base_url))
 
 

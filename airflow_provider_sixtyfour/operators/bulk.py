@@ -252,8 +252,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         :param rows: how many that input has.
         """
         from airflow_provider_sixtyfour.tasks.bulk_costs import with_estimate
-        from airflow_provider_sixtyfour.tasks.submission import recorded
-        from airflow_provider_sixtyfour.tasks.submission_records import records_of
+        from airflow_provider_sixtyfour.tasks.submission_records import recorded, records_of
 
         drop_run_link(self)
         with self._final_errors(context), self._concluding(context):

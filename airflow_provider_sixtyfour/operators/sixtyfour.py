@@ -147,6 +147,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         from airflow_provider_sixtyfour.tasks import summary
 
         ended = self._measured(ended._replace(workflow_id=self.workflow_id))
+        self._metrics.ended(ended, rows)
         self.log.info("%s", summary.completed(ended, context, rows_in=rows))
         return ended.job_id
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.models import ListedRun
-from airflow_provider_sixtyfour.exceptions import SixtyfourError
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourTimeoutError, SixtyfourWaitError
 from airflow_provider_sixtyfour.polling.run_watch import RunWatch
 from airflow_provider_sixtyfour.runs.status import RunOutcome, has_reason, with_reason
+from airflow_provider_sixtyfour.runs.wait_end import DeadlinePassed, NotReported, WaitEnd
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
@@ -51,6 +52,23 @@ def wait(
         return with_reason(ended, _row(job_id, client.send(_list_call(ended), attempts=2)))
     except SixtyfourError:  # the outcome stands; only its reason is missing
         return ended
+
+
+def wait_for_end(
+    client: SixtyfourClient,
+    job_id: str,
+    watch: RunWatch,
+    *,
+    sleep: Callable[[float], None],
+    reconnect: Callable[[], SixtyfourClient | None],
+) -> WaitEnd:
+    """Wait as `wait` does, and return how the wait ended, also where that is before the run has."""
+    try:
+        return wait(client, job_id, watch, sleep=sleep, reconnect=reconnect)
+    except SixtyfourTimeoutError as error:
+        return DeadlinePassed(str(error))
+    except SixtyfourWaitError as error:
+        return NotReported(str(error))
 
 
 def _list_call(ended: RunOutcome) -> calls.Call[tuple[ListedRun, ...]]:

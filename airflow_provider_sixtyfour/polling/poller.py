@@ -258,6 +258,7 @@ class RunPoller:
             async with asyncio.timeout(LONGEST) as limit:
                 return await client.send(call, attempts=1)
         except TimeoutError:
+            client.gave_up()
             raise SixtyfourUnavailableError(
                 during(f"No whole answer within {self._now() - began:.0f} s.", call.purpose)
             ) from None

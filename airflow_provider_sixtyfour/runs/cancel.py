@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefusedError
-from airflow_provider_sixtyfour.runs.status import RunOutcome, outcome_of
+from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome, outcome_of
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
@@ -52,6 +52,12 @@ class Cancellation(NamedTuple):
     def is_stopped(self) -> bool:
         """Whether the run is known to be over, or to be on its way there."""
         return self.ended is not None or self.answer is Answer.ACCEPTED
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the run ends by this cancellation: it was accepted, and the run did not complete just then."""
+        is_completed = self.ended is not None and self.ended.status == COMPLETED
+        return self.answer is Answer.ACCEPTED and not is_completed
 
     def describe(self, host: str) -> str:
         """

@@ -120,6 +120,7 @@ class Record(NamedTuple):
     :param handle: the upload that it sent along: another one would make another request of it under the same key.
     :param estimated_cost_cents: what the API said that it will cost, where it did.
     :param request: the request as `Request.packed` gives it; kept until the run's id is known, if it is short enough.
+    :param is_counted: whether the run's end has been counted in the metrics.
     """
 
     key: str
@@ -129,6 +130,7 @@ class Record(NamedTuple):
     handle: str | None = None
     request: str | None = None
     estimated_cost_cents: float | None = None
+    is_counted: bool = False
 
     def started(self, job_id: str, estimated_cost_cents: float | None = None) -> Record:
         """Return the record with the run's id, which is then all that a later try needs."""
@@ -145,6 +147,7 @@ class Record(NamedTuple):
             "handle": self.handle,
             "request": self.request,
             **({} if self.estimated_cost_cents is None else {ESTIMATE: self.estimated_cost_cents}),
+            **({"counted": True} if self.is_counted else {}),
         }
 
     @classmethod
@@ -155,7 +158,8 @@ class Record(NamedTuple):
                 job_id, handle, request = (_text(value, name) for name in ("job_id", "handle", "request"))
                 estimate = value.get(ESTIMATE)
                 is_number = isinstance(estimate, int | float) and not isinstance(estimate, bool)
-                return cls(key, digest, max_tries, job_id, handle, request, estimate if is_number else None)
+                estimate, is_counted = estimate if is_number else None, value.get("counted") is True
+                return cls(key, digest, max_tries, job_id, handle, request, estimate, is_counted)
         return None
 
 

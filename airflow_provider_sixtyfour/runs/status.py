@@ -60,6 +60,7 @@ class RunOutcome(NamedTuple):
     :param metrics: what it has used, where the outcome comes from the list of runs, which alone has them.
     :param last_block: the number of the last block whose file is final, where the outcome comes from a live status: of
         those that are not `OUTPUT_ONLY`.
+    :param seconds: from its start to its end, where the API gives both.
     """
 
     job_id: str
@@ -69,6 +70,7 @@ class RunOutcome(NamedTuple):
     message: str | None = None
     metrics: Mapping[str, float] = MappingProxyType({})
     last_block: int | None = None
+    seconds: float | None = None
 
     def as_event(self) -> dict[str, Any]:
         """Return the outcome as JSON types."""
@@ -85,6 +87,7 @@ class RunOutcome(NamedTuple):
             message=event.get("message"),
             metrics=event.get("metrics") or {},
             last_block=event.get("last_block"),
+            seconds=event.get("seconds"),
         )
 
     def raise_if_failed(self, what_next: str = "") -> None:
@@ -130,12 +133,20 @@ def outcome_of(job_id: str, live: LiveStatus) -> RunOutcome | None:
         message=block.error_message if block else live.error_message,
         metrics=live.metrics,
         last_block=_last_block(live) if status == COMPLETED else None,
+        seconds=_duration(live),
     )
 
 
 def _seconds_since(moment: datetime | None) -> float:
     """Return how long ago a moment of the API was; no time for none."""
     return 0.0 if moment is None else time.time() - moment.timestamp()
+
+
+def _duration(run: LiveStatus | ListedRun) -> float | None:
+    """Return the seconds from a run's start to its end; ``None`` where one isn't given, or they can't both be right."""
+    started, ended = run.started_at, run.completed_at
+    seconds = ended.timestamp() - started.timestamp() if started is not None and ended is not None else -1.0
+    return seconds if seconds >= 0 else None
 
 
 def _last_block(live: LiveStatus) -> int | None:
@@ -166,8 +177,9 @@ def with_reason(ended: RunOutcome, row: ListedRun | None) -> RunOutcome:
 
 
 def with_metrics(ended: RunOutcome, row: ListedRun) -> RunOutcome:
-    """Return the outcome with the usage that the list of runs has."""
-    return ended._replace(metrics=numbers(row.metrics))
+    """Return the outcome with the usage that the list of runs has, and its duration where that wasn't known."""
+    seconds = _duration(row) if ended.seconds is None else ended.seconds
+    return ended._replace(metrics=numbers(row.metrics), seconds=seconds)
 
 
 def failed_block(live: LiveStatus) -> BlockProgress | None:

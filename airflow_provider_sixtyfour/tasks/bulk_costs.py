@@ -35,6 +35,7 @@ def hold_to_limit(control: RunControl, job_id: str, estimate: float | None, limi
     from airflow_provider_sixtyfour.runs.cancel import cancel
 
     outcome = cancel(control.client, job_id, kind=BULK_JOB)
+    control.metrics.cancelled(outcome)
     control.over()
     reason = (
         f"The estimated cost of {estimate:g} cents exceeds max_cost_cents ({limit:g}). The estimate is a floor: the "

@@ -8,6 +8,7 @@ So the handler only wakes a thread, which asks Airflow, cancels and logs; and th
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -62,3 +63,16 @@ class KillWatch:
             self.on(deal_with_it())
         finally:
             self._is_done.set()
+
+
+def sleep_in_steps(pause: float, *, check: Callable[[], object]) -> None:
+    """
+    Sleep, with a check at least each second.
+
+    :param check: raises to end the sleep.
+    """
+    until = time.monotonic() + pause
+    while (left := until - time.monotonic()) > 0:
+        check()
+        time.sleep(min(1.0, left))
+    check()

@@ -25,7 +25,7 @@ from airflow_provider_sixtyfour.runs.lifecycle import KillEvent, KillState, RunE
 from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome
 from airflow_provider_sixtyfour.runs.wait_end import DeadlinePassed, NotReported, WaitEnd, left_running, read_event
 from airflow_provider_sixtyfour.tasks.errors import is_final
-from airflow_provider_sixtyfour.tasks.kill_watch import KillWatch
+from airflow_provider_sixtyfour.tasks.kill_watch import KillWatch, sleep_in_steps
 from airflow_provider_sixtyfour.tasks.submission import recover
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
     from airflow_provider_sixtyfour.runs.log import Log
     from airflow_provider_sixtyfour.tasks.progress_xcom import OnProgress
+    from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
 _AFTER = {Decision.KEEP: KillEvent.KEEP, Decision.LEAVE: KillEvent.LEAVE, Decision.CANCEL: KillEvent.CANCEL}
 
@@ -42,6 +43,7 @@ class RunControl:
     """
     Holds what is known of the run, for whatever may have to stop it.
 
+    :param metrics: counts how the run ends.
     :param cancels: whether to cancel the run when the task is killed or times out.
     :param after_failure: what a task does after a run that failed, a sentence for the message.
     :param kind: of the run, see `api.job_kinds`.
@@ -51,12 +53,14 @@ class RunControl:
         self,
         hook: SixtyfourHook,
         *,
+        metrics: RunMetrics,
         cancels: bool,
         log: Log,
         after_failure: str = "",
         kind: JobKind = WORKFLOW_RUN,
     ) -> None:
         self.kind = kind
+        self.metrics = metrics
         self._after_failure = after_failure
         self._hook = hook
         self._log = log
@@ -108,9 +112,7 @@ class RunControl:
         """
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 
-        if isinstance(error, TaskDeferred | AirflowTaskTimeout):
-            return
-        if not self._run.is_to_stop:
+        if isinstance(error, TaskDeferred | AirflowTaskTimeout) or not self._run.is_to_stop:
             return
         of = f" Run {self._run.known.job_id}." if self._run.known.job_id else ""
         decision = decide(self._case._replace(event=event, is_final=is_final(error)))
@@ -219,7 +221,7 @@ class RunControl:
 
     def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> RunOutcome:
         """Wait on this worker until the run has ended, and conclude."""
-        from airflow_provider_sixtyfour.polling.blocking import wait
+        from airflow_provider_sixtyfour.polling.blocking import wait_for_end
         from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
 
         watch = RunWatch(
@@ -231,13 +233,7 @@ class RunControl:
             on_progress=self._on_progress,
             kind=self.kind,
         )
-        end: WaitEnd
-        try:
-            end = wait(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
-        except SixtyfourTimeoutError as error:
-            end = DeadlinePassed(str(error))
-        except SixtyfourWaitError as error:
-            end = NotReported(str(error))
+        end = wait_for_end(self.client, job_id, watch, sleep=self.sleep, reconnect=self._reconnected)
         return self._concluded(job_id, end)
 
     def _reconnected(self) -> SixtyfourClient | None:
@@ -282,6 +278,7 @@ class RunControl:
 
     def _end(self, ended: RunOutcome) -> RunOutcome:
         self._run.on(RunEvent.CONCLUDED)  # nothing is left to cancel
+        self.metrics.failed(ended)  # one that completed is counted by the task, with what it has used
         ended.raise_if_failed(self._after_failure)
         return ended
 
@@ -319,6 +316,7 @@ class RunControl:
         except SixtyfourError as error:
             self._log.error("The run could not be cancelled and may keep running: %s Run %s.", error, job_id)
             return None
+        self.metrics.stopped(outcome)
         self._log.info("%s", outcome.describe(client.base_url))
         return outcome
 
@@ -328,8 +326,4 @@ class RunControl:
 
         :raises SixtyfourError: if it was.
         """
-        until = time.monotonic() + pause
-        while (left := until - time.monotonic()) > 0:
-            self.stop_if_killed()
-            time.sleep(min(1.0, left))
-        self.stop_if_killed()
+        sleep_in_steps(pause, check=self.stop_if_killed)

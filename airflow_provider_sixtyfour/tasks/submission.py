@@ -31,15 +31,15 @@ from airflow_provider_sixtyfour.runs.cancellation import decide as decide_cancel
 from airflow_provider_sixtyfour.runs.idempotency import Action, Record, Request, Startable, decide, derived_key
 from airflow_provider_sixtyfour.runs.status import COMPLETED, FAILED, canonical, is_known, outcome_of
 from airflow_provider_sixtyfour.tasks.retrying import with_retries
-from airflow_provider_sixtyfour.tasks.submission_records import identity_of
+from airflow_provider_sixtyfour.tasks.submission_records import RECORD_KEY, identity_of, recorded, usable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
     from airflow_provider_sixtyfour.runs.log import Log
+    from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
-RECORD_KEY = "sixtyfour_submission"
 NEWBORN_PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before each check whether the API knows a run
 MOST_GENERATIONS = 100  # of derived keys: one for each failed run of the same work in the same task
 _REASONS = {Event.CLEARED: "The task was cleared", Event.INPUT_CHANGED: "The input has changed"}
@@ -71,6 +71,7 @@ class Submission:
 
     :param request: what to send; without the handle of a file that ``upload`` is yet to give.
     :param supervision: see `Supervision`.
+    :param metrics: counts a run that is started, reattached to, or cancelled.
     :param cancels: whether to cancel a run that an earlier try has left in progress and that no longer answers the
         request.
     :param upload: sends the input file and returns its handle, just before a run is started. A second try of a
@@ -91,6 +92,7 @@ class Submission:
         digest: str,
         log: Log,
         supervision: Supervision,
+        metrics: RunMetrics,
         cancels: bool = True,
         upload: Callable[[], str] | None = None,
         check: Callable[[], object] = lambda: None,
@@ -103,6 +105,7 @@ class Submission:
         self._request = request
         self._log = log
         self._supervision = supervision
+        self._metrics = metrics
         self._cancels = cancels
         self._upload = upload
         self._check = check
@@ -114,7 +117,7 @@ class Submission:
     def start(self) -> str:
         """Start a run whatever came before, under a fresh key: a lost answer is asked for again, no more."""
         self._check()
-        return self._post(_fresh_key(), self._with_upload(None))[0]
+        return self._post(_fresh_key(), self._with_upload(None), is_new=True)[0]
 
     def start_or_adopt(self, context: Context, store: Any = None) -> str:
         """
@@ -128,7 +131,7 @@ class Submission:
         return self._by_record(store, context["ti"].max_tries)
 
     def _by_record(self, store: Any, max_tries: int) -> str:
-        record = _usable(Record.read(self._with_retries(lambda: store.get(RECORD_KEY), "read the record of this task")))
+        record = usable(Record.read(self._with_retries(lambda: store.get(RECORD_KEY), "read the record of this task")))
         if record is not None and record.job_id is not None:
             self._supervision.started(record.job_id)  # until it turns out to have ended
         status = self._status(record.job_id) if record and record.job_id else None
@@ -142,6 +145,7 @@ class Submission:
         )
         if action is Action.ADOPT and record and record.job_id:
             self.estimated_cost_cents = record.estimated_cost_cents
+            self._metrics.reattached()
             self._log.info("Reattaching to the run (%s) that an earlier try started. Run %s.", status, record.job_id)
             return record.job_id
         if record is None or (action is Action.START and record.job_id is None):
@@ -152,7 +156,7 @@ class Submission:
             job_id, already_started = self._post(record.key, self._recorded(record))
             if not already_started or self._status(job_id) not in self._replaceable:
                 self._write(store, record.started(job_id, self.estimated_cost_cents))
-                return job_id
+                return self._continued(job_id, already_started)
             # The lost run has failed since: this try is the retry that replaces it.
         elif action is Action.REPLACE:
             found = self._found(record, found_by)
@@ -196,7 +200,7 @@ class Submission:
         record = Record(_fresh_key(), self._digest, max_tries, handle=handle, request=request.packed())
         self._write(store, record)
         # Whatever `already_started` says: nobody else knows a fresh key, so it can only be this very request.
-        job_id, _ = self._post(record.key, request)
+        job_id, _ = self._post(record.key, request, is_new=True)
         self._write(store, record.started(job_id, self.estimated_cost_cents))
         return job_id
 
@@ -204,9 +208,10 @@ class Submission:
         identity, request = identity_of(context), self._with_upload(None)
         for generation in range(MOST_GENERATIONS):
             key = derived_key(identity, max_tries=context["ti"].max_tries, digest=self._digest, generation=generation)
-            job_id, already_started = self._post(key, request)
+            is_first = generation == 0 and context["ti"].try_number == 1  # nobody else has sent this key before
+            job_id, already_started = self._post(key, request, is_new=is_first)
             if not already_started or self._status(job_id) not in self._replaceable:
-                return job_id
+                return self._continued(job_id, already_started and not is_first)
             self._supervision.over()
         return self.start()
 
@@ -217,10 +222,17 @@ class Submission:
     def _recorded(self, record: Record) -> Startable:
         return Request.unpacked(record.request) or self._with_upload(record.handle)
 
-    def _post(self, key: str, request: Startable) -> tuple[str, bool]:
+    def _continued(self, job_id: str, is_of_earlier_try: bool) -> str:
+        """Return the id of the run that does the work of this try, counted if an earlier try has started it."""
+        if is_of_earlier_try:
+            self._metrics.reattached()
+        return job_id
+
+    def _post(self, key: str, request: Startable, *, is_new: bool = False) -> tuple[str, bool]:
         """
         Send a request and return the id of its run, and whether the run had been started before.
 
+        :param is_new: whether no earlier try can have sent the key: if the run had been started, then by this request.
         :raises SixtyfourError: if a run was started, but the API gives it no usable id.
         """
         call = request.call(key)
@@ -240,7 +252,11 @@ class Submission:
                 odd = repr(answer.job_id)
                 odd = odd if len(odd) <= 60 else odd[:60] + "…"
                 continue
-            self._supervision.started(job_id)
+            try:
+                self._supervision.started(job_id)
+            finally:  # also if the task was killed meanwhile
+                if is_new or not answer.already_started:
+                    self._metrics.started()
             self.estimated_cost_cents = getattr(answer, ESTIMATE, None)
             was = "Sixtyfour had already started a run for this request" if answer.already_started else "Started a run"
             self._log.info("%s. Run %s, %s.", was, job_id, request.title)
@@ -289,6 +305,7 @@ class Submission:
         except SixtyfourRefusedError as error:
             self._log.error("The run could not be cancelled and may keep running: %s Run %s.", error, job_id)
         else:
+            self._metrics.cancelled(outcome)
             self._log.info("%s", outcome.describe(self._client.base_url))
 
 
@@ -305,23 +322,6 @@ def recorded_digest(store: Any, job_id: str) -> str | None:
     """Return the digest of the work that a run was started for; ``None`` if the record is of another run, or gone."""
     record = recorded(store, job_id)
     return None if record is None else record.digest
-
-
-def recorded(store: Any, job_id: str) -> Record | None:
-    """Return the record of a run; ``None`` if what is recorded is another run, or nothing."""
-    record = Record.read(store.get(RECORD_KEY))
-    return record if record is not None and record.job_id == job_id else None
-
-
-def _usable(record: Record | None) -> Record | None:
-    """Return the record without its run if that can't be one; its key then identifies the run."""
-    if record is None or record.job_id is None:
-        return record
-    try:
-        calls.identifier(record.job_id, "job_id")
-    except SixtyfourInputError:
-        return record._replace(job_id=None)
-    return record
 
 
 def _fresh_key() -> str:

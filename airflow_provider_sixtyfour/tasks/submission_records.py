@@ -1,11 +1,17 @@
-"""Where a task keeps the record of its submission, and what identifies the task."""
+"""Where a task keeps the record of its submission, how it is read, and what identifies the task."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.runs.idempotency import Record
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+RECORD_KEY = "sixtyfour_submission"
 
 
 def records_of(context: Context, folder: ObjectStoragePath) -> Any:
@@ -35,3 +41,20 @@ def identity_of(context: Context) -> dict[str, Any]:
         "map_index": ti.map_index,
         "dag_run_start": dag_run.start_date.isoformat() if dag_run.start_date else "",
     }
+
+
+def recorded(store: Any, job_id: str) -> Record | None:
+    """Return the record of a run; ``None`` if what is recorded is another run, or nothing."""
+    record = Record.read(store.get(RECORD_KEY))
+    return record if record is not None and record.job_id == job_id else None
+
+
+def usable(record: Record | None) -> Record | None:
+    """Return the record without its run if that can't be one; its key then identifies the run."""
+    if record is None or record.job_id is None:
+        return record
+    try:
+        calls.identifier(record.job_id, "job_id")
+    except SixtyfourInputError:
+        return record._replace(job_id=None)
+    return record

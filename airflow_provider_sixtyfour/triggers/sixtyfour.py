@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -24,6 +25,7 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourUnavailableError,
     SixtyfourWaitError,
 )
+from airflow_provider_sixtyfour.hooks import metrics
 from airflow_provider_sixtyfour.hooks.sixtyfour import ELSEWHERE, RENEWED
 from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
 from airflow_provider_sixtyfour.runs.cancellation import Case, Decision, Event, decide
@@ -62,6 +64,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         by default `failure_policy.REFUSAL_PATIENCE`.
     :param host: the base URL where the run was started; ``None`` if it isn't known.
     :param kind: ``run`` of a workflow, or ``bulk`` job; see `api.job_kinds`.
+    :param workflow_id: that of the run, for the metrics; ``None`` if it isn't known.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         refusal_patience: float | None = None,
         host: str | None = None,
         kind: str = WORKFLOW_RUN.name,
+        workflow_id: str | None = None,
     ) -> None:
         BaseTrigger.__init__(self)
         self.sixtyfour_conn_id = sixtyfour_conn_id
@@ -86,6 +90,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         self.refusal_patience = refusal_patience
         self.host = host
         self.kind = kind
+        self.workflow_id = workflow_id
         self._access: Resolved | None = None  # what the connection resolved to when it was taken on
         self._elsewhere = ""  # a sentence, once the connection points to another host than the run's
         self._is_known = False  # the API has answered for the run
@@ -104,6 +109,7 @@ class SixtyfourRunTrigger(BaseTrigger):
                 "refusal_patience": self.refusal_patience,
                 "host": self.host,
                 "kind": self.kind,
+                "workflow_id": self.workflow_id,
             },
         )
 
@@ -113,7 +119,9 @@ class SixtyfourRunTrigger(BaseTrigger):
             warm_up(self.task_instance)
         loop = asyncio.get_running_loop()
         settled_at = loop.time() + SETTLING
-        event = await self._outcome()
+        await metrics.prepare()
+        with metrics.waiting(self.sixtyfour_conn_id):
+            event = await self._outcome()
         self._log_outcome(event)
         await asyncio.sleep(max(0.0, settled_at - loop.time()))
         started_at = {} if self.host is None else {"host": self.host}
@@ -168,7 +176,7 @@ class SixtyfourRunTrigger(BaseTrigger):
             self._is_known = watch.is_known
 
     async def _wait(self, access: Resolved, watch: RunWatch) -> RunOutcome | None:
-        async with _poller(access) as poller:
+        async with _poller(access, self.sixtyfour_conn_id) as poller:
             return await poller.wait(self.job_id, watch, reread=self._reread)
 
     async def _taken_on(self) -> Resolved:
@@ -255,14 +263,18 @@ class SixtyfourRunTrigger(BaseTrigger):
 
     async def _send_cancel(self, access: Resolved) -> None:
         from airflow_provider_sixtyfour.runs.cancel import cancel_async
+        from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
-        async with _poller(access) as poller:
-            outcome = await cancel_async(poller, self.job_id, KINDS[self.kind])
+        kind = KINDS[self.kind]
+        async with _poller(access, self.sixtyfour_conn_id) as poller:
+            outcome = await cancel_async(poller, self.job_id, kind)
+        RunMetrics(self.sixtyfour_conn_id, self.workflow_id, kind).cancelled(outcome)
         self.log.info("%s", outcome.describe(access.base_url))
 
 
-def _poller(access: Resolved) -> AbstractAsyncContextManager[RunPoller]:
+def _poller(access: Resolved, conn_id: str) -> AbstractAsyncContextManager[RunPoller]:
     # Here, since a task that defers needs the trigger's class and not what makes it wait.
     from airflow_provider_sixtyfour.polling.poller import shared_poller
 
-    return shared_poller(access.key, access.open_client, account=access.account)
+    open_client = partial(access.open_client, metrics.observer(conn_id))
+    return shared_poller(access.key, open_client, account=access.account)

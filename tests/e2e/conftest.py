@@ -1,5 +1,7 @@
 """One real Airflow and one emulator for all end-to-end tests."""
 
+import socket
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -32,10 +34,46 @@ def emulator(_process: EmulatorProcess) -> EmulatorProcess:
     return _process
 
 
+class StatsdServer:
+    """What Airflow's processes send to a StatsD server, in InfluxDB's format: a metric with its tags, and a value."""
+
+    def __init__(self) -> None:
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._udp.bind(("127.0.0.1", 0))
+        self._lines: list[str] = []
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    def _receive(self) -> None:
+        while True:
+            self._lines += self._udp.recv(65_536).decode().splitlines()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment of an Airflow that sends its metrics here."""
+        host, port = self._udp.getsockname()
+        return {
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": host,
+            "AIRFLOW__METRICS__STATSD_PORT": str(port),
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+        }
+
+    def values(self, name: str, tag: str) -> list[str]:
+        """Return the values of one of this provider's metrics with a tag, in the order of their arrival."""
+        found = [line.rpartition(":")[::2] for line in list(self._lines) if f",{tag}" in line]
+        # The last `:` of a line parts the value from the rest; the kind follows a `|`.
+        return [value.partition("|")[0] for metric, value in found if metric.startswith(f"airflow.sixtyfour.{name},")]
+
+
 @pytest.fixture(scope="session")
-def airflow(_process: EmulatorProcess) -> Iterator[LocalAirflow]:
+def statsd() -> StatsdServer:
+    return StatsdServer()
+
+
+@pytest.fixture(scope="session")
+def airflow(_process: EmulatorProcess, statsd: StatsdServer) -> Iterator[LocalAirflow]:
     home = ROOT / ".airflow" / "e2e"
-    env = {"AIRFLOW_CONN_SIXTYFOUR_DEFAULT": _process.connection_json()}
+    env = {"AIRFLOW_CONN_SIXTYFOUR_DEFAULT": _process.connection_json(), **statsd.settings}
     with Processes(log_dir=home / "processes") as processes:
         running = start_airflow(processes, home / "airflow", HERE / "dags", env)
         for dag_id in DAG_IDS:

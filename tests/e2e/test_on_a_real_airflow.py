@@ -346,3 +346,24 @@ def table_names(database):
 def table_text(database, table):
     with sqlite3.connect(database) as connection:
         return "\n".join(str(row) for row in connection.execute(f'SELECT * FROM "{table}"'))  # noqa: S608
+
+
+@pytest.mark.parametrize("mode", ["sync", "deferred"])
+def test_metrics_arrive_from_the_tasks_and_from_the_triggerer(airflow, start_run, emulator, workflow, statsd, mode):
+    pytest.importorskip("statsd")
+    conn = "conn_id=sixtyfour_default"
+    before = {name: len(statsd.values(name, conn)) for name in ("poller.waiting", "api.requests")}
+
+    assert start_run(f"run_{mode}", workflow_id=workflow, rows=ROWS).ended() == "success"
+
+    counted = ("runs_started", "runs_completed", "rows", "credits", "run_duration")
+    sent = {name: statsd.values(name, f"workflow_id={workflow}") for name in counted}
+    [duration] = sent.pop("run_duration")
+    assert sent == {"runs_started": ["1"], "runs_completed": ["1"], "rows": ["2"], "credits": ["2"]}
+    assert 1_000 < float(duration) < 60_000  # milliseconds
+    since = {name: statsd.values(name, conn)[number:] for name, number in before.items()}
+    requests = [each for each in emulator.requests() if each["path"] != "/workflows/create_workflow"]
+    assert since == {
+        "poller.waiting": ["1", "0"] if mode == "deferred" else [],
+        "api.requests": ["1"] * len(requests),
+    }

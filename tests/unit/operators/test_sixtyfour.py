@@ -209,6 +209,7 @@ def test_what_a_deferral_leaves_behind_is_ids_and_numbers(emulator, workflow):
         "refusal_patience": None,
         "host": emulator.url,
         "kind": "run",
+        "workflow_id": workflow,
     }
     assert through_serde(kwargs) == kwargs
     assert (deferral.method_name, deferral.kwargs or {}, deferral.timeout) == ("execute_complete", {"rows": 2}, None)

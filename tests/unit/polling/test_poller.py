@@ -619,6 +619,7 @@ def test_requests_that_never_end_hold_up_nobody_else(stuck: int):
     assert api.most_under_way <= poller.AT_ONCE + 1
     assert all(isinstance(wait.outcome, SixtyfourTimeoutError) for wait in waits[:stuck])
     assert all("No whole answer within" in "".join(wait.log.lines) for wait in waits[:stuck])
+    assert api.given_up >= stuck  # and so each is counted as an outage
 
 
 def test_a_stuck_list_hides_no_end():

@@ -100,6 +100,7 @@ class FakeApi:
     asked: list[tuple[float, Call[Any]]] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
+    given_up: int = 0
     under_way: int = 0
     most_under_way: int = 0
 
@@ -113,6 +114,9 @@ class FakeApi:
 
     async def close(self) -> None:
         self.closed += 1
+
+    def gave_up(self) -> None:
+        self.given_up += 1
 
     async def send(self, call: Call[T], *, attempts: int) -> T:
         self.asked.append((now(), call))

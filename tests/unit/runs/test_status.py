@@ -17,6 +17,8 @@ from airflow_provider_sixtyfour.runs.status import (
     describe_progress,
     is_known,
     outcome_of,
+    outcome_of_row,
+    with_metrics,
     with_reason,
 )
 from tests.unit.api.properties import searched
@@ -236,3 +238,27 @@ def test_an_event_of_an_earlier_version_is_read():
 )
 def test_progress_in_one_line(status: LiveStatus, line: str):
     assert describe_progress(status) == line
+
+
+TIMES = {"started_at": "2026-11-01T10:00:00Z", "completed_at": "2026-11-01T10:01:30.5Z"}
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        (TIMES, 90.5),
+        ({**TIMES, "completed_at": TIMES["started_at"]}, 0.0),
+        ({**TIMES, "started_at": None}, None),
+        ({**TIMES, "completed_at": "soon"}, None),
+        ({"started_at": TIMES["completed_at"], "completed_at": TIMES["started_at"]}, None),
+        ({}, None),
+    ],
+)
+def test_a_duration_is_known_where_both_times_are(times: dict[str, Any], seconds: float | None):
+    ended = outcome_of("j", live("completed", **times))
+    [row] = ListedRun.read_all([{"job_id": "j", "status": "completed", **times}])
+
+    assert ended is not None
+    assert RunOutcome.from_event(json.loads(json.dumps(ended.as_event()))).seconds == seconds
+    assert outcome_of_row(row).seconds == with_metrics(RunOutcome("j", "completed"), row).seconds == seconds
+    assert with_metrics(RunOutcome("j", "completed", seconds=1.0), row).seconds == 1.0

@@ -11,6 +11,7 @@ from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from airflow_provider_sixtyfour.runs.lifecycle import LifecycleError
 from airflow_provider_sixtyfour.sensors import sixtyfour as sensors
 from airflow_provider_sixtyfour.tasks.run_control import RunControl
+from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ ILLEGAL = {
 @pytest.mark.parametrize("has_next_try", [True, False], ids=["a next try", "the last try"])
 @pytest.mark.parametrize("event", ILLEGAL.values(), ids=ILLEGAL)
 def test_an_impossible_event_fails_the_task_and_leaves_its_run_to_the_rules(emulator, run, event, has_next_try):
-    control = RunControl(SixtyfourHook(), cancels=True, log=logging.getLogger("test"))
+    control = RunControl(SixtyfourHook(), metrics=RunMetrics("c", "w"), cancels=True, log=logging.getLogger("test"))
 
     def a_try():
         with control.running(has_next_try=has_next_try):
@@ -48,7 +49,7 @@ def test_a_request_without_an_answer_is_not_forgotten(emulator, workflow):
     emulator.plan(seconds=1000)
     body = {"webhook_payload": [{"name": "Lead"}]}
     call = calls.run_workflow(workflow, body, result_formats=("csv",), idempotency_key="k1")
-    control = RunControl(SixtyfourHook(), cancels=True, log=logging.getLogger("test"))
+    control = RunControl(SixtyfourHook(), metrics=RunMetrics("c", "w"), cancels=True, log=logging.getLogger("test"))
 
     def a_try():
         with control.running(has_next_try=False):

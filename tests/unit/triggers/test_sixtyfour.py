@@ -39,6 +39,7 @@ def test_what_is_stored_is_what_it_was_made_of_and_no_secret(emulator, workflow)
         "refusal_patience": 60.0,
         "host": "https://api.example.com",
         "kind": "bulk",
+        "workflow_id": "w",
     }
     one = SixtyfourRunTrigger(**made_of)
 
@@ -72,6 +73,7 @@ def test_a_completed_run_is_one_event_of_plain_types(emulator, workflow):
             "message": None,
             "metrics": {},
             "last_block": 2,
+            "seconds": payload["ended"]["seconds"],
         },
     }
 
