@@ -4,12 +4,15 @@
 #   make test-matrix  unit tests and example Dags on each older Airflow
 #   make test-cluster durability, the cancel matrix and backfills, on PostgreSQL, Celery and Redis
 #   make test-stores  transfers to and from real S3, Azure and Google servers
+#   make test-browser the tab in Airflow's UI, in Chromium, on the newest Airflow and on the oldest that has tabs
+#   make screenshots  makes the pictures in docs/ of it
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
 #   make bench-batches  a million rows split, uploaded, and enriched in 200 batches on a real Airflow;
 #                     BATCHES="--parts split upload", or BATCHES="--rows 40000 --batches 8" for less
 #   make bench-hostile  what hostile answers of the API cost those that wait beside them
+#   make bench-tab    how long the tab's endpoint takes for a thousand batches
 #   make bench-transfer  how fast result files land, beside curl and boto3; TRANSFER="--mebibytes 200" for less
 # All that these make lies under the clone; `make clean` removes it.
 
@@ -37,6 +40,9 @@ WAITING :=
 STORES := .venvs/stores
 STORES_PACKAGES := nodejs npm
 AZURITE_VERSION := 3.37.0
+# The Airflow besides the newest that the browser's tests run on, and the Debian package that they start.
+BROWSER_TOO := 3.1.8
+BROWSER_PACKAGES := chromium
 TRANSFER :=
 BATCHES :=
 # Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
@@ -57,7 +63,7 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it again (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores lint bench bench-waiting bench-batches bench-hostile bench-transfer clean
+.PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
 .DELETE_ON_ERROR:
 
 # All environments of the tests; with --jobs, side by side.
@@ -67,7 +73,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python -m demo
 
 # What needs servers of its own is left out of the unit tests.
-UNIT_TESTS := tests/example_dags tests --ignore tests/e2e --ignore tests/cluster --ignore tests/stores
+UNIT_TESTS := tests/example_dags tests --ignore tests/e2e --ignore tests/cluster --ignore tests/stores --ignore tests/browser
 
 # Three at a time: most of them wait. A process takes its tests in order, and from others when it has none left.
 SIDE_BY_SIDE := --numprocesses 3 --dist worksteal
@@ -108,6 +114,26 @@ cluster-packages:
 test-stores: $(STORES)/.installed
 	$(STORES)/bin/python -m pytest tests/stores
 
+# Both at a time: they mostly wait for runs.
+test-browser: $(VENV)/.installed browser-packages
+	$(MAKE) --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-browser-newest test-browser-$(BROWSER_TOO)
+
+test-browser-newest: $(VENV)/.installed
+	$(VENV)/bin/python -m pytest tests/browser
+
+test-browser-$(BROWSER_TOO): export SIXTYFOUR_EMULATOR_PYTHON = $(CURDIR)/$(VENV)/bin/python
+test-browser-$(BROWSER_TOO): .venvs/$(BROWSER_TOO)/.installed $(VENV)/.installed
+	.venvs/$(BROWSER_TOO)/bin/python -m pytest tests/browser
+
+browser-packages:
+	@command -v chromium >/dev/null || \
+	{ test "$$(id -u)" = 0 || { echo "Chromium is needed, in the package $(BROWSER_PACKAGES): install it, as root"; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(BROWSER_PACKAGES); }
+
+screenshots: browser-packages test-browser-newest
+	cp .airflow/browser-$(AIRFLOW_VERSION)/screenshots/running.png docs/tab-running.png
+	cp .airflow/browser-$(AIRFLOW_VERSION)/screenshots/finished-dark.png docs/tab-finished.png
+
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -121,6 +147,9 @@ bench-waiting: $(BENCH)/.installed
 
 bench-batches: $(CLUSTER)/.installed cluster-packages
 	$(CLUSTER)/bin/python -m benchmarks.batches $(BATCHES)
+
+bench-tab: $(CLUSTER)/.installed cluster-packages
+	$(CLUSTER)/bin/python -m benchmarks.tab
 
 bench-hostile: $(VENV)/.installed
 	$(VENV)/bin/python -m benchmarks.hostile_answers
@@ -143,14 +172,14 @@ $(VENV)/bin/uv: | .tmp
 # Stamps: an environment is made again when the requirements or the pins above change.
 $(VENV)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(INSTALL) --python $(VENV)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(AIRFLOW_VERSION)" --editable ".[emulator]" --group dev
+	  "apache-airflow==$(AIRFLOW_VERSION)" --editable ".[emulator]" --group dev --group browser
 	touch $@
 
 .PRECIOUS: .venvs/%/.installed
 .venvs/%/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python .venvs/$*
 	$(INSTALL) --python .venvs/$*/bin/python --exclude-newer $(or $(NEWEST_$*),$(NEWEST)) \
-	  "apache-airflow==$*" --editable . --group dev
+	  "apache-airflow==$*" --editable . --group dev $(if $(filter $(BROWSER_TOO),$*),--group browser)
 	touch $@
 
 $(CLUSTER)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 STEP = 5.0  # percent: less is no news
 MOST_BLOCKS = 50
 PAUSE = 60.0  # seconds between what is published of one run, at least
-WRITES = 1.0  # a second, of all runs that one process publishes, at most
+WRITES = 1.0  # a second, of all runs that one triggerer publishes, at most
 
 
 def snapshot(live: LiveStatus, now: float) -> dict[str, Any]:
@@ -51,14 +51,9 @@ def has_failed(value: dict[str, Any]) -> bool:
 
 
 class ProgressNews:
-    """
-    What is worth publishing of one run: another status, another block, or 5 % more; and not too often.
+    """What is worth publishing of one run: another status, another block, or 5 % more; and not too often."""
 
-    :param others: returns how many runs the process publishes.
-    """
-
-    def __init__(self, others: Any = lambda: 1) -> None:
-        self._others = others
+    def __init__(self) -> None:
         self._published: tuple[Any, ...] | None = None
         self._next_at = 0.0
 
@@ -73,7 +68,20 @@ class ProgressNews:
     def published(self, value: dict[str, Any], now: float) -> None:
         """Take in that a snapshot is published."""
         self._published = _kind(value)
-        self._next_at = now + max(PAUSE, self._others() / WRITES)
+        self._next_at = now + PAUSE
+
+
+class WriteRate:
+    """Spreads what a process writes for all its runs: so many a second, one after the other."""
+
+    def __init__(self) -> None:
+        self._next_at = 0.0
+
+    def wait(self, now: float) -> float:
+        """Take the next place, and return the seconds until it."""
+        at = max(now, self._next_at)
+        self._next_at = at + 1 / WRITES
+        return at - now
 
 
 def _kind(value: dict[str, Any]) -> tuple[Any, ...]:

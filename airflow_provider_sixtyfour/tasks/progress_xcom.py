@@ -15,11 +15,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourError
-from airflow_provider_sixtyfour.runs.progress import ProgressNews, has_failed, snapshot
+from airflow_provider_sixtyfour.runs.progress import ProgressNews, WriteRate, has_failed, snapshot
 from airflow_provider_sixtyfour.tasks.airflow_version import HAS_TABS
 from airflow_provider_sixtyfour.tasks.tab_settings import places
 
@@ -34,6 +34,7 @@ KEY = "sixtyfour_progress"
 ERROR_KEY = "sixtyfour_error"
 OnProgress = Callable[["LiveStatus"], None]
 
+_rate = WriteRate()
 _publishing: set[asyncio.Task[None]] = set()  # of this triggerer; strong references: the loop keeps weak ones
 
 
@@ -89,7 +90,7 @@ class TriggererPublisher:
 
     def __init__(self, task_instance: Any) -> None:
         self._ti = task_instance
-        self._news = ProgressNews(lambda: len(_publishing))
+        self._news = ProgressNews()
         self._value: dict[str, Any] | None = None  # the newest that waits to be sent
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
@@ -126,12 +127,15 @@ class TriggererPublisher:
             await self._send(value)
 
     async def _pause(self) -> None:
-        """Wait until the next may be sent, or nothing more is to be."""
-        try:
-            async with asyncio.timeout(self._news.wait(time.time())):
+        """Wait until the next may be sent, or nothing more is to be: what is sent at the end takes no place."""
+        await self._until_ended(self._news.wait(time.time()))
+        if not self._ended.is_set():
+            await self._until_ended(_rate.wait(time.time()))
+
+    async def _until_ended(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._ended.wait()
-        except TimeoutError:
-            return
 
     async def _send(self, value: dict[str, Any]) -> None:
         from airflow.sdk.execution_time import task_runner

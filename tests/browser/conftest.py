@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 from playwright.sync_api import Browser, sync_playwright
 
 from demo.local_airflow import LocalAirflow, start_airflow
@@ -25,7 +26,7 @@ def emulator() -> Iterator[EmulatorProcess]:
 
 @pytest.fixture(scope="session")
 def airflow(emulator: EmulatorProcess) -> Iterator[LocalAirflow]:
-    home = ROOT / ".airflow" / "browser"
+    home = ROOT / ".airflow" / f"browser-{airflow_version}"
     env = {"AIRFLOW_CONN_SIXTYFOUR_DEFAULT": emulator.connection_json()}
     with Processes(log_dir=home / "processes") as processes:
         running = start_airflow(processes, home / "airflow", HERE / "dags", env)

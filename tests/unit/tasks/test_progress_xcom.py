@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_sixtyfour.api.models import BlockProgress, LiveStatus
 from airflow_provider_sixtyfour.exceptions import SixtyfourRunFailedError
 from airflow_provider_sixtyfour.runs import progress
-from airflow_provider_sixtyfour.runs.progress import ProgressNews, snapshot
+from airflow_provider_sixtyfour.runs.progress import ProgressNews, WriteRate, snapshot
 from airflow_provider_sixtyfour.tasks import progress_xcom
 from airflow_provider_sixtyfour.tasks.airflow_version import HAS_TABS
 from airflow_provider_sixtyfour.tasks.progress_xcom import TriggererPublisher, published_error, worker_publisher
@@ -45,13 +45,18 @@ def test_another_step_block_or_status_is_news():
     assert news.is_news(snapshot(live(1, status="queued"), 0))
 
 
-def test_a_process_writes_once_a_second_at_most_and_a_run_once_a_minute():
-    def wait(others: int) -> float:
-        news = ProgressNews(lambda: others)
-        news.published(snapshot(live(1), 0), 1000.0)
-        return news.wait(1000.0)
+def test_a_run_is_published_once_a_minute_and_a_process_writes_once_a_second():
+    news, rate = ProgressNews(), WriteRate()
+    news.published(snapshot(live(1), 0), 1000.0)
 
-    assert (wait(1), wait(60), wait(200), wait(1000)) == (60.0, 60.0, 200.0, 1000.0)
+    assert (news.wait(1000.0), news.wait(1059.0), news.wait(1060.0)) == (60.0, 1.0, 0.0)
+    assert [rate.wait(1000.0) for _ in range(200)] == [float(number) for number in range(200)]
+    assert (rate.wait(1100.5), rate.wait(2000.0)) == (99.5, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def fresh_rate(monkeypatch):
+    monkeypatch.setattr(progress_xcom, "_rate", WriteRate())
 
 
 @pytest.fixture
@@ -172,6 +177,24 @@ async def test_a_trigger_publishes_the_newest_and_drops_what_it_cannot_send(comm
 
 
 @pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
+async def test_many_runs_that_begin_at_once_take_turns(comms, monkeypatch):
+    monkeypatch.setattr(progress, "WRITES", 20.0)
+    channel = comms()
+    channel.answers.set()
+    publishers = [TriggererPublisher(TI) for _ in range(200)]
+    for publisher in publishers:
+        publisher.offer(live(1))
+
+    await asyncio.sleep(0.3)
+    for publisher in publishers:
+        publisher.close()
+    await asyncio.sleep(0.02)
+
+    assert 2 <= len(channel.sent) <= 8
+    assert not progress_xcom._publishing
+
+
+@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 async def test_a_request_that_is_under_way_is_never_cancelled(comms):
     """On Airflow 3.1 the late answer would be read by the next one who asks, and end the triggerer."""
     channel = comms()
@@ -197,7 +220,8 @@ async def test_a_request_that_is_under_way_is_never_cancelled(comms):
 
 
 @pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
-async def test_the_block_that_failed_is_published_at_the_end_and_nothing_else_is(comms):
+async def test_the_block_that_failed_is_published_at_the_end_and_nothing_else_is(comms, monkeypatch):
+    monkeypatch.setattr(progress, "WRITES", 1e9)
     channel = comms()
     channel.answers.set()
 
