@@ -5,9 +5,8 @@ Invariant: how the file was cut into chunks doesn't show. Each function below ta
 `Quality`, and raises an exception for a file that it can't read: one that isn't in the format, or has a record of more
 than `LONGEST_RECORD`.
 
-The first `MOST_COLUMNS` columns are counted. Left out are those without a name, of a very long one, or of one that
-another column has too. Different values are counted by 64-bit hashes: up to `MOST_DISTINCT` of a column, and so many
-of all columns that they take about 20 MB.
+A column without a name, or with one that another column has too, is left out. See `formats.column_counter` for what
+else is bounded.
 """
 
 from __future__ import annotations
@@ -18,25 +17,15 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, filterfalse, islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from airflow_provider_sixtyfour.formats.cell_values import cell_text
-from airflow_provider_sixtyfour.formats.names import storable
-from airflow_provider_sixtyfour.formats.quality import (
-    LONGEST_NAME,
-    LONGEST_VALUE,
-    MOST_COLUMNS,
-    MOST_VALUES,
-    ColumnQuality,
-    Quality,
-    is_status,
-)
+from airflow_provider_sixtyfour.formats.column_counter import ColumnCounter, ColumnCounters
+from airflow_provider_sixtyfour.formats.quality import Quality
 from airflow_provider_sixtyfour.formats.records import LONGEST_RECORD
 
-MOST_DISTINCT = 10_000  # values of a column
-MOST_HASHES = 250_000  # of all columns
 _BLOCK = 128 * 1024  # bytes or characters whose rows are counted together
 _BLOCK_ROWS = 256  # of JSON, likewise: fewer objects than Python's garbage collector takes notice of
 _ROWS_AFTER_QUOTES = 100  # which probably have quotes, too
@@ -58,7 +47,7 @@ def count_csv(chunks: Iterable[bytes]) -> Quality:
     rows = _csv_rows(text)
     header = next(rows, [])
     width, times = len(header), Counter(header)
-    columns = _Columns()
+    columns = ColumnCounters()
     by_place = [
         (place, column)
         for place, name in enumerate(header)
@@ -81,7 +70,7 @@ def count_ndjson(chunks: Iterable[bytes]) -> Quality:
     """Count the columns of a file with one JSON object a line; a blank line is no row."""
     stream = _ChunkStream(chunks)
     text = io.TextIOWrapper(stream, encoding=_ENCODING, errors=_ERRORS, newline="\n")
-    columns = _Columns()
+    columns = ColumnCounters()
     block: list[str] = []
     for line in text:
         if line.strip():
@@ -96,7 +85,7 @@ def count_ndjson(chunks: Iterable[bytes]) -> Quality:
 
 def count_json(chunks: Iterable[bytes]) -> Quality:
     """Count the columns of a JSON array of objects."""
-    columns = _Columns()
+    columns = ColumnCounters()
     array = _Array()
     pieces: list[str] = []
     size = 0
@@ -151,110 +140,28 @@ class _ChunkStream(io.BufferedIOBase):
         self.since_mark = 0
 
 
-class _Column:
-    """What has been counted of one column."""
-
-    __slots__ = ("_filled", "_repeats", "_seen", "_values")
-
-    def __init__(self, name: str) -> None:
-        self._filled = 0
-        self._repeats = True  # whether most cells are like others, so that it pays to look at different ones alone
-        self._seen: set[int] | None = set()
-        self._values: Counter[str] | None = Counter() if is_status(name) else None
-
-    def add(self, texts: Sequence[str], most_distinct: int) -> None:
-        """Count the cells of some rows."""
-        filled: Collection[str]
-        if self._repeats:
-            different = set(texts)
-            blank = list(filterfalse(str.strip, different))
-            self._filled += len(texts) - sum(map(texts.count, blank))
-            filled = different.difference(blank)
-            self._repeats = 2 * len(filled) < len(texts)
-        else:
-            filled = list(filter(str.strip, texts))
-            self._filled += len(filled)
-        if self._seen is not None:
-            before = len(self._seen)
-            self._seen.update(map(hash, filled))
-            self._repeats |= 2 * (len(self._seen) - before) < len(texts)
-            if len(self._seen) > most_distinct:
-                self._seen = None
-                self._repeats = False
-        if self._values is not None:
-            filled = list(filter(str.strip, texts))
-            self._values.update(filled)
-            if len(self._values) > MOST_VALUES or any(len(value) > LONGEST_VALUE for value in self._values):
-                self._values = None
-
-    def quality(self, rows: int) -> ColumnQuality:
-        """Return what was counted in so many rows."""
-        distinct = None if self._seen is None else len(self._seen)
-        counted = ColumnQuality(filled=self._filled, empty=rows - self._filled, distinct=distinct)
-        if self._values:
-            counted["values"] = {}
-            for value, number in self._values.most_common():
-                counted["values"][storable(value)] = counted["values"].get(storable(value), 0) + number
-        return counted
-
-
-class _Columns:
-    """The columns of a file, by their names."""
-
-    def __init__(self) -> None:
-        self._columns: dict[str, _Column] = {}
-        self.rows = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more columns are counted."""
-        return len(self._columns) >= MOST_COLUMNS
-
-    @property
-    def most_distinct(self) -> int:
-        """How many different values of a column are counted: the fewer, the more columns there are."""
-        return min(MOST_DISTINCT, MOST_HASHES // max(1, len(self._columns)))
-
-    def add(self, name: str) -> _Column | None:
-        """Return the column of a name, to be counted from now on; ``None`` if it is not to be."""
-        if name not in self._columns and not self.is_full and len(name) <= LONGEST_NAME and name.strip():
-            self._columns[name] = _Column(name)
-        return self._columns.get(name)
-
-    def items(self) -> Iterable[tuple[str, _Column]]:
-        """Return the columns that are counted."""
-        return self._columns.items()
-
-    def quality(self) -> Quality:
-        """Return what was counted."""
-        times = Counter(map(storable, self._columns))
-        return {
-            storable(name): column.quality(self.rows)
-            for name, column in self._columns.items()
-            if times[storable(name)] == 1
-        }
-
-
-def _count_cells(columns: _Columns, by_place: Sequence[tuple[int, _Column]], cells: Sequence[str], width: int) -> None:
+def _count_cells(
+    columns: ColumnCounters, by_place: Sequence[tuple[int, ColumnCounter]], cells: Sequence[str], width: int
+) -> None:
     columns.rows += len(cells) // max(1, width)
     most = columns.most_distinct
     for place, column in by_place:
         column.add(cells[place::width], most)
 
 
-def _count_lines(columns: _Columns, lines: Sequence[str]) -> None:
+def _count_lines(columns: ColumnCounters, lines: Sequence[str]) -> None:
     rows = _DECODER.decode(f"[{','.join(lines)}]")
     if len(rows) != len(lines):
         raise ValueError("a line that isn't one JSON value")
     _count_objects(columns, rows)
 
 
-def _count_array(columns: _Columns, array: _Array) -> None:
+def _count_array(columns: ColumnCounters, array: _Array) -> None:
     while objects := array.objects():
         _count_objects(columns, objects)
 
 
-def _count_objects(columns: _Columns, rows: Sequence[Any]) -> None:
+def _count_objects(columns: ColumnCounters, rows: Sequence[Any]) -> None:
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("JSON that isn't an object")
     columns.rows += len(rows)

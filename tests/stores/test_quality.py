@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.results.manifest import MANIFEST
@@ -20,11 +20,13 @@ from tests.unit.standins import Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
-# The fixtures are the same for all examples: each has a run and a folder of its own.
+# The fixtures are the same for all examples: each has a run and a folder of its own. A counterexample is not made
+# smaller: each attempt at that would be a run, too.
 searched = settings(
     max_examples=30,
     deadline=None,
     database=None,
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6) | st.sampled_from(

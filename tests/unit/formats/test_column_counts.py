@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.formats.cell_values import cell_text, is_empty
-from airflow_provider_sixtyfour.formats.column_counts import MOST_DISTINCT, MOST_HASHES
+from airflow_provider_sixtyfour.formats.column_counter import MOST_DISTINCT, MOST_HASHES
 from airflow_provider_sixtyfour.formats.names import storable
 from airflow_provider_sixtyfour.formats.quality import LONGEST_NAME, LONGEST_VALUE, MOST_COLUMNS, MOST_VALUES, Quality
 from airflow_provider_sixtyfour.formats.records import LONGEST_RECORD
