@@ -1,5 +1,6 @@
 # From a fresh clone with Python 3.11 and make alone:
-#   make demo         an Airflow and a local Sixtyfour API; runs a workflow, lands its files in ./demo-output/
+#   make demo         an Airflow and a local Sixtyfour API; runs a workflow, lands its files in ./demo-output/;
+#                     KEEP=1 leaves both up until Ctrl-C, to look around
 #   make test         unit tests, the example Dags, then end-to-end tests on a real Airflow
 #   make test-matrix  unit tests and example Dags on each older Airflow
 #   make test-cluster durability, the cancel matrix and backfills, on PostgreSQL, Celery and Redis
@@ -69,6 +70,7 @@ INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer
 # All environments of the tests; with --jobs, side by side.
 environments: $(VENV)/.installed $(MATRIX:%=.venvs/%/.installed) $(CLUSTER)/.installed $(STORES)/.installed
 
+demo: export KEEP := $(KEEP)
 demo: $(VENV)/.installed
 	$(VENV)/bin/python -m demo
 

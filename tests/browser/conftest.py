@@ -53,6 +53,7 @@ def tab(airflow: LocalAirflow, chromium: Browser, request: pytest.FixtureRequest
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
         )
         page = context.new_page()
+        page.goto(airflow.url, wait_until="networkidle")  # logs in, and forgets where to on Airflow 3.1
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
