@@ -110,6 +110,21 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
+        "config": {
+            "sixtyfour": {
+                "description": "The provider for Sixtyfour.",
+                "options": {
+                    "ui_tabs": {
+                        "description": "Where the tab Sixtyfour is to be seen in the UI (Airflow 3.1 and later): "
+                        "dag_run, task, task_instance, nav, several with commas. Empty switches it off.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "dag_run,task",
+                        "default": "dag_run",
+                    },
+                },
+            },
+        },
     }
 
 

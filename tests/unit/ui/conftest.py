@@ -55,6 +55,7 @@ def stored(database: None) -> Iterator[Callable[..., str]]:
     from sqlalchemy import delete, select
 
     tables = (XComModel, TaskInstance, DagRun)
+    has_text_ids = TaskInstance.__table__.c.id.type.python_type is str  # before Airflow 3.2
 
     def store(
         tasks: dict[tuple[str, int], Any], *, dag_id: str = "enrich", run_id: str = "manual__1+/ä", **of_run: Any
@@ -70,7 +71,7 @@ def stored(database: None) -> Iterator[Callable[..., str]]:
                 instances.append(
                     {
                         **which,
-                        "id": uuid.uuid4(),
+                        "id": str(uuid.uuid4()) if has_text_ids else uuid.uuid4(),
                         "state": given.state,
                         "operator": given.operator,
                         "rendered_map_index": given.label,
