@@ -11,12 +11,13 @@ def read_limit(given: Any, name: str, unit: str) -> float | None:
     """
     Return a limit; ``None`` for no limit.
 
-    :param given: a number, or its text from a template.
+    :param given: a number, or its text from a template. Empty text is no limit but a mistake: what should have been
+        rendered isn't there.
     :param name: the parameter.
     :param unit: what it counts, in the plural.
     :raises SixtyfourInputError: if it is no finite number of 0 or more.
     """
-    if given is None or given in ("", "None"):
+    if given is None or given == "None":
         return None
     try:
         limit = float(given)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.batches.limits import BATCH_BYTES, BATCH_ROWS
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.operators._repair import SixtyfourRepairInputOperator, repair_input
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import json_file_parameters, read_json
@@ -164,6 +165,7 @@ class SixtyfourSplitInputOperator(BaseOperator):
         self.max_rows = max_rows
         self.max_runs = max_runs
         self.pilot_rows = pilot_rows
+        self._has_pilot = pilot_rows is not None
         self._json_files = json_file_parameters(self, rows=rows)
         if can_check(self, SixtyfourSplitInputOperator):
             with non_retryable_errors():
@@ -177,6 +179,8 @@ class SixtyfourSplitInputOperator(BaseOperator):
         if self.subfolder is not None and destination is not None:
             destination = f"{str(destination).rstrip('/')}/{self.subfolder}"
         with non_retryable_errors(self.log):
+            if self._has_pilot and self.pilot_rows is None:
+                raise SixtyfourInputError("pilot_rows is None: then the pilot would be a whole batch. Give a number.")
             batches, summary = split(
                 source=self.source,
                 rows=read_json(self, "rows", context, self._json_files),

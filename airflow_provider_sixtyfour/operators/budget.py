@@ -66,6 +66,8 @@ class SixtyfourBudgetOperator(BaseOperator):
         self.max_credits = max_credits
         self.max_credits_per_day = max_credits_per_day
         self.sixtyfour_conn_id = sixtyfour_conn_id
+        limits = {"max_credits": max_credits, "max_credits_per_day": max_credits_per_day}
+        self._limits = tuple(name for name, value in limits.items() if value is not None)
         if can_check(self, SixtyfourBudgetOperator):
             with non_retryable_errors():
                 check_budget_limits(self)
@@ -74,6 +76,9 @@ class SixtyfourBudgetOperator(BaseOperator):
         """Allot the credits."""
         from airflow_provider_sixtyfour.tasks.budget import decide_budget
 
+        for name in self._limits:
+            if getattr(self, name) in (None, "None"):
+                self.log.warning("%s is None, so it limits nothing.", name)
         with non_retryable_errors(self.log):
             decision = decide_budget(
                 SixtyfourHook(self.sixtyfour_conn_id).client,

@@ -47,6 +47,7 @@ class SixtyfourPilotOperator(SixtyfourEnrichOperator):
         super().__init__(source=batches, **kwargs)
         self.batches = batches
         self.min_fill_rate = min_fill_rate
+        self._wants_rates = min_fill_rate is not None
         if is_literal(batches):
             with non_retryable_errors():
                 self.source = _first(batches) or {}  # without a batch, a source is no more missing than it is wrong
@@ -83,7 +84,10 @@ class SixtyfourPilotOperator(SixtyfourEnrichOperator):
             return result
         rates = fill_rates(result.get("quality"))
         with self._final_errors(context):
-            check_fill_rates(rates, read_fill_rates(self.min_fill_rate), result["rows"])
+            wanted = read_fill_rates(self.min_fill_rate)
+            check_fill_rates(rates, wanted, result["rows"])
+        if self._wants_rates and not wanted:
+            self.log.warning("min_fill_rate is empty, so any results are good enough.")
         if rates:
             self.log.info("Values that are filled: %s.", described(rates))
         return result

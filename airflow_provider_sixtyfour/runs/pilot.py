@@ -19,7 +19,7 @@ def read_fill_rates(given: Any) -> dict[str, float]:
 
     :raises SixtyfourInputError: if it is something else.
     """
-    if given in (None, "", "None"):
+    if given is None or given == "None":
         return {}
     if isinstance(given, str):
         with suppress(ValueError, RecursionError):  # else it is refused below, as it is

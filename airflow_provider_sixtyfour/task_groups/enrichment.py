@@ -36,8 +36,8 @@ _DECIDES_COST = (
     *("workflow_id", "destination", "specs_override", "format", "files", "output_format", "overwrite"),
     "sixtyfour_conn_id",
 )
-# Of a task that is mapped over batches.
-_OF_MAPPED_TASKS = ("max_active_tis_per_dagrun", "map_index_template")
+# What the pilot hasn't of them: it is not mapped, and the first batch's own task announces its results.
+_NOT_OF_PILOT = ("max_active_tis_per_dagrun", "map_index_template", "outlets")
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,8 @@ def sixtyfour_enrichment(
     }
     given = [name for name, value in limits.items() if value is not None]
     _check_limits(given, bulk=bulk, approval=approval, min_fill_rate=min_fill_rate)
+    if pilot_rows is not None and (enrich or {}).get("overwrite"):
+        raise SixtyfourInputError("pilot_rows can't be with overwrite: the pilot's rows would be paid for twice.")
     operator: type[LandingOperator] = SixtyfourEnrichOperator if bulk is None else SixtyfourBulkEnrichOperator
     of_enrich: dict[str, Any] = {
         "task_id": "enrich",
@@ -241,7 +243,7 @@ def _before_runs(
     if limits["pilot_rows"] is not None:
         from airflow_provider_sixtyfour.operators.pilot import SixtyfourPilotOperator
 
-        like_enrich = {name: value for name, value in of_enrich.items() if name not in _OF_MAPPED_TASKS}
+        like_enrich = {name: value for name, value in of_enrich.items() if name not in _NOT_OF_PILOT}
         pilot = SixtyfourPilotOperator(
             **{
                 **like_enrich,

@@ -3,8 +3,8 @@ Publishes how far a run is, as an XCom of its task: for the tab in Airflow's UI,
 
 On a worker that is a push between two status checks. In a triggerer it is a request to its supervisor, by the channel
 that Airflow does not document as public. On Airflow 3.1 a coroutine that is cancelled while it awaits that channel ends
-the triggerer, since the late answer is read by the next one who asks. So a publisher is a task of its own which is told
-to end, and is never cancelled.
+the triggerer, since the late answer is read by the next one who asks. So a publisher is a task of its own that ends
+when it is asked to, and is never cancelled.
 
 Invariant: publishing never fails a wait, and never delays one: what can't be published is dropped.
 """
@@ -54,14 +54,13 @@ def worker_publisher(context: Context) -> OnProgress | None:
     news, push = ProgressNews(), context["ti"].xcom_push
 
     def publish(live: LiveStatus) -> None:
-        now = time.time()
-        value = snapshot(live, now)
-        if not news.is_news(value) or (news.wait(now) and not has_failed(value)):
-            return
-        news.published(value, now)
         try:
-            push(key=KEY, value=value)
-        except Exception as error:  # Airflow's API server is away: the page shows what it has
+            now = time.time()
+            value = snapshot(live, now)
+            if news.is_news(value) and (not news.wait(now) or has_failed(value)):
+                news.published(value, now)
+                push(key=KEY, value=value)
+        except Exception as error:  # Airflow's API server is away, say: the page shows what it has
             log.debug("The progress could not be published: %r", error)
 
     return publish
@@ -100,7 +99,12 @@ class TriggererPublisher:
         """Take in how far the run is; the first time also begin to publish."""
         if self._ti is None or not is_wanted():
             return
-        value = snapshot(live, time.time())
+        try:
+            self._offer(snapshot(live, time.time()))
+        except Exception as error:
+            log.debug("The progress could not be published: %r", error)
+
+    def _offer(self, value: dict[str, Any]) -> None:
         if not self._news.is_news(value):
             return
         self._value = value

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 
 from demo.airflow_rest import FINISHED
 from demo.local_airflow import LocalAirflow, start_airflow
@@ -114,6 +115,10 @@ class DagRun:
         instances = self._airflow.rest.task_instances(self.dag_id, self.run_id)
         mine = [each for each in instances if each["task_id"] == task_id]
         return [each["state"] for each in sorted(mine, key=lambda each: each["map_index"])]
+
+    def wait_for_question(self, task_id: str) -> None:
+        """Wait until a task waits for somebody's answer."""
+        self.wait_until("deferred" if airflow_version.startswith("3.1.") else "awaiting_input", task_id)
 
     def wait_until(self, state: str, task_id: str = "run") -> None:
         """Wait until all instances of a task are in ``state``."""

@@ -169,7 +169,7 @@ def test_little_is_enriched_unasked(enrich_rows):
 
 def test_much_waits_for_an_approval_which_is_on_record_and_done_work_asks_nobody(enrich_rows, tmp_path):
     run, runs = enrich_rows(5)
-    run.wait_until("awaiting_input", "leads.approve")
+    run.wait_for_question("leads.approve")
     assert runs() == 0
 
     time.sleep(READING)
@@ -190,7 +190,7 @@ def test_much_waits_for_an_approval_which_is_on_record_and_done_work_asks_nobody
 
 def test_a_rejection_starts_nothing_and_skips(enrich_rows):
     run, runs = enrich_rows(4)
-    run.wait_until("awaiting_input", "leads.approve")
+    run.wait_for_question("leads.approve")
 
     time.sleep(READING)
     assert run.answer("Reject", "leads.approve") == 200
@@ -213,7 +213,7 @@ def test_a_viewer_may_not_answer(airflow, enrich_rows):
     )
     [token] = [line.split()[1] for line in made.stdout.splitlines() if line.startswith("token ")]
     run, runs = enrich_rows(6)
-    run.wait_until("awaiting_input", "leads.approve")
+    run.wait_for_question("leads.approve")
     time.sleep(READING)
 
     assert run.answer("Approve", "leads.approve", token=token) == 403

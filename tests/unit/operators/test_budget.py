@@ -184,6 +184,14 @@ def test_without_a_limit_all_batches_pass(budgeted, twenty):
     assert (xcoms["budget"]["limit"], xcoms["budget"]["to_pay"]) == (None, [])
 
 
+def test_a_limit_that_renders_to_none_is_said_and_an_empty_one_is_an_error(budgeted, twenty, price, logs):
+    assert len(budgeted(twenty, max_credits="{{ none }}")[0]) == 20
+    assert "max_credits is None, so it limits nothing" in logs
+
+    with pytest.raises(AirflowFailException, match="max_credits should be a number of credits, not ''"):
+        budgeted(twenty, max_credits="{{ '' }}")
+
+
 def test_what_is_all_done_passes_any_limit(enriching, budgeted, twenty, price):
     for batch in twenty[:2]:
         enriching(source=batch).run()

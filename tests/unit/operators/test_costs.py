@@ -26,9 +26,8 @@ def estimating(reading_workflow, folder):
 def test_it_is_what_the_runs_so_far_have_cost(emulator, enriching, estimating, reading_workflow, batches, logs):
     for batch in batches:
         enriching(source=batch).run()
-    used = [
-        run["metrics"]["credits_used"] / run["metrics"]["rows_in"] for run in emulator.api("GET", "/workflows/runs")
-    ]
+    runs = emulator.api("GET", f"/workflows/runs?workflow_id={reading_workflow}")
+    used = [run["metrics"]["credits_used"] / run["metrics"]["rows_in"] for run in runs]
 
     value = estimating(rows=1000).run()
 

@@ -6,10 +6,10 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
-from airflow_provider_sixtyfour.operators.batches import split_input
+from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator, split_input
 from airflow_provider_sixtyfour.operators.costs import SixtyfourEstimateCostOperator
 from airflow_provider_sixtyfour.operators.pilot import SixtyfourPilotOperator
 from airflow_provider_sixtyfour.task_groups.enrichment import sixtyfour_enrichment
@@ -189,6 +189,7 @@ def test_the_tasks_of_a_group_with_a_pilot_and_a_budget():
     ("arguments", "said"),
     [
         ({"min_fill_rate": {"email": 0.3}}, "min_fill_rate is given without pilot_rows"),
+        ({"pilot_rows": 1, "enrich": {"overwrite": True}}, "the pilot's rows would be paid for twice"),
         ({"workflow_id": None, "bulk": {"kind": "people"}, "pilot_rows": 1}, "pilot_rows is for a workflow"),
         ({"workflow_id": None, "bulk": {"kind": "people"}, "max_credits": 1}, "max_credits is for a workflow"),
     ],
@@ -201,3 +202,30 @@ def test_what_a_group_refuses(arguments, said):
 
 def test_a_dry_run_of_a_group_tries_nothing():
     assert set(tasks(pilot_rows=1, max_credits=1, validate_only=True)) == {"split", "enrich", "collect"}
+
+
+def test_the_first_batch_announces_its_results_once():
+    found = tasks(pilot_rows=1, enrich={"outlets": [Asset("leads")]})
+
+    assert found["pilot"].outlets == []
+
+
+def test_a_number_of_pilot_rows_that_is_missing_makes_no_pilot_of_a_whole_batch(leads, tmp_path):
+    task = Task(
+        lambda: SixtyfourSplitInputOperator(
+            task_id="split", source=f"file://{leads}", destination=f"file://{tmp_path}/sent", pilot_rows="{{ none }}"
+        )
+    )
+    for rendered in (None, "None", ""):
+        operator = task.operator()
+        operator.pilot_rows = rendered
+        with pytest.raises(AirflowFailException, match="pilot_rows"):
+            operator.execute(task.context)
+
+
+def test_a_minimum_that_renders_to_none_is_said_and_an_empty_one_is_an_error(trying, many, logs):
+    trying(many, min_fill_rate="{{ none }}").run()
+    assert "min_fill_rate is empty, so any results are good enough" in logs
+
+    with pytest.raises(AirflowFailException, match="min_fill_rate should be"):
+        trying(many, min_fill_rate="{{ '' }}").run()

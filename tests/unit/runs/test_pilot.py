@@ -56,7 +56,6 @@ def test_rates_that_are_not_known_stop_the_rest(rows: int, why: str):
     ("given", "read"),
     [
         (None, {}),
-        ("", {}),
         ("None", {}),
         ({}, {}),
         ({"email": "0.3"}, {"email": 0.3}),
@@ -72,6 +71,7 @@ def test_rates_are_read_also_as_templates_render_them(given: Any, read: dict[str
 @pytest.mark.parametrize(
     "given",
     [
+        "",
         0.3,
         "x",
         ["email"],
