@@ -247,3 +247,33 @@ def test_a_run_that_has_ended_says_so(api, stored):
     shown = runs(api(), run_id).json()
 
     assert (shown["state"], shown["ended_at"]) == ("success", end.isoformat())
+
+
+def test_what_a_custom_xcom_backend_has_put_elsewhere_is_read_through_it(api, stored, monkeypatch):
+    """The progress that a trigger publishes goes past the backend, so it is there as it is."""
+    from airflow.sdk.bases.xcom import BaseXCom
+    from airflow.sdk.execution_time import xcom
+
+    class Elsewhere(BaseXCom):
+        @staticmethod
+        def deserialize_value(result: Any) -> Any:
+            if result.value == "s3://xcoms/broken":
+                raise OSError("no such object: secret")
+            return {"s3://xcoms/result": RESULT, "s3://xcoms/job": JOB}.get(result.value, result.value)
+
+    monkeypatch.setattr(xcom, "XCom", Elsewhere)
+    done = {"job_id": "s3://xcoms/job", "return_value": "s3://xcoms/result"}
+    broken = {"job_id": "s3://xcoms/job", "return_value": "s3://xcoms/broken", "sixtyfour_progress": PROGRESS}
+    run_id = stored(
+        {
+            ("t", 0): {"state": "success", "xcoms": done},
+            ("t", 1): {"state": "deferred", "xcoms": broken},
+        }
+    )
+
+    answer = runs(api(), run_id)
+    first, second = answer.json()["runs"]
+
+    assert (first["job_id"], first["rows_out"], first["files"]) == (JOB, 5, 1)
+    assert (second["percent"], second["rows_out"]) == (40.0, None)
+    assert "secret" not in answer.text
