@@ -95,6 +95,19 @@ def test_batches_of_a_file_are_paid_for_once(run_example, destination):
     assert sorted(each["job_id"] for each in manifest["results"]) == sorted(each["job_id"] for each in run.runs)
 
 
+def test_costs_are_kept_within_their_limit_and_the_pilot_is_paid_for_once(run_example, destination):
+    run = run_example("example_sixtyfour_costs", destination=f"file://{destination}", max_credits=10)
+    assert run.state == "success"
+    assert len(run.runs) == 3
+    price = run.result("leads.pilot")["metrics"]["credits_used"]
+
+    little = run_example("example_sixtyfour_costs", destination=f"file://{destination}/other", max_credits=2.5 * price)
+
+    assert little.state == "failed"
+    assert len(little.runs) == 2
+    assert [batch["index"] for batch in little.result("leads.budget")] == [0, 1]
+
+
 def test_an_input_of_more_rows_than_allowed_is_not_sent(run_example, destination):
     run = run_example("example_sixtyfour_batches", destination=f"file://{destination}", max_rows=2)
 
