@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 APP_URL = "https://app.sixtyfour.ai"
 
 
-def run_url(base_url: str, workflow_id: str | None, job_id: str) -> str:
+def run_url(base_url: str, workflow_id: str | None, job_id: str, tab: str | None = None) -> str:
     """
     Return where a run can be looked at.
 
-    The vendor documents no address of a run's page: for the live service this is the app's front page with the
-    ids in the fragment, to search for; elsewhere (an emulator, a proxy) the run's ``live_status``.
+    The vendor documents no address of a run's page: for the live service this is the tab of its Dag run, or where there
+    is none the app's front page with the ids in the fragment, to search for; elsewhere (an emulator, a proxy) the run's
+    ``live_status``, for which the emulator shows a browser the run's page.
 
     :param workflow_id: ``None`` where it isn't known.
+    :param tab: the address of the tab, see `tasks.tab_settings`.
     """
     ids = {"workflow_id": workflow_id} if workflow_id else {}
-    return _url(base_url, f"workflows/runs/{job_id}/live_status", **ids, job_id=job_id)
+    url = _url(base_url, f"workflows/runs/{job_id}/live_status", **ids, job_id=job_id)
+    return tab if tab and url.startswith(APP_URL) else url
 
 
 def workflow_url(base_url: str, workflow_id: str) -> str:
@@ -91,7 +94,12 @@ def show_run(operator: Any, context: Context, hook: SixtyfourHook, job_id: str, 
     :param operator: with a ``run_link`` and a ``SixtyfourRunLink``.
     :param is_brief: whether the task's process ends in a moment, which is when Airflow 3 pushes the link anyway.
     """
-    _show(operator, context, hook, SixtyfourRunLink(), lambda host: run_url(host, None, _id(job_id)), is_brief)
+    from airflow_provider_sixtyfour.tasks.tab_settings import tab_url
+
+    def url(host: str) -> str:
+        return run_url(host, None, _id(job_id), tab_url(context))
+
+    _show(operator, context, hook, SixtyfourRunLink(), url, is_brief)
 
 
 def show_workflow(operator: Any, context: Context, hook: SixtyfourHook, workflow_id: str) -> None:

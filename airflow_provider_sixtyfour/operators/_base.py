@@ -158,9 +158,10 @@ class RunOperator(BaseOperator):
         :raises SixtyfourError: if the task was killed meanwhile.
         """
         from airflow_provider_sixtyfour.tasks.retrying import with_retries
+        from airflow_provider_sixtyfour.tasks.tab_settings import tab_url
 
         job_id, ti, control = start(), context["ti"], self._control
-        self.run_link = run_url(control.client.base_url, self.workflow_id, job_id)
+        self.run_link = run_url(control.client.base_url, self.workflow_id, job_id, tab_url(context))
         pushes = {"job_id": job_id}
         if not (self.deferrable and are_pushed_by_airflow()):  # then that is in a moment
             pushes[SixtyfourRunLink().xcom_key] = self.run_link

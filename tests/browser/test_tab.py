@@ -116,6 +116,8 @@ def test_many_batches_are_found_sorted_and_paged(airflow, enrich, tab, stored, s
             "xcoms": {
                 "job_id": str(uuid.uuid4()),
                 **({"sixtyfour_error": "Failed in block 'x'."} if number == 150 else {}),
+                **({"sixtyfour_run_link": f"{airflow.url}/dags/enrich"} if number == 150 else {}),
+                **({"sixtyfour_run_link": "https://app.example.com/run"} if number == 190 else {}),
                 **({"return_value": {"rows": number, "files": []}} if number < 190 and number != 150 else {}),
             },
         }
@@ -128,6 +130,7 @@ def test_many_batches_are_found_sorted_and_paged(airflow, enrich, tab, stored, s
     rows = page.locator(".s64 tr[data-run]")
     expect(rows).to_have_count(100, timeout=PATIENCE)
     expect(rows.first).to_contain_text("leads-00150")
+    assert page.locator(".s64 tr[data-run] a").get_attribute("href") == "https://app.example.com/run"  # the one link
     screenshot(page, "200-batches")
     by_rows = page.locator(".s64 th").get_by_role("button", name="Rows")
     by_rows.click()

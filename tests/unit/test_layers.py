@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "transfers": {"links", "tasks", "results", "hooks", "inputs", "runs", "api", "formats", "storage"},
     "sensors": {"triggers", "links", "tasks", "polling", "hooks", "runs", "api"},
     "triggers": {"tasks", "polling", "hooks", "runs", "api"},
-    "links": {"hooks", "api"},
+    "links": {"tasks", "hooks", "api"},
     "tasks": {
         *("results", "batches", "polling", "hooks", "inputs", "workflows", "runs", "api", "formats", "storage"),
     },

@@ -91,7 +91,8 @@ const durationOf = (run, now) => (run.started_at ? (time(run.ended_at) ?? now) -
 const percentOf = (run) => (kindOf(run) === "done" ? 100 : (run.percent ?? 0));
 const nameOf = (run) => (run.label ? `${run.task_id} [${run.label}]` : run.map_index >= 0 ? `${run.task_id} [${run.map_index}]` : run.task_id);
 const keyOf = (run) => `${run.task_id}/${run.map_index}`;
-const isHttp = (value) => typeof value === "string" && /^https?:\/\//i.test(value);
+/** Whether a text is an address that leads somewhere else: where the vendor has no page of a run, its link is this page. */
+const isLink = (value) => typeof value === "string" && /^https?:\/\//i.test(value) && !value.startsWith(`${location.origin}/`);
 /** Add up a number of each run, once for a run that several tasks have: the pilot's is that of the first batch, too. */
 function sumOf(runs, name) {
   const known = new Map(runs.filter((run) => isNumber(run[name])).map((run) => [run.job_id ?? keyOf(run), run[name]]));
@@ -347,7 +348,7 @@ function Row({ run, now, isOpen, toggle }) {
     h("td", { className: "num" }, rows),
     h("td", { className: "num" }, shownAmount(run.credits)),
     h("td", { className: "num" }, shownDuration(durationOf(run, now))),
-    h("td", null, isHttp(run.link) ? h("a", { href: run.link, target: "_blank", rel: "noopener noreferrer" }, (run.job_id ?? "run").slice(0, 8)) : (run.job_id ?? "").slice(0, 8)),
+    h("td", null, isLink(run.link) ? h("a", { href: run.link, target: "_blank", rel: "noopener noreferrer" }, (run.job_id ?? "run").slice(0, 8)) : (run.job_id ?? "").slice(0, 8)),
     h("td", { className: "num" }, run.files > 0 ? shownCount(run.files) : ""),
   );
 }

@@ -21,6 +21,8 @@ from airflow_provider_sixtyfour.operators.sixtyfour import (
     SixtyfourRunWorkflowOperator,
 )
 from airflow_provider_sixtyfour.sensors.sixtyfour import SixtyfourRunSensor
+from airflow_provider_sixtyfour.tasks.airflow_version import HAS_TABS
+from airflow_provider_sixtyfour.tasks.tab_settings import tab_url
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.unit.standins import Task
 
@@ -263,3 +265,29 @@ def test_airflow_keeps_the_links_of_a_stored_dag():
     for number, (_, link) in enumerate(ALL):
         assert list(stored.task_dict[f"t{number}"].extra_links) == [link.name]
     assert list(stored.task_dict["mapped"].extra_links) == [SixtyfourRunLink.name]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "tabs", "shown"),
+    [
+        (
+            "https://airflow.example.com/af/",
+            "dag_run",
+            "https://airflow.example.com/af/dags/d%2F1/runs/manual__1%2B%2F/",
+        ),
+        ("", "dag_run", None),
+        ("https://airflow.example.com", "nav", None),
+        ("https://airflow.example.com", "", None),
+        ("javascript:x", "dag_run", None),
+    ],
+)
+def test_the_link_of_a_run_at_the_live_service_is_the_tab_where_there_is_one(monkeypatch, base_url, tabs, shown):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    monkeypatch.setenv("AIRFLOW__SIXTYFOUR__UI_TABS", tabs)
+    tab = tab_url({"ti": SimpleNamespace(dag_id="d/1", run_id="manual__1+/")})
+
+    assert tab == (f"{shown}plugin/sixtyfour-dag_run" if shown and HAS_TABS else None)
+    assert links.run_url("https://api.sixtyfour.ai", "w", "j", tab) == (
+        tab or "https://app.sixtyfour.ai/#workflow_id=w&job_id=j"
+    )
+    assert links.run_url("http://127.0.0.1:1", "w", "j", tab) == "http://127.0.0.1:1/workflows/runs/j/live_status"
