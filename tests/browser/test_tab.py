@@ -59,11 +59,12 @@ def test_the_bar_moves_and_a_failed_batch_shows_its_cause(airflow, emulator, wor
     page = tab("enrich", run_id)
 
     expect(legend(page, "running")).to_contain_text("2", timeout=PATIENCE)
-    expect(row(page, "no credits at the source")).to_be_visible(timeout=PATIENCE)
+    expect(legend(page, "failed")).to_contain_text("1", timeout=PATIENCE)
+    expect(row(page, "no credits at the source")).to_be_visible()
     first = page.locator(".s64 tr[data-run]").first
     expect(first).to_contain_text("company_enrichment")  # failures first, with the block that failed
     expect(first).to_contain_text("Failed in block 'company_enrichment' (2): no credits at the source")
-    under_way = page.locator(".s64 tr[data-kind=running]").first.get_attribute("data-run")
+    under_way = page.locator(".s64 tr[data-kind=running]").last.get_attribute("data-run")
     moving = page.locator(f'.s64 tr[data-run="{under_way}"]').get_by_role("progressbar")
     expect(moving).not_to_have_attribute("aria-valuenow", "0", timeout=PATIENCE)
     before = moving.get_attribute("aria-valuenow")
