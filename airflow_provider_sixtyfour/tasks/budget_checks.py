@@ -12,7 +12,7 @@ from airflow_provider_sixtyfour.runs.budget import BatchCost, Budget, RunState, 
 from airflow_provider_sixtyfour.runs.cost_estimate import COST_METRIC, RUNS, estimate
 from airflow_provider_sixtyfour.runs.status import COMPLETED, FAILED, canonical
 from airflow_provider_sixtyfour.tasks.batch_log import cost_text
-from airflow_provider_sixtyfour.tasks.done_batches import BatchOptions, of_each
+from airflow_provider_sixtyfour.tasks.done_batches import BatchOptions, BatchWork
 from airflow_provider_sixtyfour.tasks.started_runs import StartedRun, started_runs
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ class _State(NamedTuple):
     """
     What is at the destination of a batch.
 
+    :param work: what is to be done with it.
     :param done: the manifest of its results; ``None`` if there are none.
-    :param work: the digest of what is to be done with it.
     :param started: the runs that were started for it.
     """
 
+    work: BatchWork
     done: Manifest | None
-    work: str
     started: list[StartedRun]
 
 
@@ -55,16 +55,12 @@ def check_budget(client: SixtyfourClient, budget: Any, source: Any, options: Bat
     if not isinstance(source, Mapping):
         raise SixtyfourInputError("budget is for the batches of a split: source should be one of them.")
 
-    def look(batch: Mapping[str, Any]) -> _State:
-        return _State(options.done(batch), options.digest(batch), started_runs(options.folder(batch)))
+    def look(work: BatchWork) -> _State:
+        return _State(work, options.done(work), started_runs(work.folder))
 
-    batches = limits.until(source["path"])
-    states = of_each(look, batches)
+    states = options.of_each(look, limits.until(source["path"]))
     listed = _listed(client, options.workflow_id) if any(state.started for state in states) else {}
-    costs = [
-        _cost(batch["rows"] * limits.per_row, state, listed, limits.metric)
-        for batch, state in zip(batches, states, strict=True)
-    ]
+    costs = [_cost(state, listed, limits) for state in states]
     if refusal := limits.refusal(costs):
         raise SixtyfourInputError(
             f"{refusal}. No run was started. Raise max_credits and clear the task that sets the budget, with "
@@ -79,11 +75,12 @@ def _listed(client: SixtyfourClient, workflow_id: str) -> dict[str, ListedRun]:
     return {run.job_id: run for run in client.send(calls.list_runs(workflow_id=workflow_id, limit=MOST_LISTED))}
 
 
-def _cost(expected: float, state: _State, listed: Mapping[str, ListedRun], metric: str) -> BatchCost:
-    done = None if state.done is None else RunUse(state.done.metrics.get(metric), RunState.COMPLETED)
-    of_done = None if state.done is None else state.done.job_id
-    others = (_use(run, listed.get(run.job_id), state.work, metric) for run in state.started if run.job_id != of_done)
-    return batch_cost(expected, done, others)
+def _cost(state: _State, listed: Mapping[str, ListedRun], limits: Budget) -> BatchCost:
+    metric, there = limits.metric, state.done
+    done = None if there is None else RunUse(there.metrics.get(metric), RunState.COMPLETED)
+    others = (run for run in state.started if there is None or run.job_id != there.job_id)
+    uses = [_use(run, listed.get(run.job_id), state.work.digest, metric) for run in others]
+    return batch_cost(state.work.rows * limits.per_row, done, uses)
 
 
 def _use(started: StartedRun, listed: ListedRun | None, work: str, metric: str) -> RunUse:

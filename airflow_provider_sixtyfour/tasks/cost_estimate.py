@@ -15,7 +15,7 @@ from airflow_provider_sixtyfour.runs.cost_estimate import RUNS, CostEstimate, es
 from airflow_provider_sixtyfour.runs.pilot import fill_rates, pilot_metrics
 from airflow_provider_sixtyfour.runs.status import COMPLETED
 from airflow_provider_sixtyfour.tasks.batch_log import cost_text, count, number
-from airflow_provider_sixtyfour.tasks.done_batches import BatchOptions, of_each
+from airflow_provider_sixtyfour.tasks.done_batches import BatchOptions
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
@@ -92,7 +92,7 @@ def estimate_workflow(
 def _look(batches: Any, options: BatchOptions, cost_metric: str) -> _Known:
     """Look which batches are done."""
     every = list(references(batches, "batches", ("path", "rows", "bytes", "sha256")))
-    states = of_each(options.done, every)
+    states = options.of_each(options.done, every)
     done = [place for place, state in enumerate(states) if state is not None]
     to_pay = sum(batch["rows"] for batch, state in zip(every, states, strict=True) if state is None)
     return _Known(

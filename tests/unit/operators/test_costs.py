@@ -1,5 +1,6 @@
 """What an enrichment will cost, before it is paid for: from the workflow's runs, for the rows that are not yet done."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,23 @@ def test_the_function_gives_the_same(emulator, enriching, estimating, batches, r
     assert estimate_cost(**arguments) == estimating(batches=batches).run()
     with pytest.raises(SixtyfourInputError):
         estimate_cost(workflow_id=reading_workflow)
+
+
+def test_no_thread_looks_for_the_client_of_a_store(estimating, batches, monkeypatch):
+    """It asks Airflow for a connection, through a channel that is the task's alone."""
+    from airflow_provider_sixtyfour.storage import object_paths
+    from airflow_provider_sixtyfour.tasks import batch_input
+
+    asked = []
+    find = object_paths.object_storage_path
+
+    def noted(value, name):
+        asked.append(threading.current_thread())
+        return find(value, name)
+
+    monkeypatch.setattr(batch_input, "object_storage_path", noted)
+
+    estimating(batches=batches).run()
+
+    assert len(asked) >= len(batches)
+    assert set(asked) == {threading.main_thread()}
