@@ -196,7 +196,7 @@ def describe_block(block: BlockProgress) -> str:
 
 def describe_progress(live: LiveStatus) -> str:
     """Return in one line how far a run is: status, percent, block, rows."""
-    parts = [f"{live.status} {live.percent:.0f} %"]
+    parts = [f"{canonical(live.status)} {live.percent:.0f} %"]
     running = [block for block in live.blocks if block.status and canonical(block.status) == "running"]
     block = running[0] if running else None
     if block is not None:

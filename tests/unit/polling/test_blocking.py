@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.models import ListedRun, LiveStatus
@@ -299,6 +299,7 @@ MEANT = {"canceled": "cancelled", "COMPLETED": "completed", "Failed": "failed"}
 
 @searched
 @given(history=histories, end=ends, newborn=st.booleans(), seconds=st.none() | st.floats(0.001, 2000))
+@example(history=[live("running", 0.0), live("Running", 0.0)], end="completed", newborn=False, seconds=None)
 def test_any_history_ends_as_it_should(history: list[Any], end: str, newborn: bool, seconds: float | None):
     here = World(*history, live(end, 100, BLOCK))
     deadline = None if seconds is None else 1000.0 + seconds
