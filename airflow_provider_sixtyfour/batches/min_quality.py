@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any
@@ -10,24 +9,6 @@ from typing import Any
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.columns import refuse_missing
 from airflow_provider_sixtyfour.formats.quality import Quality, filled_share, read_quality, rows_of, total
-
-
-def check_min_quality(value: Any) -> dict[str, float]:
-    """
-    Return the least shares by columns, with numbers that a template has rendered as text.
-
-    :param value: such as ``{"email": 0.8}``, or ``None``.
-    :raises SixtyfourInputError: if it isn't that.
-    """
-    if value is None:
-        return {}
-    if isinstance(value, Mapping) and all(isinstance(name, str) and name for name in value):
-        shares = {name: _share(share) for name, share in value.items()}
-        if not any(math.isnan(share) for share in shares.values()):
-            return shares
-    raise SixtyfourInputError(
-        f"min_quality should give shares from 0 to 1 by names of columns, such as {{'email': 0.8}}, not {value!r:.120}."
-    )
 
 
 def quality_of(results: Any) -> Quality:
@@ -70,12 +51,3 @@ def _each(results: Any) -> list[Quality]:
     if results is None:  # what a mapped task leaves that was skipped
         return []
     return _each({"path": results})
-
-
-def _share(value: Any) -> float:
-    """Return a share; not a number for what is none."""
-    try:
-        share = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return share if 0 <= share <= 1 else math.nan

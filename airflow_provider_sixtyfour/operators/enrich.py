@@ -239,9 +239,11 @@ class SixtyfourEnrichOperator(LandingOperator):
                 self._check_fit(given)
             raise
         if self.budget is not None:
+            from airflow_provider_sixtyfour.tasks.retrying import with_retries
             from airflow_provider_sixtyfour.tasks.started_runs import note_started_run
 
-            note_started_run(work.folder, job_id, work.digest)
+            note = partial(note_started_run, work.folder, job_id, work.digest)
+            with_retries(note, "note the started run", log=self.log, sleep=self._control.sleep)
         return job_id
 
     def _check_before_start(self, context: Context, work: Work) -> None:

@@ -78,13 +78,14 @@ class SixtyfourPilotOperator(SixtyfourEnrichOperator):
 
     def _good_enough(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         """Return what the task returns, if the results are good enough."""
-        from airflow_provider_sixtyfour.runs.pilot import check_fill_rates, described, fill_rates, read_fill_rates
+        from airflow_provider_sixtyfour.inputs.limits import read_shares
+        from airflow_provider_sixtyfour.runs.pilot import check_fill_rates, described, fill_rates
 
         if result["job_id"] is None:  # of a dry run
             return result
         rates = fill_rates(result.get("quality"))
         with self._final_errors(context):
-            wanted = read_fill_rates(self.min_fill_rate)
+            wanted = read_shares(self.min_fill_rate, "min_fill_rate")
             check_fill_rates(rates, wanted, result["rows"])
         if self._wants_rates and not wanted:
             self.log.warning("min_fill_rate is empty, so any results are good enough.")

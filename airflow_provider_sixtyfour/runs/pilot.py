@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from airflow_provider_sixtyfour.api.metrics import numbers
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourQualityError
+from airflow_provider_sixtyfour.formats.quality import filled_share, read_quality
 
 NAMED = 10  # columns that a message names
-
-
-def read_fill_rates(given: Any) -> dict[str, float]:
-    """
-    Read ``min_fill_rate``: a share of 0 to 1 for each column; also as JSON text, which a template gives.
-
-    :raises SixtyfourInputError: if it is something else.
-    """
-    if given is None or given == "None":
-        return {}
-    if isinstance(given, str):
-        with suppress(ValueError, RecursionError):  # else it is refused below, as it is
-            given = json.loads(given)
-    if not isinstance(given, Mapping):
-        raise SixtyfourInputError(
-            f'min_fill_rate should be shares by columns, such as {{"email": 0.3}}, not {given!r:.60}.'
-        )
-    return {_column(name): _share(name, share) for name, share in given.items()}
-
-
-def _column(name: Any) -> str:
-    if not isinstance(name, str) or not name:
-        raise SixtyfourInputError(f"min_fill_rate should be by names of columns, not {name!r:.60}.")
-    return name
-
-
-def _share(name: str, given: Any) -> float:
-    try:
-        share = float(given)
-    except (TypeError, ValueError):
-        share = -1.0
-    if isinstance(given, bool) or not 0 <= share <= 1:
-        raise SixtyfourInputError(f"min_fill_rate of {name[:60]!r} should be a share from 0 to 1, not {given!r:.60}.")
-    return share
 
 
 def fill_rates(quality: Any) -> dict[str, float]:
@@ -53,12 +18,8 @@ def fill_rates(quality: Any) -> dict[str, float]:
 
     :param quality: of a run's results, as ``SixtyfourEnrichOperator`` returns it; anything else has no columns.
     """
-    shares = {}
-    for name, counts in quality.items() if isinstance(quality, Mapping) else ():
-        match counts:
-            case {"filled": int(filled), "empty": int(empty)} if filled + empty > 0:
-                shares[str(name)] = filled / (filled + empty)
-    return shares
+    shares = ((name, filled_share(column)) for name, column in read_quality(quality).items())
+    return {name: share for name, share in shares if share is not None}
 
 
 def check_fill_rates(rates: Mapping[str, float], wanted: Mapping[str, float], rows: int | None) -> None:

@@ -141,7 +141,7 @@ def _allotted(every: Sequence[Mapping[str, Any]], estimated: _Estimated, limit: 
         return Allotment(tuple(range(len(every))), (), spending.cost or 0.0)
     if estimated.per_row is None:
         raise SixtyfourInputError(
-            f"{limit.name} can't be kept to: no completed run of the workflow says what a row costs in "
+            f"{limit.name} can't be enforced: no completed run of the workflow says what a row costs in "
             f"{spending.metric}. Nothing was sent. Set pilot_rows, so that a few rows show the price; or leave the "
             "limit out for the first input."
         )

@@ -113,7 +113,7 @@ def check_cost(
             return
         why = "how many rows there are" if rows is None else f"what a row costs in {COST_METRIC}"
         raise SixtyfourInputError(
-            f"max_credits can't be kept to: it isn't known {why}. No run was started. Leave the limit out for the "
+            f"max_credits can't be enforced: it isn't known {why}. No run was started. Leave the limit out for the "
             f"first input. Workflow {workflow_id}."
         )
     cost = found.per_row.times(rows).median

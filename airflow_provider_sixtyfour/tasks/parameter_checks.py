@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_sixtyfour.batches.limits import limits, most
-from airflow_provider_sixtyfour.batches.min_quality import check_min_quality
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.columns import check_names, check_renamed
 from airflow_provider_sixtyfour.formats.input_formats import EXTENSIONS, check_delimiter, check_readable
 from airflow_provider_sixtyfour.inputs.file_checks import check_name
-from airflow_provider_sixtyfour.inputs.limits import read_limit
+from airflow_provider_sixtyfour.inputs.limits import read_limit, read_shares
 from airflow_provider_sixtyfour.runs.approval import Limits
 from airflow_provider_sixtyfour.storage.object_paths import check_scheme
 from airflow_provider_sixtyfour.tasks.literals import is_literal
@@ -53,7 +52,7 @@ def check_repair(given: Any) -> None:
     if is_literal(given.result_columns):
         check_names(given.result_columns, "result_columns")
     if is_literal(given.min_quality):
-        check_min_quality(given.min_quality)
+        read_shares(given.min_quality, "min_quality")
     _check_what_both_have(given)
 
 

@@ -16,9 +16,8 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.input_formats import check_delimiter
 from airflow_provider_sixtyfour.inputs import payload
 from airflow_provider_sixtyfour.inputs.file_checks import check_name
-from airflow_provider_sixtyfour.inputs.limits import read_limit
+from airflow_provider_sixtyfour.inputs.limits import read_limit, read_shares
 from airflow_provider_sixtyfour.runs.deadline import check_poll_interval, seconds
-from airflow_provider_sixtyfour.runs.pilot import read_fill_rates
 from airflow_provider_sixtyfour.storage.object_paths import check_scheme
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 from airflow_provider_sixtyfour.tasks.json_params import json_file_parameters, parsed
@@ -74,7 +73,7 @@ def check_pilot(given: Any) -> None:
     :raises AirflowFailException: if it can't be right.
     """
     if (rates := _literal(given, "min_fill_rate")) is not UNKNOWN:
-        read_fill_rates(rates)
+        read_shares(rates, "min_fill_rate")
     _check_enrich(given)
 
 

@@ -15,7 +15,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_sixtyfour.batches.limits import limits, most
-from airflow_provider_sixtyfour.batches.min_quality import check_min_quality, quality_of, shortfalls
+from airflow_provider_sixtyfour.batches.min_quality import quality_of, shortfalls
 from airflow_provider_sixtyfour.batches.names import batch_stem
 from airflow_provider_sixtyfour.batches.repair import Repair, same_columns
 from airflow_provider_sixtyfour.batches.result_rows import open_result
@@ -26,6 +26,7 @@ from airflow_provider_sixtyfour.formats.columns import check_names
 from airflow_provider_sixtyfour.formats.reader import open_rows, open_source
 from airflow_provider_sixtyfour.formats.rejects import NoRejects, RejectFile, Rejects
 from airflow_provider_sixtyfour.inputs.file import opened
+from airflow_provider_sixtyfour.inputs.limits import read_shares
 from airflow_provider_sixtyfour.storage.atomic import publishing
 from airflow_provider_sixtyfour.storage.multipart import PartSenders
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
@@ -140,7 +141,7 @@ def repair(
     repairing = Repair(
         key=keys,
         result_columns=check_names(result_columns, "result_columns"),
-        required=_below(check_min_quality(min_quality), results),
+        required=_below(read_shares(min_quality, "min_quality"), results),
     )
     folder = object_storage_path(destination, "destination")
     inputs, came_back = _paths(source, "source"), _paths(results, "results")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sixtyfour.formats.quality import read_quality
 from airflow_provider_sixtyfour.tasks.batch_log import credits_of
 
 if TYPE_CHECKING:
@@ -195,12 +196,8 @@ def _collect(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _quality(value: Any) -> list[dict[str, Any]]:
     """Return the columns in their order, each with how many of its values are filled."""
-    columns = []
-    for name, counts in list(_mapping(value).items())[:MOST_COLUMNS]:
-        filled, empty = (_number(_mapping(counts).get(which)) for which in ("filled", "empty"))
-        if filled is not None and empty is not None:
-            columns.append({"name": str(name)[:LONGEST], "filled": filled, "empty": empty})
-    return columns
+    columns = read_quality(value).items()
+    return [{"name": name, "filled": column["filled"], "empty": column["empty"]} for name, column in columns]
 
 
 def _files(value: Any) -> list[dict[str, Any]]:

@@ -350,7 +350,6 @@ def table_text(database, table):
 
 @pytest.mark.parametrize("mode", ["sync", "deferred"])
 def test_metrics_arrive_from_the_tasks_and_from_the_triggerer(airflow, start_run, emulator, workflow, statsd, mode):
-    pytest.importorskip("statsd")
     conn = "conn_id=sixtyfour_default"
     before = {name: len(statsd.values(name, conn)) for name in ("poller.waiting", "api.requests")}
 

@@ -21,7 +21,7 @@ PACKAGE = Path(airflow_provider_sixtyfour.__file__).parent
 NAME = PACKAGE.name
 # What each folder may import of the package, besides itself and `exceptions`: only folders that stand below it here.
 MAY_IMPORT = {
-    "ui": {"tasks"},
+    "ui": {"tasks", "formats"},
     "task_groups": {"operators", "hooks"},
     "operators": {
         *("triggers", "links", "tasks", "results", "batches", "polling", "hooks"),
@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "results": {"runs", "api", "formats", "storage"},
     "batches": {"api", "formats", "storage"},
     "polling": {"runs", "api"},
-    "runs": {"inputs", "api"},
+    "runs": {"inputs", "api", "formats"},
     "inputs": {"workflows", "api", "formats", "storage"},
     "workflows": {"api", "formats"},
     "api": {"formats"},  # their table alone

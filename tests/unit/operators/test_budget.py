@@ -160,7 +160,7 @@ def test_a_retry_that_reattaches_is_no_second_run(emulator, enriching, budgeted,
 
 
 def test_without_a_price_a_limit_starts_nothing(emulator, budgeted, twenty):
-    with pytest.raises(AirflowFailException, match="max_credits can't be kept to: no completed run"):
+    with pytest.raises(AirflowFailException, match="max_credits can't be enforced: no completed run"):
         budgeted(twenty, max_credits=10)
 
     assert emulator.runs() == []

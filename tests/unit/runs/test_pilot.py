@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourQualityError
+from airflow_provider_sixtyfour.inputs.limits import read_shares
 from airflow_provider_sixtyfour.runs.pilot import (
     check_fill_rates,
     described,
     fill_rates,
     pilot_metrics,
-    read_fill_rates,
 )
 
 QUALITY = {"email": {"filled": 30, "empty": 70}, "phone": {"filled": 0, "empty": 100}}
@@ -65,7 +65,7 @@ def test_rates_that_are_not_known_stop_the_rest(rows: int, why: str):
     ids=str,
 )
 def test_rates_are_read_also_as_templates_render_them(given: Any, read: dict[str, float]):
-    assert read_fill_rates(given) == read
+    assert read_shares(given, "min_fill_rate") == read
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_rates_are_read_also_as_templates_render_them(given: Any, read: dict[str
 )
 def test_what_is_no_rate(given: Any):
     with pytest.raises(SixtyfourInputError, match="min_fill_rate"):
-        read_fill_rates(given)
+        read_shares(given, "min_fill_rate")
 
 
 def test_the_lowest_rates_are_shown_first():

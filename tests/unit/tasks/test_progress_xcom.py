@@ -11,7 +11,6 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourRunFailedError
 from airflow_provider_sixtyfour.runs import progress
 from airflow_provider_sixtyfour.runs.progress import ProgressNews, WriteRate, snapshot
 from airflow_provider_sixtyfour.tasks import progress_xcom
-from airflow_provider_sixtyfour.tasks.airflow_version import HAS_TABS
 from airflow_provider_sixtyfour.tasks.progress_xcom import TriggererPublisher, published_error, worker_publisher
 from tests.unit.standins import TaskInstance
 
@@ -55,6 +54,21 @@ def test_a_run_is_published_once_a_minute_and_a_process_writes_once_a_second():
 
 
 @pytest.fixture(autouse=True)
+def tabs(monkeypatch):
+    """Whatever this Airflow has: publishing itself needs none."""
+    monkeypatch.setattr(progress_xcom, "HAS_TABS", True)
+
+
+def test_an_airflow_without_tabs_publishes_nothing(context, monkeypatch):
+    monkeypatch.setattr(progress_xcom, "HAS_TABS", False)
+
+    assert worker_publisher(context) is None
+    with pytest.raises(SixtyfourRunFailedError), published_error(context):
+        raise SixtyfourRunFailedError("x", job_id="1", status="failed")
+    assert context["ti"].xcoms == {}
+
+
+@pytest.fixture(autouse=True)
 def fresh_rate(monkeypatch):
     monkeypatch.setattr(progress_xcom, "_rate", WriteRate())
 
@@ -64,7 +78,6 @@ def context():
     return {"ti": TaskInstance()}
 
 
-@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 def test_a_task_on_a_worker_publishes_the_first_and_then_each_minute(context, monkeypatch):
     at = [1000.0]
     monkeypatch.setattr(progress_xcom.time, "time", lambda: at[0])
@@ -81,7 +94,6 @@ def test_a_task_on_a_worker_publishes_the_first_and_then_each_minute(context, mo
     assert context["ti"].xcoms["sixtyfour_progress"]["blocks"][0]["error"] == "no source"
 
 
-@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 def test_a_worker_that_cannot_publish_goes_on(context, monkeypatch):
     def fail(key: str, value: Any) -> None:
         raise ConnectionError("the API server is away")
@@ -95,7 +107,6 @@ def test_a_worker_that_cannot_publish_goes_on(context, monkeypatch):
         raise SixtyfourRunFailedError("no source", job_id="1", status="failed")
 
 
-@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 def test_the_error_that_ends_a_task_is_published_as_it_is_logged(context):
     with pytest.raises(SixtyfourRunFailedError), published_error(context):
         raise SixtyfourRunFailedError("Failed in block 'x'. Run 1.", job_id="1", status="failed")
@@ -155,7 +166,6 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 async def test_a_trigger_publishes_the_newest_and_drops_what_it_cannot_send(comms, monkeypatch):
     monkeypatch.setattr(progress, "PAUSE", 0.0)
     monkeypatch.setattr(progress, "WRITES", 1e9)
@@ -176,7 +186,6 @@ async def test_a_trigger_publishes_the_newest_and_drops_what_it_cannot_send(comm
     assert not progress_xcom._publishing
 
 
-@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 async def test_many_runs_that_begin_at_once_take_turns(comms, monkeypatch):
     monkeypatch.setattr(progress, "WRITES", 20.0)
     channel = comms()
@@ -194,7 +203,6 @@ async def test_many_runs_that_begin_at_once_take_turns(comms, monkeypatch):
     assert not progress_xcom._publishing
 
 
-@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 async def test_a_request_that_is_under_way_is_never_cancelled(comms):
     """On Airflow 3.1 the late answer would be read by the next one who asks, and end the triggerer."""
     channel = comms()
@@ -219,7 +227,6 @@ async def test_a_request_that_is_under_way_is_never_cancelled(comms):
     assert not progress_xcom._publishing
 
 
-@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 async def test_the_block_that_failed_is_published_at_the_end_and_nothing_else_is(comms, monkeypatch):
     monkeypatch.setattr(progress, "WRITES", 1e9)
     channel = comms()
@@ -239,7 +246,6 @@ async def test_the_block_that_failed_is_published_at_the_end_and_nothing_else_is
     assert not progress_xcom._publishing
 
 
-@pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
 async def test_a_supervisor_that_is_away_ends_no_wait(comms):
     channel = comms()
     channel.error = RuntimeError("gone")
@@ -248,6 +254,7 @@ async def test_a_supervisor_that_is_away_ends_no_wait(comms):
 
     publisher.offer(live(1))
     await asyncio.sleep(0.02)
+    assert (len(channel.sent), len(progress_xcom._publishing)) == (1, 1)  # it has failed, and the publisher goes on
     publisher.close()
     await asyncio.sleep(0.02)
 
