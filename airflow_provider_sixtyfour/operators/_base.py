@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_sixtyfour.runs.idempotency import Startable
     from airflow_provider_sixtyfour.runs.status import RunOutcome
+    from airflow_provider_sixtyfour.tasks.lineage import Dataset
     from airflow_provider_sixtyfour.tasks.run_control import RunControl
     from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
     from airflow_provider_sixtyfour.tasks.submission import Submission
@@ -44,6 +45,8 @@ class RunOperator(BaseOperator):
     run_link: str | None = None
     durable: bool = True  # tries of the task share a run
     retry_failed_runs: bool
+    _datasets: tuple[tuple[Dataset, ...], tuple[Dataset, ...]] = ((), ())  # read and written, once the work is done
+    _rows: int | None = None  # of the input, where that is known
 
     workflow_id: Any  # None: a job without a workflow
     poll_interval: Any
@@ -64,6 +67,30 @@ class RunOperator(BaseOperator):
     def on_kill(self) -> None:
         """Cancel the run, unless a next try reattaches to it; called when a user or Airflow stops the task."""
         self._control.kill()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Report to OpenLineage what was read and written, with the run."""
+        from airflow_provider_sixtyfour.tasks.landing_lineage import run_uri
+        from airflow_provider_sixtyfour.tasks.lineage import Dataset
+        from airflow_provider_sixtyfour.tasks.openlineage import RunFacts, operator_lineage
+
+        read, written = self._datasets
+        control: RunControl | None = vars(self).get("_control")  # not made for this
+        if control is None or (known := control.known_run()) is None:
+            return operator_lineage(read, written)
+        base_url, job_id = known
+        if not written:
+            read, written = self._sent(base_url), (Dataset(run_uri(base_url, job_id)),)
+        run = RunFacts(base_url, job_id, self.workflow_id, control.outcome, self._rows)
+        return operator_lineage(read, written, run)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Report the same of a run that failed, which may have been paid for."""
+        return self.get_openlineage_facets_on_complete(task_instance)
+
+    def _sent(self, base_url: str) -> tuple[Dataset, ...]:
+        """Return what the run was started with, as far as that is a dataset."""
+        raise NotImplementedError
 
     @cached_property
     def _hook(self) -> SixtyfourHook:
@@ -199,8 +226,10 @@ class RunOperator(BaseOperator):
         """Return the outcome of a run with what the run has used, where that can be read."""
         if elsewhere := self._control.elsewhere():
             self.log.warning("Could not read what the run has used. %s Run %s.", elsewhere, ended.job_id)
-            return ended
-        return self._with_usage(ended)
+        else:
+            ended = self._with_usage(ended)
+        self._control.outcome = ended
+        return ended
 
     def _with_usage(self, ended: RunOutcome) -> RunOutcome:
         from airflow_provider_sixtyfour.tasks.usage import measured

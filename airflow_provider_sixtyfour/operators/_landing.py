@@ -27,10 +27,9 @@ class LandingOperator(RunOperator):
     A subclass lands them in ``execute`` or in ``execute_complete``.
     """
 
-    _datasets: tuple[tuple[Dataset, ...], tuple[Dataset, ...]] = ((), ())
-
     destination: Any
     source: Any
+    delimiter: Any
     format: str
     files: Any
     overwrite: bool
@@ -42,11 +41,16 @@ class LandingOperator(RunOperator):
 
     _dry_run: Callable[[Work], dict[str, Any]]  # logs what would be sent, and returns what the task returns then
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Report to OpenLineage the input and the run, and of each file with its rows and bytes."""
-        from airflow_provider_sixtyfour.tasks.lineage import openlineage
+    def _sent(self, base_url: str) -> tuple[Dataset, ...]:
+        from airflow_provider_sixtyfour.storage.object_paths import object_storage_path
+        from airflow_provider_sixtyfour.tasks.batch_result import source_url
+        from airflow_provider_sixtyfour.tasks.file_header import header
+        from airflow_provider_sixtyfour.tasks.lineage import Dataset, uri_of
 
-        return openlineage(*self._datasets)
+        if (source := source_url(self.source)) is None:
+            return ()
+        path = object_storage_path(source, "source")
+        return (Dataset(uri_of(path), columns=header(path, self.delimiter)),)
 
     def _folder(self, context: Context) -> ObjectStoragePath:
         from airflow_provider_sixtyfour.tasks.batch_input import batch_folder
@@ -131,7 +135,9 @@ class LandingOperator(RunOperator):
         from airflow_provider_sixtyfour.tasks.lineage import record_hook_lineage, set_outlet_extra
 
         returned = self._returned(folder, manifest)
-        self._datasets = datasets_of(self._hook.settings.base_url, folder, manifest, source=returned["source"])
+        self._datasets = datasets_of(
+            self._hook.settings.base_url, folder, manifest, source=returned["source"], delimiter=self.delimiter
+        )
         set_outlet_extra(self.outlets or (), context, outlet_extra(folder, manifest))
         record_hook_lineage(self._hook, *self._datasets)
         self.log.info("%s", summary.landed(manifest, context, did=did, rows_in=rows, folder=folder))

@@ -228,6 +228,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
             work = self._checked_work(context)
             if (result := self._without_run(context, work)) is not None:
                 return result
+            self._rows = work.given.rows
             with self._request(work) as request, self._running(context, work.wait):
                 submission = self._bulk_submission(context, work, request)
                 job_id = self._started(context, partial(self._start, context, work, submission))
@@ -255,6 +256,7 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.tasks.submission_records import recorded, records_of
 
         drop_run_link(self)
+        self._rows = rows
         with self._final_errors(context), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)

@@ -173,6 +173,7 @@ class SixtyfourEnrichOperator(LandingOperator):
             work = self._checked_work(context)
             if (result := self._without_run(context, work)) is not None:
                 return result
+            self._rows = work.given.rows
             with self._running(context, work.wait):
                 job_id = self._started(context, partial(self._start, context, work))
                 carried = {"digest": work.digest, "rows": work.given.rows}
@@ -196,6 +197,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         from airflow_provider_sixtyfour.tasks.submission_records import records_of
 
         drop_run_link(self)
+        self._rows = rows
         with self._final_errors(context), self._concluding(context):
             ended = self._control.conclude(event)
             folder = self._folder(context)

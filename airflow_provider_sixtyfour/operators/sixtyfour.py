@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_sixtyfour.runs.status import RunOutcome
+    from airflow_provider_sixtyfour.tasks.lineage import Dataset
 
 __all__ = [
     "SixtyfourCancelRunOperator",
@@ -125,6 +126,7 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         with self._final_errors(context):
             body, formats = self._checked_input(context)
             rows, wait = payloads.count_rows(body), self._wait_options(context)
+            self._rows = rows
             with self._running(context, wait):
                 job_id = self._started(context, partial(self._start, context, body, formats))
                 if not self.wait_for_completion:
@@ -140,14 +142,25 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         :param rows: how many rows were sent; ``None`` if they are in a file.
         """
         drop_run_link(self)
+        self._rows = rows
         with self._final_errors(context), self._concluding(context):
             return self._completed(context, self._control.conclude(event), rows)
 
+    def _sent(self, base_url: str) -> tuple[Dataset, ...]:
+        from airflow_provider_sixtyfour.tasks.landing_lineage import upload_uri
+        from airflow_provider_sixtyfour.tasks.lineage import Dataset
+
+        return () if self.resource_handle_id is None else (Dataset(upload_uri(base_url, self.resource_handle_id)),)
+
     def _completed(self, context: Context, ended: RunOutcome, rows: int | None) -> str:
         from airflow_provider_sixtyfour.tasks import summary
+        from airflow_provider_sixtyfour.tasks.landing_lineage import run_uri
+        from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineage
 
         ended = self._measured(ended._replace(workflow_id=self.workflow_id))
         self._metrics.ended(ended, rows)
+        base_url = self._control.client.base_url
+        record_hook_lineage(self._hook, self._sent(base_url), [Dataset(run_uri(base_url, ended.job_id))])
         self.log.info("%s", summary.completed(ended, context, rows_in=rows))
         return ended.job_id
 

@@ -47,6 +47,13 @@ class Decision(Enum):
     ASK_AGAIN = "read the state of the task instance, then decide again"
 
 
+# What is logged where a task ends by an error while its run is in progress.
+LEFT_BY_ERROR = {
+    Decision.CANCEL: "The task ends while its run is in progress: cancelling the run.",
+    Decision.KEEP: "The task failed, but its run is kept: the next try reattaches to it.",
+    Decision.LEAVE: "The task failed; its run keeps running, as cancel_on_kill is off.",
+}
+
 # Airflow's name of the state; ``None`` for none, also of a task instance that is gone.
 TaskState: TypeAlias = str | Unread | None
 

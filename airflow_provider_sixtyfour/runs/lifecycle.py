@@ -133,6 +133,9 @@ def next_state(transitions: dict[tuple[S, E], S], state: S, event: E) -> S:
         raise LifecycleError(f"{event} is not possible in {state}.") from None
 
 
+_NAMES_THE_RUN = (RunEvent.BEGIN, RunEvent.SUBMITTING, RunEvent.STARTED)  # or says that there is none yet
+
+
 class Known(NamedTuple):
     """What is known of a run: its id, or else the request that may have started it, or neither."""
 
@@ -146,6 +149,7 @@ class TrackedRun:
     def __init__(self) -> None:
         self.state = RunState.IDLE
         self.known = Known()
+        self.last_job_id: str | None = None  # of the run, also when nothing is left to stop
         # Two threads change it after a kill. Reentrant: the thread that a signal handler interrupts may be in here.
         self._lock = threading.RLock()
 
@@ -164,4 +168,6 @@ class TrackedRun:
         with self._lock:
             self.state = next_state(RUN_TRANSITIONS, self.state, event)
             before, self.known = self.known, Known(job_id, submission)
+            if event in _NAMES_THE_RUN:
+                self.last_job_id = job_id
         return before

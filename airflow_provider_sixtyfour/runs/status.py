@@ -26,6 +26,7 @@ GOING = frozenset({"queued", "running"})
 FAILED = frozenset({"failed", "cancelled", "timeout", "terminated"})
 COMPLETED = "completed"
 UNKNOWN_FOR = 60.0  # seconds
+MOST_BLOCKS = 50  # of a run whose names an outcome has; it travels in a trigger's event
 
 # Blocks that hand their rows on to somebody else: they make no file, or a copy of the one before with columns of their
 # own (what became of a delivery).
@@ -61,6 +62,8 @@ class RunOutcome(NamedTuple):
     :param last_block: the number of the last block whose file is final, where the outcome comes from a live status: of
         those that are not `OUTPUT_ONLY`.
     :param seconds: from its start to its end, where the API gives both.
+    :param blocks: the names of its blocks, in their order, where the outcome comes from a live status; `MOST_BLOCKS` at
+        most.
     """
 
     job_id: str
@@ -71,10 +74,11 @@ class RunOutcome(NamedTuple):
     metrics: Mapping[str, float] = MappingProxyType({})
     last_block: int | None = None
     seconds: float | None = None
+    blocks: tuple[str, ...] = ()
 
     def as_event(self) -> dict[str, Any]:
         """Return the outcome as JSON types."""
-        return {**self._asdict(), "metrics": dict(self.metrics)}
+        return {**self._asdict(), "metrics": dict(self.metrics), "blocks": list(self.blocks)}
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> RunOutcome:
@@ -88,6 +92,7 @@ class RunOutcome(NamedTuple):
             metrics=event.get("metrics") or {},
             last_block=event.get("last_block"),
             seconds=event.get("seconds"),
+            blocks=tuple(event.get("blocks") or ()),
         )
 
     def raise_if_failed(self, what_next: str = "") -> None:
@@ -134,6 +139,7 @@ def outcome_of(job_id: str, live: LiveStatus) -> RunOutcome | None:
         metrics=live.metrics,
         last_block=_last_block(live) if status == COMPLETED else None,
         seconds=_duration(live),
+        blocks=_block_names(live),
     )
 
 
@@ -147,6 +153,12 @@ def _duration(run: LiveStatus | ListedRun) -> float | None:
     started, ended = run.started_at, run.completed_at
     seconds = ended.timestamp() - started.timestamp() if started is not None and ended is not None else -1.0
     return seconds if seconds >= 0 else None
+
+
+def _block_names(live: LiveStatus) -> tuple[str, ...]:
+    """Return the names of a run's blocks by their numbers."""
+    in_order = sorted(live.blocks, key=lambda block: block.sequence_number or 0)
+    return tuple(block.block_name for block in in_order[:MOST_BLOCKS])
 
 
 def _last_block(live: LiveStatus) -> int | None:

@@ -72,6 +72,12 @@ def _end(event: Mapping[str, Any] | None) -> WaitEnd:
     return NotReported(f"Unreadable event of the trigger: {event!r:.200}", is_refused=False)
 
 
-def left_running(reason: str, job_id: str) -> str:
-    """Return the message of a wait that has ended before its run, which was not cancelled."""
+def left_running(reason: str, job_id: str, *, has_next_try: bool = False) -> str:
+    """
+    Return the message of a wait that has ended before its run, which was not cancelled.
+
+    :param has_next_try: whether it was kept for the task's next try.
+    """
+    if has_next_try:
+        return f"{reason} The run may still be in progress: the next try of this task reattaches to it. Run {job_id}."
     return f"{reason} The run was not cancelled and may still be in progress. Run {job_id}."

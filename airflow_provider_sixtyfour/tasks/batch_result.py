@@ -21,7 +21,7 @@ def enriched(source: Any, folder: ObjectStoragePath, manifest: Manifest) -> dict
     return {
         "job_id": manifest.job_id,
         "workflow_id": manifest.workflow_id,
-        "source": _url(source),
+        "source": source_url(source),
         "rows": manifest.total_rows,
         "bytes": manifest.total_bytes,
         "files": manifest.as_dicts(),
@@ -62,7 +62,7 @@ def nothing_sent(source: Any, workflow_id: str | None) -> dict[str, Any]:
     return {
         "job_id": None,
         "workflow_id": workflow_id,
-        "source": _url(source),
+        "source": source_url(source),
         "rows": 0,
         "bytes": 0,
         "files": [],
@@ -72,7 +72,7 @@ def nothing_sent(source: Any, workflow_id: str | None) -> dict[str, Any]:
     }
 
 
-def _url(source: Any) -> str | None:
+def source_url(source: Any) -> str | None:
     """Return the URL of the input; ``None`` for rows."""
     path = source["path"] if isinstance(source, Mapping) else source
     return None if path is None else str(path)

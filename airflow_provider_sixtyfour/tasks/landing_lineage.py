@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from airflow_provider_sixtyfour.tasks.lineage import Dataset, uri_of
+from airflow_provider_sixtyfour.tasks.file_header import header
+from airflow_provider_sixtyfour.tasks.lineage import Dataset, encoded, uri_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_sixtyfour.results.manifest import Manifest
+    from airflow_provider_sixtyfour.results.manifest import LandedFile, Manifest
 
 
 def datasets_of(
-    base_url: str, folder: ObjectStoragePath, manifest: Manifest, *, source: str | None = None
+    base_url: str,
+    folder: ObjectStoragePath,
+    manifest: Manifest,
+    *,
+    source: str | None = None,
+    delimiter: str | None = None,
 ) -> tuple[tuple[Dataset, ...], tuple[Dataset, ...]]:
     """
     Return what was read and what was written.
 
     :param source: the URL of the file that the run was started for, if this task has sent one. Its store isn't asked
         for: nothing that is wrong there spoils a landing.
+    :param delimiter: what separates its cells, if it isn't commas.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    sent = () if source is None else (Dataset(uri_of(ObjectStoragePath(source))),)
-    files = tuple(Dataset(f"{uri_of(folder)}/{quote(file.name)}", file.rows, file.bytes) for file in manifest.files)
-    return (*sent, Dataset(f"{base_url}/workflows/runs/{manifest.job_id}")), files
+    path = None if source is None else ObjectStoragePath(source)
+    sent = () if path is None else (Dataset(uri_of(path), columns=header(path, delimiter)),)
+    files = tuple(
+        Dataset(f"{uri_of(folder)}/{encoded(file.name)}", file.rows, file.bytes, partial(_columns_of, folder, file))
+        for file in manifest.files
+    )
+    # What the files have, the run has made.
+    of_the_run = partial(_all_columns, files)
+    return (*sent, Dataset(run_uri(base_url, manifest.job_id), columns=of_the_run)), files
+
+
+def run_uri(base_url: str, job_id: str) -> str:
+    """Return the URI of what a run has made, before it is landed: the operator that starts the run reports the same."""
+    return f"{base_url}/workflows/runs/{encoded(job_id)}"
+
+
+def upload_uri(base_url: str, handle: str) -> str:
+    """Return the URI of an uploaded file: who uploads it and who starts a run with it report the same."""
+    return f"{base_url}/storage/csv/{encoded(handle)}"
+
+
+def _columns_of(folder: ObjectStoragePath, file: LandedFile) -> tuple[str, ...]:
+    """Return the columns of a landed file: as they were counted while it landed, or from its header."""
+    return tuple(file.quality or header(folder / file.name)())
+
+
+def _all_columns(files: tuple[Dataset, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for file in files for name in file.columns()))
 
 
 def outlet_extra(folder: ObjectStoragePath, manifest: Manifest) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """
-Lineage of a transfer: asset events, hook lineage, OpenLineage.
+Lineage of a transfer: asset events and hook lineage; see `openlineage` for the third.
 
 It is recorded after the data has arrived, so a failure is a warning: nothing of the transfer is undone. No URI
 names a connection or holds a signature.
@@ -8,15 +8,19 @@ names a connection or holds a signature.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
 log = logging.getLogger(__name__)
+
+# What a parser of URIs would misread in a path, and what Airflow takes in no asset's URI: anything but ASCII.
+_TO_ENCODE = re.compile(r"[^!-~]|[%?#]")
 
 
 class Dataset(NamedTuple):
@@ -24,16 +28,28 @@ class Dataset(NamedTuple):
     Something that was read or written.
 
     :param uri: see `uri_of`; or a URL of the API without a query.
+    :param columns: returns the names of its columns, where they are known; only called where somebody asks.
     """
 
     uri: str
     rows: int | None = None
     bytes: int | None = None
+    columns: Callable[[], Iterable[str]] = tuple
 
 
 def uri_of(path: ObjectStoragePath) -> str:
-    """Return the URL of a file or folder without the connection: ``s3://bucket/key``, ``file:///folder/file``."""
-    return f"{path.protocol or 'file'}://{quote(path.path.rstrip('/'), errors='surrogatepass')}"
+    """
+    Return the URL of a file or folder without the connection: ``s3://bucket/key``, ``file:///folder/file``.
+
+    As Airflow's own assets have it, so that they match: ``ds=2026-01-01`` stays, and only what would not be read as
+    part of the path is percent-encoded.
+    """
+    return f"{path.protocol or 'file'}://{encoded(path.path.rstrip('/'))}"
+
+
+def encoded(key: str) -> str:
+    """Return a path as part of a URI."""
+    return _TO_ENCODE.sub(lambda found: quote(found[0], safe="", errors="surrogatepass"), key)
 
 
 def set_outlet_extra(outlets: Iterable[Any], context: Context, extra: Mapping[str, Any]) -> None:
@@ -69,25 +85,3 @@ def record_hook_lineage(context: Any, inputs: Iterable[Dataset], outputs: Iterab
             collector.add_output_asset(context=context, uri=data.uri)
     except Exception as error:
         log.warning("No hook lineage: %s: %s", type(error).__name__, error)
-
-
-def openlineage(inputs: Iterable[Dataset], outputs: Iterable[Dataset]) -> Any:
-    """Return an ``OperatorLineage``; called by the OpenLineage provider only, so that it is installed."""
-    facets = import_module("airflow.providers.common.compat.openlineage.facet")
-    extractors = import_module("airflow.providers.openlineage.extractors")
-
-    def output(data: Dataset) -> Any:
-        statistics = facets.OutputStatisticsOutputDatasetFacet(rowCount=data.rows, size=data.bytes)
-        return facets.OutputDataset(**_name(data.uri), outputFacets={"outputStatistics": statistics})
-
-    return extractors.OperatorLineage(
-        inputs=[facets.Dataset(**_name(data.uri)) for data in inputs], outputs=[output(data) for data in outputs]
-    )
-
-
-def _name(uri: str) -> dict[str, str]:
-    """Return a dataset's namespace and name by OpenLineage's conventions."""
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return {"namespace": "file", "name": parts.path}
-    return {"namespace": f"{parts.scheme}://{parts.netloc}", "name": parts.path.lstrip("/")}

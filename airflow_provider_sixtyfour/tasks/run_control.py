@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourTimeoutError, SixtyfourWaitError
 from airflow_provider_sixtyfour.runs.cancel import Cancellation, cancel
-from airflow_provider_sixtyfour.runs.cancellation import Case, Decision, Event, TaskState, Unread, decide
+from airflow_provider_sixtyfour.runs.cancellation import LEFT_BY_ERROR, Case, Decision, Event, TaskState, Unread, decide
 from airflow_provider_sixtyfour.runs.lifecycle import KillEvent, KillState, RunEvent, TrackedRun
 from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome
 from airflow_provider_sixtyfour.runs.wait_end import DeadlinePassed, NotReported, WaitEnd, left_running, read_event
@@ -71,6 +71,7 @@ class RunControl:
         self._spare: SixtyfourClient | None = None
         self._on_progress: OnProgress | None = None
         self._host: str | None = None  # where a trigger knows that the run was started
+        self.outcome: RunOutcome | None = None  # how the run has ended, once that is known
 
     @contextmanager
     def running(
@@ -116,12 +117,8 @@ class RunControl:
             return
         of = f" Run {self._run.known.job_id}." if self._run.known.job_id else ""
         decision = decide(self._case._replace(event=event, is_final=is_final(error)))
-        if decision is Decision.KEEP:
-            self._log.warning("The task failed, but its run is kept: the next try reattaches to it.%s", of)
-        elif decision is Decision.LEAVE:
-            self._log.warning("The task failed; its run keeps running, as cancel_on_kill is off.%s", of)
-        elif self._spare is not None:
-            self._log.warning("The task ends while its run is in progress: cancelling the run.%s", of)
+        self._log.warning("%s%s", LEFT_BY_ERROR[decision], of)
+        if decision is Decision.CANCEL and self._spare is not None:
             self._stop(self._spare)
 
     @property
@@ -255,6 +252,11 @@ class RunControl:
             self._run.on(RunEvent.STARTED, job_id=found.job_id)
         return self._concluded(found.job_id or "unknown", found.end)
 
+    def known_run(self) -> tuple[str, str] | None:
+        """Return where the task's last run was started, and its id, also once it has ended."""
+        job_id = self._run.last_job_id
+        return (self._host or self.client.base_url, job_id) if job_id else None
+
     def elsewhere(self) -> str | None:
         """Say that the connection points to another host than the run's, which knows no such run; ``None`` if not."""
         if self._host in (None, self.client.base_url):
@@ -278,6 +280,7 @@ class RunControl:
 
     def _end(self, ended: RunOutcome) -> RunOutcome:
         self._run.on(RunEvent.CONCLUDED)  # nothing is left to cancel
+        self.outcome = ended
         self.metrics.failed(ended)  # one that completed is counted by the task, with what it has used
         ended.raise_if_failed(self._after_failure)
         return ended
@@ -290,12 +293,8 @@ class RunControl:
         """
         decision = decide(self._case._replace(event=event))
         outcome = None
-        if decision is Decision.KEEP:
-            message = (
-                f"{reason} The run may still be in progress: the next try of this task reattaches to it. Run {job_id}."
-            )
-        elif decision is Decision.LEAVE:
-            message = left_running(reason, job_id)
+        if decision in (Decision.KEEP, Decision.LEAVE):
+            message = left_running(reason, job_id, has_next_try=decision is Decision.KEEP)
         elif elsewhere := self.elsewhere():
             message = f"{reason} {elsewhere} It can't be cancelled from here and may keep running. Run {job_id}."
         elif (outcome := self._cancel(self.client, job_id)) is None:
@@ -316,6 +315,7 @@ class RunControl:
         except SixtyfourError as error:
             self._log.error("The run could not be cancelled and may keep running: %s Run %s.", error, job_id)
             return None
+        self.outcome = outcome.ended
         self.metrics.stopped(outcome)
         self._log.info("%s", outcome.describe(client.base_url))
         return outcome

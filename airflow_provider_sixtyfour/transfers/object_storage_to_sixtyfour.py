@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import SEEK_END
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -79,7 +78,14 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Check and upload."""
         from airflow_provider_sixtyfour.results.progress import size as shown_size
-        from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineage, set_outlet_extra, uri_of
+        from airflow_provider_sixtyfour.tasks.file_header import header
+        from airflow_provider_sixtyfour.tasks.landing_lineage import upload_uri
+        from airflow_provider_sixtyfour.tasks.lineage import (
+            Dataset,
+            record_hook_lineage,
+            set_outlet_extra,
+            uri_of,
+        )
         from airflow_provider_sixtyfour.tasks.summary import since_start
 
         with non_retryable_errors(self.log):
@@ -106,8 +112,9 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
                 shown(path),
                 handle,
             )
-        uploaded = Dataset(f"{hook.settings.base_url}/storage/csv/{quote(handle)}", rows, size)
-        self._datasets = ((Dataset(uri_of(path)),), (uploaded,))
+        columns = header(path, delimiter)
+        uploaded = Dataset(upload_uri(hook.settings.base_url, handle), rows, size, columns)
+        self._datasets = ((Dataset(uri_of(path), columns=columns),), (uploaded,))
         extra = {"uri": uploaded.uri, "handle_id": handle, "source": str(path), "rows": rows, "bytes": size}
         set_outlet_extra(self.outlets or (), context, extra)
         record_hook_lineage(hook, *self._datasets)
@@ -115,6 +122,6 @@ class ObjectStorageToSixtyfourOperator(BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return the OpenLineage facets of the file and the upload."""
-        from airflow_provider_sixtyfour.tasks.lineage import openlineage
+        from airflow_provider_sixtyfour.tasks.openlineage import operator_lineage
 
-        return openlineage(*self._datasets)
+        return operator_lineage(*self._datasets)

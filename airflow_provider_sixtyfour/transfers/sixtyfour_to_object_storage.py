@@ -135,6 +135,6 @@ class SixtyfourToObjectStorageOperator(BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Return the OpenLineage facets of the run and of each file."""
-        from airflow_provider_sixtyfour.tasks.lineage import openlineage
+        from airflow_provider_sixtyfour.tasks.openlineage import operator_lineage
 
-        return openlineage(*self._datasets)
+        return operator_lineage(*self._datasets)

@@ -12,13 +12,14 @@ from tests.unit.conftest import Emulator
 from tests.unit.standins import Task
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
+FOLDER = "ds=2026-01-01 é"  # is not to be encoded
 NAMESPACES = {"disk": "file", "s3": f"s3://{BUCKET}", "azure": f"abfs://{BUCKET}", "gcs": f"gs://{BUCKET}"}
 
 
 def test_a_landing_and_an_upload_of_what_was_landed(emulator: Emulator, place: Place) -> None:
     job_id = emulator.completed_run(emulator.store_workflow())
     landing = Task(
-        lambda: SixtyfourToObjectStorageOperator(task_id="land", job_id=job_id, destination=place.url)
+        lambda: SixtyfourToObjectStorageOperator(task_id="land", job_id=job_id, destination=f"{place.url}/{FOLDER}")
     ).operator()
     [landed] = landing.execute({})
     upload = Task(lambda: ObjectStorageToSixtyfourOperator(task_id="upload", source=landed["path"])).operator()
@@ -27,7 +28,7 @@ def test_a_landing_and_an_upload_of_what_was_landed(emulator: Emulator, place: P
     told = landing.get_openlineage_facets_on_complete(None)
     [source], [target] = told.inputs, told.outputs
     assert (source.namespace, source.name) == (emulator.url, f"workflows/runs/{job_id}")
-    key = (place.path / landed["filename"]).path
+    key = (place.path / FOLDER / landed["filename"]).path  # as the store has it
     assert (target.namespace, target.name) == (NAMESPACES[place.server.name], key.removeprefix(f"{BUCKET}/"))
     statistics = target.outputFacets["outputStatistics"]
     assert (statistics.rowCount, statistics.size) == (landed["rows"], landed["bytes"])

@@ -267,7 +267,7 @@ def test_two_unknown_statuses_in_turn_are_told_once_each(world: MakeWorld):
 )
 def test_every_end_is_an_end(world: MakeWorld, status: str, ended: str):
     here = world(RUNNING, live(status, 50, BLOCK))
-    assert here.wait() == RunOutcome("job", ended, "w", "'find_email' (2)", "no credits")
+    assert here.wait() == RunOutcome("job", ended, "w", "'find_email' (2)", "no credits", blocks=("find_email",))
     assert here.story_calls == []  # the block has told
 
 

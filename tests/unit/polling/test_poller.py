@@ -331,7 +331,7 @@ def test_a_row_that_says_failed_waits_for_the_details():
     api = FakeApi()
     api.add(*(a_run(n, 30.0, status="failed", live_lag=30.0) for n in range(10)))
     for wait in run(wait_for_all(api)):
-        assert wait.outcome == RunOutcome(wait.job_id, "failed", "w", "'b' (1)", "no credits")
+        assert wait.outcome == RunOutcome(wait.job_id, "failed", "w", "'b' (1)", "no credits", blocks=("b",))
 
 
 def test_a_row_that_says_failed_is_believed_in_the_end():

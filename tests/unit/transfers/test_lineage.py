@@ -3,6 +3,7 @@
 import importlib
 import sys
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat import sdk
@@ -10,9 +11,12 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias, HookLineageCo
 
 from airflow_provider_sixtyfour.operators.batches import repair_input, split_input
 from airflow_provider_sixtyfour.operators.collect import collect_batches
+from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.results.manifest import Manifest, read_manifest
 from airflow_provider_sixtyfour.storage.object_paths import object_storage_path
 from airflow_provider_sixtyfour.tasks.landing_lineage import datasets_of
+from airflow_provider_sixtyfour.tasks.lineage import uri_of
+from airflow_provider_sixtyfour.tasks.openlineage import dataset_name
 from airflow_provider_sixtyfour.transfers.object_storage_to_sixtyfour import ObjectStorageToSixtyfourOperator
 from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import SixtyfourToObjectStorageOperator
 from tests.unit.standins import OutletEventAccessors, Task
@@ -134,6 +138,42 @@ def test_an_input_is_told_without_its_connection_and_its_store(folder):
     )
 
     assert [data.uri for data in read] == ["s3://b/a%20%C3%A9.csv", "http://api/workflows/runs/j"]
+
+
+@pytest.mark.parametrize(
+    ("key", "uri"),
+    [
+        ("leads/ds=2026-01-01/part-0.csv", "s3://bucket/leads/ds=2026-01-01/part-0.csv"),
+        ("a+b/c&d/e:f@g,h;i=(j)'k'!~*$", "s3://bucket/a+b/c&d/e:f@g,h;i=(j)'k'!~*$"),
+        ("100% [x] a?b#c", "s3://bucket/100%25%20[x]%20a%3Fb%23c"),
+        ("already%20encoded", "s3://bucket/already%2520encoded"),
+        ("leads é.csv", "s3://bucket/leads%20%C3%A9.csv"),  # Airflow takes nothing but ASCII
+    ],
+)
+def test_only_what_would_be_misread_is_encoded(key, uri):
+    path = SimpleNamespace(protocol="s3", path=f"bucket/{key}/")
+
+    assert uri_of(path) == uri
+    assert Asset(uri=uri).uri == uri  # as Airflow's own assets of that key have it
+    assert dataset_name(uri) == {"namespace": "s3://bucket", "name": key}
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
+def test_hook_lineage_of_a_run(emulator, collector, tmp_path, deferrable):
+    path = tmp_path / "leads.csv"
+    path.write_text("company_name\nExample\n")
+    handle, _ = execute(ObjectStorageToSixtyfourOperator, source=f"file://{path}")
+    workflow = emulator.store_workflow(source="read_csv")
+
+    job_id = Task(
+        lambda: SixtyfourRunWorkflowOperator(
+            task_id="run", workflow_id=workflow, resource_handle_id=handle, deferrable=deferrable, poll_interval=0.02
+        )
+    ).run()
+
+    read, written = told(collector)
+    assert read[-1] == f"{emulator.url}/storage/csv/{handle}"
+    assert written[-1] == f"{emulator.url}/workflows/runs/{job_id}"
 
 
 def test_hook_lineage_of_rows(emulator, enriching, collector):

@@ -74,6 +74,7 @@ def test_a_completed_run_is_one_event_of_plain_types(emulator, workflow):
             "metrics": {},
             "last_block": 2,
             "seconds": payload["ended"]["seconds"],
+            "blocks": ["webhook", "company_enrichment"],
         },
     }
 
