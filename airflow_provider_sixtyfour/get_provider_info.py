@@ -63,6 +63,9 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"{_PACKAGE}.transfers.object_storage_to_sixtyfour",
             },
         ],
+        "task-decorators": [
+            {"name": "sixtyfour", "class-name": f"{_PACKAGE}.decorators.sixtyfour.sixtyfour_task"},
+        ],
         "extra-links": [
             f"{_PACKAGE}.links.sixtyfour.SixtyfourRunLink",
             f"{_PACKAGE}.links.sixtyfour.SixtyfourWorkflowLink",

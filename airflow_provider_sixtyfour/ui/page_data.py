@@ -30,6 +30,8 @@ OPERATORS = (
     "SixtyfourEnrichOperator",
     "SixtyfourBulkEnrichOperator",
     "SixtyfourPilotOperator",
+    "SixtyfourDecoratedEnrichOperator",
+    "SixtyfourDecoratedRunOperator",
 )
 # Of a task with a run; who has one of the first three is shown, whatever its operator is called.
 JOB_ID, LINK, PROGRESS, RESULT, ERROR = (

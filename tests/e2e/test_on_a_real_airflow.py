@@ -103,20 +103,26 @@ def test_a_failed_run_says_which_block_failed_and_why(start_run, emulator, workf
 
 
 def test_mapped_runs_wait_side_by_side_and_land_apart(start_run, emulator, workflow, tmp_path):
-    emulator.plan(seconds=10, workflow_id=workflow, times=3)
+    emulator.plan(seconds=10, workflow_id=workflow, times=5)
 
     run = start_run("mapped", workflow_id=workflow, to=f"file://{tmp_path}")
     run.wait_until("deferred")
+    run.wait_until("deferred", "decorated")
 
     assert run.ended() == "success"
-    submitted = {each["body"]["webhook_payload"][0]["company_name"]: each["job_id"] for each in emulator.runs()}
+    given = {each["job_id"]: each["body"]["webhook_payload"] for each in emulator.runs()}
+    submitted = {rows[0]["company_name"]: job_id for job_id, rows in given.items() if isinstance(rows, list)}
     for index in range(3):
         name = f"Example Company {index}"
         assert run.xcom("run", map_index=index) == submitted[name]
         [file] = run.xcom("land", map_index=index)
         assert Path(file["path"]).parent.name == str(index)
         assert [row["company_name"] for row in csv_rows(file)] == [name]
-    assert len(job_ids(emulator, workflow)) == 3
+    for index, name in enumerate(["Example 0", "Sample 1"]):
+        landed = run.xcom("decorated", map_index=index)
+        assert given[landed["job_id"]] == {"company_name": name}
+        assert Path(landed["manifest"]).parts[-3:] == ("decorated", f"{index:05d}", "_manifest.json")
+    assert len(job_ids(emulator, workflow)) == 5
 
 
 def test_a_batch_that_fails_stops_no_other_and_is_cleared_alone(start_run, emulator, tmp_path):

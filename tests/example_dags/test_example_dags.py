@@ -61,6 +61,17 @@ def test_taskflow_loads_what_the_extract_gave(run_example, destination):
     assert run.result("load") == 2
 
 
+def test_decorated_functions_make_the_rows_of_their_runs(run_example, destination):
+    run = run_example("example_sixtyfour_decorator", destination=f"file://{destination}")
+
+    assert run.state == "success"
+    names = [[row["company_name"] for row in submitted["body"]["webhook_payload"]] for submitted in run.runs]
+    assert sorted(names) == [["Example Bakery", "Sample Logistics"], ["Specimen Wines"]]
+    assert [file.parent.name for file in landed(destination) if file.suffix == ".csv"] == ["00000", "00001"]
+    assert run.labels("leads") == ["DE", "FR"]
+    assert run.result("load") == 3
+
+
 def test_mapped_batches_land_each_in_its_own_folder(run_example, destination):
     run = run_example("example_sixtyfour_mapped", destination=f"file://{destination}")
 

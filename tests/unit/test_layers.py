@@ -23,6 +23,7 @@ NAME = PACKAGE.name
 MAY_IMPORT = {
     "ui": {"tasks", "formats"},
     "task_groups": {"operators", "hooks"},
+    "decorators": {"operators", "tasks", "hooks", "inputs"},
     "operators": {
         *("triggers", "links", "tasks", "results", "batches", "polling", "hooks"),
         *("inputs", "workflows", "runs", "api", "formats", "storage"),
@@ -56,7 +57,7 @@ EMULATOR_MAY_IMPORT = {
 EMULATOR_BASE = {"config", "errors", "schemas", "strict_json"}
 EMULATOR_STATE = {"state": {"routes"}}  # who may import it, beside the modules at the top
 
-AIRFLOW_FOLDERS = ("task_groups", "operators", "transfers", "sensors", "triggers", "links")
+AIRFLOW_FOLDERS = ("task_groups", "decorators", "operators", "transfers", "sensors", "triggers", "links")
 KNOWS_AIRFLOW = {*AIRFLOW_FOLDERS, "ui", "tasks", "hooks", "retry_policies"}
 KNOWS_ITS_PATHS = {"results", "inputs", "storage"}  # of Airflow, paths and the masking of secrets, and nothing else
 AIRFLOW_CLASSES = (BaseOperator, BaseTrigger, BaseOperatorLink)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import DAG, Asset
+from airflow.providers.common.compat.sdk import DAG, Asset, task
 
 from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator
 from airflow_provider_sixtyfour.operators.sixtyfour import (
@@ -51,6 +51,17 @@ with DAG("mapped", schedule=None, start_date=START, params={"workflow_id": "", "
     SixtyfourToObjectStorageOperator.partial(task_id="land", destination="{{ params.to }}/{{ ti.map_index }}").expand(
         job_id=runs.output
     )
+
+    @task.sixtyfour(
+        workflow_id="{{ params.workflow_id }}",
+        destination="{{ params.to }}/decorated",
+        deferrable=True,
+        poll_interval=POLL_INTERVAL,
+    )
+    def made(name, ti=None):
+        return {"company_name": f"{name} {ti.map_index}"}
+
+    made.override(task_id="decorated").expand(name=["Example", "Sample"])
 
 with DAG("batches", schedule=None, start_date=START, params={"workflow_id": "", "source": "", "to": ""}):
     sixtyfour_enrichment(
