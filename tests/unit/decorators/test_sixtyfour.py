@@ -44,11 +44,12 @@ def workflow(emulator):
 def decorated(workflow, folder, tmp_path):
     """Make tasks of a function."""
 
-    def make(function, *arguments, **options):
+    def make(function, *arguments, named=None, **options):
         given = {"workflow_id": workflow, "destination": f"file://{folder}", "deferrable": False, "poll_interval": 0.02}
         given = {name: value for name, value in {**given, **options}.items() if value is not ...}
         return Task(
-            lambda: sixtyfour_task(**given)(function)(*arguments).operator, store=StateStore(tmp_path / "state")
+            lambda: sixtyfour_task(**given)(function)(*arguments, **(named or {})).operator,
+            store=StateStore(tmp_path / "state"),
         )
 
     return make
@@ -87,7 +88,7 @@ def test_the_rows_are_enriched_and_land(emulator, decorated, folder, deferrable)
         calls.append(ti)
         return ({**row, "country": country} for row in ROWS)
 
-    task = decorated(rows, "DE", deferrable=deferrable)
+    task = decorated(rows, named={"country": "DE"}, deferrable=deferrable)
     landed = task.run()
 
     assert landed["rows"] == 2
