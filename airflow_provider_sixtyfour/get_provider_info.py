@@ -113,6 +113,7 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
+        "cli": [f"{_PACKAGE}.cli.airflow_command.get_cli_commands"],  # Airflow 3.2 and later
         "config": {
             "sixtyfour": {
                 "description": "The provider for Sixtyfour.",

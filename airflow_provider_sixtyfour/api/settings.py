@@ -44,10 +44,13 @@ class Settings(NamedTuple):
         return f"Settings{self[1:]}"
 
 
-def base_url(host: str | None, *, scheme: str | None = None, port: int | None = None) -> str:
+def base_url(
+    host: str | None, *, scheme: str | None = None, port: int | None = None, subject: str = "The connection's host"
+) -> str:
     """
     Return the base URL that a connection's fields name; the live service if they name none.
 
+    :param subject: names what holds the address, as a sentence begins.
     :raises SixtyfourInputError: if they name something else than an ``http(s)`` address.
     """
     text = (host or "").strip()
@@ -60,22 +63,22 @@ def base_url(host: str | None, *, scheme: str | None = None, port: int | None = 
         port = port if parts.port is None else parts.port
         name = (parts.hostname or "").encode("idna").decode()  # an empty or endless label fails here
     except ValueError:
-        raise _wrong_host("is not a valid URL") from None
+        raise _wrong_host(subject, "is not a valid URL") from None
     if parts.scheme not in ("http", "https") or not all(c.isprintable() and c not in " \\" for c in text):
-        raise _wrong_host("names no http(s) host")
+        raise _wrong_host(subject, "names no http(s) host")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise _wrong_host("holds more than an address (user, password, query or fragment)")
+        raise _wrong_host(subject, "holds more than an address (user, password, query or fragment)")
     # Other characters are where parsers differ, and with them what they take for the host.
     if not (_is_ipv6(name) if ":" in name else re.fullmatch(r"[a-z0-9._-]+", name)) or name == ".":
-        raise _wrong_host("names no http(s) host")
+        raise _wrong_host(subject, "names no http(s) host")
     if port is not None and not 0 < port < 65536:
-        raise _wrong_host(f"has the port {port}, which is not valid")
+        raise _wrong_host(subject, f"has the port {port}, which is not valid")
     authority = (f"[{name}]" if ":" in name else name) + ("" if port is None else f":{port}")
     return f"{parts.scheme}://{authority}{parts.path.rstrip('/')}"
 
 
-def _wrong_host(reason: str) -> SixtyfourInputError:
-    return SixtyfourInputError(f"The connection's host {reason}: set the API's address, such as {LIVE_URL}.")
+def _wrong_host(subject: str, reason: str) -> SixtyfourInputError:
+    return SixtyfourInputError(f"{subject} {reason}: set the API's address, such as {LIVE_URL}.")
 
 
 def _bracketed(rest: str) -> str:

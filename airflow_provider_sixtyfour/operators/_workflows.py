@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.exceptions import SixtyfourDifferenceError, SixtyfourInputError, SixtyfourNotFoundError
+from airflow_provider_sixtyfour.exceptions import SixtyfourDifferenceError, SixtyfourNotFoundError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.links.sixtyfour import SixtyfourRunLink, SixtyfourWorkflowLink, show_run, show_workflow
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
@@ -17,8 +17,6 @@ from airflow_provider_sixtyfour.tasks.run_checks import check_job, check_workflo
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
-
-    from airflow_provider_sixtyfour.api.models import BlockType
 
 
 class SixtyfourDeployWorkflowOperator(BaseOperator):
@@ -72,34 +70,31 @@ class SixtyfourDeployWorkflowOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Compare, and save if something differs."""
-        from airflow_provider_sixtyfour.workflows import definition, deployment
+        from airflow_provider_sixtyfour.workflows import saving
 
         with non_retryable_errors(self.log):
             calls.identifier(self.workflow_id, "workflow_id")
-            wanted = definition.parse(read_json(self, "workflow", context, self._json_files), self.workflow_id)
+            workflow = read_json(self, "workflow", context, self._json_files)
             client = (hook := SixtyfourHook(self.sixtyfour_conn_id)).client
-            kinds: tuple[BlockType, ...] = client.send(calls.list_blocks())
-            for found in definition.check(wanted, kinds, client.cleaner, validate_specs=self.validate_specs):
-                self.log.warning("Differs from the API's published schema: %s", found)
-            try:
-                existing = definition.stored(client.send(calls.get_workflow(self.workflow_id)))
-            except SixtyfourNotFoundError:
-                existing = definition.Definition(None, None, {}, ())
-                if wanted.name is None:
-                    raise SixtyfourInputError("A workflow that isn't stored yet needs a workflow_name.") from None
-            else:
+            found = saving.compare(
+                client,
+                self.workflow_id,
+                workflow,
+                validate_specs=self.validate_specs,
+                on_warning=lambda warning: self.log.warning("Differs from the API's published schema: %s", warning),
+            )
+            if found.is_stored:
                 show_workflow(self, context, hook, self.workflow_id)
-            wanted = deployment.keep_server_ids(wanted, existing)
-            changes = definition.changes(wanted, existing, kinds, client.cleaner)
-            if not changes:
+            if not found.changes:
                 self.log.info("The stored workflow is up to date; nothing was saved. Workflow %s.", self.workflow_id)
                 return self.workflow_id
-            diff = "\n".join(changes)
+            diff = "\n".join(found.changes)
             if self.check_only:
                 raise SixtyfourDifferenceError(f"The stored workflow differs:\n{diff}\nWorkflow {self.workflow_id}.")
-            if paid := deployment.blocks_run_by_a_save(wanted):
-                self.log.warning("This save may cost credits: %s has auto_execute and runs now.", ", ".join(paid))
-            client.send(calls.update_workflow(self.workflow_id, wanted.as_body()))
+            if found.paid_blocks:
+                blocks = ", ".join(found.paid_blocks)
+                self.log.warning("This save may cost credits: %s has auto_execute and runs now.", blocks)
+            saving.save(client, found)
             show_workflow(self, context, hook, self.workflow_id)
             self.log.info("Saved the workflow. What changed:\n%s\nWorkflow %s.", diff, self.workflow_id)
             return self.workflow_id

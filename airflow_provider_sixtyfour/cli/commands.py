@@ -1,0 +1,138 @@
+"""
+The table of all commands, for ``airflow sixtyfour`` and for ``python -m airflow_provider_sixtyfour``.
+
+Every ``airflow`` command reads it, whatever it is about: it holds texts and types, and imports nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+PROGRAM = "sixtyfour"
+DESCRIPTION = "Deploy and run Sixtyfour workflows, land their results, and clean up after tasks."
+EXIT_CODES = (
+    "Exit codes: 0 success, or no difference; 1 check: the workflow differs; 2 wrong usage; 3 invalid input, or "
+    "refused by the API; 4 unavailable for now; 5 the run failed or was cancelled; 6 the run has not ended in time; "
+    "130 Ctrl-C."
+)
+_NO_SETTINGS: Mapping[str, Any] = {}
+
+
+class Option(NamedTuple):
+    """
+    An argument or an option of a command.
+
+    :param settings: further arguments of ``ArgumentParser.add_argument``.
+    """
+
+    flags: tuple[str, ...]
+    help: str
+    settings: Mapping[str, Any] = _NO_SETTINGS
+
+
+class Command(NamedTuple):
+    """
+    A command.
+
+    :param function: where it is: the module in this package, and its name.
+    :param options: of its own; `all_options` adds those that most commands have.
+    :param output: the default of ``--output``; ``None`` if the command has no output of its own.
+    :param passes_all: whether all arguments go to ``function`` as they are.
+    """
+
+    name: str
+    help: str
+    function: str
+    options: tuple[Option, ...] = ()
+    output: str | None = "table"
+    passes_all: bool = False
+
+    def all_options(self) -> tuple[Option, ...]:
+        """Return its own options, and those that most commands have."""
+        if self.passes_all:
+            return (Option(("arguments",), "for the emulator; --help lists them", {"nargs": argparse.REMAINDER}),)
+        output = () if self.output is None else (_output(self.output),)
+        return (*self.options, _CONNECTION, *output, _DEBUG)
+
+
+def seconds(text: str) -> float:
+    """Read a duration in seconds: more than 0, and finite."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"should be a positive number of seconds, not {text!r:.40}")
+    return number
+
+
+def hours(text: str) -> float:
+    """Read a duration in hours: 0 or more, and finite."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"should be a number of hours, 0 or more, not {text!r:.40}")
+    return number
+
+
+def listed(text: str) -> int:
+    """Read how many runs to list: 1 to 500, which is what the API gives."""
+    number = int(text)
+    if not 1 <= number <= 500:
+        raise argparse.ArgumentTypeError(f"should be 1 to 500, not {text!r:.40}")
+    return number
+
+
+def rows(text: str) -> int:
+    """Read a number of rows."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"should be 0 or more, not {text!r:.40}")
+    return number
+
+
+# argparse names a function in its message of a text that it can't read at all.
+seconds.__name__, hours.__name__, listed.__name__, rows.__name__ = "seconds", "hours", "number", "number"
+
+
+def _output(default: str) -> Option:
+    # By this very name: from 3.2 on, Airflow then sends what it logs to stderr.
+    choices = ("table", "json", "yaml", "plain")
+    settings = {"choices": choices, "default": default, "metavar": "FORMAT"}
+    return Option(("-o", "--output"), f"{', '.join(choices)} (default: {default})", settings)
+
+
+_CONNECTION = Option(
+    ("--conn-id",),
+    "the Airflow connection; without it SIXTYFOUR_API_KEY (and SIXTYFOUR_API_URL) in the environment, then "
+    "sixtyfour_default",
+    {"metavar": "ID"},
+)
+_DEBUG = Option(("--debug",), "show the traceback of an unexpected error", {"action": "store_true"})
+_WORKFLOW = Option(("--workflow-id",), "the workflow", {"required": True, "metavar": "ID"})
+_FILE = Option(("file",), "the workflow as JSON, as pull and the workflow editor write it; - for stdin")
+_JOB = Option(("job_id",), "the run", {"metavar": "JOB"})
+_TIMEOUT = Option(
+    ("--timeout",), "give up waiting after so many seconds; the run keeps running", {"type": seconds, "metavar": "S"}
+)
+_VALIDATE = Option(
+    ("--validate-specs",),
+    "refuse what differs from the schemas that the API publishes, which are warnings otherwise",
+    {"action": "store_true"},
+)
+_YES = {"action": "store_true"}
+_COMPARE = (_FILE, _WORKFLOW, _VALIDATE)
+
+COMMANDS = (
+    Command("check", "compare a file with the stored workflow; exit 1 if they differ", "workflows:check", _COMPARE),
+    Command("diff", "the same as check", "workflows:check", _COMPARE),
+    Command(
+        "deploy",
+        "make the stored workflow what a file says",
+        "workflows:deploy",
+        (*_COMPARE, Option(("--dry-run",), "print what would change, and save nothing", _YES)),
+    ),
+    Command(
+        "pull", "print the stored workflow as check and deploy take it", "workflows:pull", (_WORKFLOW,), output="json"
+    ),
+    Command("workflows", "list the workflows", "workflows:workflows"),
+    Command("blocks", "list the kinds of blocks, with the schemas of their specs", "workflows:blocks"),
+)
