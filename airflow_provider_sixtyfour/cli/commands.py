@@ -118,8 +118,17 @@ _VALIDATE = Option(
     "refuse what differs from the schemas that the API publishes, which are warnings otherwise",
     {"action": "store_true"},
 )
-_YES = {"action": "store_true"}
+_FLAG = {"action": "store_true"}
+_FILE_NAME = {"metavar": "FILE"}
 _COMPARE = (_FILE, _WORKFLOW, _VALIDATE)
+
+_BULK = Option(("--bulk",), "the run is a job of Bulk Intelligence", {"action": "store_true"})
+_POLL = Option(
+    ("--poll-interval",),
+    "seconds between two status checks (default: 5)",
+    {"type": seconds, "default": 5.0, "metavar": "S"},
+)
+_FORMATS = ("csv", "json", "ndjson")
 
 COMMANDS = (
     Command("check", "compare a file with the stored workflow; exit 1 if they differ", "workflows:check", _COMPARE),
@@ -128,11 +137,85 @@ COMMANDS = (
         "deploy",
         "make the stored workflow what a file says",
         "workflows:deploy",
-        (*_COMPARE, Option(("--dry-run",), "print what would change, and save nothing", _YES)),
+        (*_COMPARE, Option(("--dry-run",), "print what would change, and save nothing", _FLAG)),
     ),
     Command(
         "pull", "print the stored workflow as check and deploy take it", "workflows:pull", (_WORKFLOW,), output="json"
     ),
     Command("workflows", "list the workflows", "workflows:workflows"),
     Command("blocks", "list the kinds of blocks, with the schemas of their specs", "workflows:blocks"),
+    Command(
+        "run",
+        "start a run, which costs credits; says what it will probably cost, and asks",
+        "starting:run",
+        (
+            _WORKFLOW,
+            Option(("--rows",), "rows as JSON, NDJSON or CSV, for a webhook block; - for JSON from stdin", _FILE_NAME),
+            Option(("--upload",), "a file (a path or a URL) to upload, for a read_csv block", _FILE_NAME),
+            Option(
+                ("--format",),
+                "a format of the result files besides CSV; repeatable",
+                {"action": "append", "choices": _FORMATS, "default": []},
+            ),
+            Option(("-y", "--yes"), "don't ask; required where stdin is no terminal", _FLAG),
+            Option(
+                ("--idempotency-key",),
+                "starts one run however often it is repeated; made up, and printed, by default",
+                {"metavar": "KEY"},
+            ),
+            Option(("--wait",), "wait until the run has ended", _FLAG),
+            _TIMEOUT,
+            _POLL,
+        ),
+    ),
+    Command("wait", "wait until a run has ended", "runs:wait", (_JOB, _TIMEOUT, _POLL, _BULK)),
+    Command("status", "print how far a run is; exit 5 if it failed", "runs:status", (_JOB, _BULK)),
+    Command(
+        "runs",
+        "list runs, the newest first",
+        "runs:runs",
+        (
+            Option(
+                ("--status",),
+                "active (queued and running), running, completed, failed or cancelled",
+                {"choices": ("active", "running", "completed", "failed", "cancelled"), "metavar": "STATUS"},
+            ),
+            Option(("--workflow-id",), "of this workflow alone", {"metavar": "ID"}),
+            Option(("--limit",), "how many (default: 50)", {"type": listed, "default": 50, "metavar": "N"}),
+        ),
+    ),
+    Command("cancel", "cancel a run; one that has ended is no error", "runs:cancel", (_JOB, _BULK)),
+    Command(
+        "results",
+        "write the result files of a run that has ended, each whole or not at all, and a manifest",
+        "results:results",
+        (
+            _JOB,
+            Option(
+                ("--to",), "the folder, a path or a URL; one for each run", {"required": True, "metavar": "DIR_OR_URL"}
+            ),
+            Option(("--format",), "csv (default), json or ndjson", {"choices": _FORMATS, "default": "csv"}),
+            Option(("--parquet",), "write them as Parquet, made of CSV or NDJSON", _FLAG),
+            Option(
+                ("--files",),
+                "final (default): what the last block made; all; or numbers of blocks, with commas",
+                {"default": "final"},
+            ),
+            _BULK,
+        ),
+    ),
+    Command(
+        "estimate",
+        "say what rows will probably cost, by the workflow's own completed runs",
+        "costs:estimate",
+        (
+            _WORKFLOW,
+            Option(("--rows",), "how many", {"type": rows, "metavar": "N"}),
+            Option(("--file",), "a file (a path or a URL) whose rows count", _FILE_NAME),
+        ),
+    ),
+    Command("balance", "print the credits that are left", "costs:balance"),
+    Command(
+        "emulator", "run a local Sixtyfour API, to try things without credits", "emulator:emulator", passes_all=True
+    ),
 )

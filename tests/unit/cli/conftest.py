@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_sixtyfour.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[3]
-NO_DATABASE = "postgresql+psycopg2://nobody@127.0.0.1:1/none"
+NO_DATABASE = "sqlite:////no/such/folder/airflow.db"
 
 
 @dataclass(frozen=True)
