@@ -83,13 +83,13 @@ def _from_environment(key: str) -> Account:
 
 def _from_connection(conn_id: str) -> Account:
     try:
-        from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
+        from airflow_provider_sixtyfour.cli.connection_hook import ConnectionHook
     except Exception as error:  # Airflow reads its configuration, and may look for a database's driver
         raise SixtyfourInputError(
             f"Airflow can't be loaded, and with it connection {conn_id!r}: {type(error).__name__}: {error}. "
             f"Correct its configuration, or set {KEY_VARIABLE}."
         ) from None
-    hook = SixtyfourHook(conn_id)
+    hook = ConnectionHook(conn_id)
     try:
         settings = hook.settings
     except SixtyfourError:

@@ -7,6 +7,7 @@ While a command runs, what anybody else prints to stdout goes to stderr: Airflow
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any, TextIO
 from airflow_provider_sixtyfour.cli import exit_codes
 from airflow_provider_sixtyfour.cli.commands import Command
 from airflow_provider_sixtyfour.cli.console import Console, OutputClosedError
+from airflow_provider_sixtyfour.cli.quiet import as_an_airflow_command, logging_disabled
 from airflow_provider_sixtyfour.exceptions import SixtyfourError
 
 _DEBUG_VARIABLE = "SIXTYFOUR_DEBUG"
@@ -34,7 +36,9 @@ def run_command(command: Command, arguments: Any, *, program: str) -> int:
     with _open_streams() as (out, err):
         console = Console(out, err, output=getattr(arguments, "output", "table"), program=program)
         try:
-            with contextlib.redirect_stdout(err):
+            # What libraries log of each request is for who debugs.
+            level = logging.NOTSET if _is_debugging(arguments) else logging.INFO
+            with contextlib.redirect_stdout(err), logging_disabled(level), as_an_airflow_command():
                 code = _function(command)(arguments, console)
             console.finish()
         except OutputClosedError:
@@ -78,13 +82,17 @@ def _cleaned(error: Exception) -> str:
 
 
 def _show_traceback(arguments: Any, err: TextIO) -> None:
-    if not (getattr(arguments, "debug", False) or os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0")):
+    if not _is_debugging(arguments):
         return
     import traceback
 
     from airflow_provider_sixtyfour.api.cleaning import Cleaner
 
     print(Cleaner(_secrets()).without_known(traceback.format_exc()), file=err)
+
+
+def _is_debugging(arguments: Any) -> bool:
+    return getattr(arguments, "debug", False) or os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0")
 
 
 def _secrets() -> tuple[str, ...]:

@@ -76,6 +76,7 @@ def process(emulator: Any, tmp_path: Path) -> Callable[..., Done]:
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": NO_DATABASE,
                 **env,
             },
+            cwd=tmp_path,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

@@ -111,6 +111,33 @@ def test_a_missing_connection_is_one_line(process):
     )
 
 
+def test_a_connection_is_found_in_the_database(process, emulator, tmp_path):
+    database = f"sqlite:///{tmp_path}/airflow.db"
+    code = """
+import contextlib, json, sys
+from airflow.models import Connection
+from airflow.settings import configure_orm
+from airflow import settings
+if settings.Session is None:
+    configure_orm()
+with contextlib.suppress(ImportError):  # Airflow 2, 3.0: connections belong to no team
+    from airflow.models.team import Team
+    Team.__table__.create(settings.engine)
+Connection.__table__.create(settings.engine)
+session = settings.Session()
+session.add(Connection(conn_id="stored", **json.loads(sys.argv[1])))
+session.commit()
+"""
+    env = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database, "AIRFLOW__CORE__FERNET_KEY": ""}
+    made = process(emulator.connection_json(), command=(sys.executable, "-c", code), **env)
+    assert made.code == 0, made.err
+
+    done = process("workflows", "--conn-id", "stored", "-o", "json", **env)
+
+    assert done.code == 0, done.err
+    assert isinstance(done.json, list)
+
+
 def test_results_land_without_a_database(process, emulator, workflow, folder):
     job_id = emulator.completed_run(workflow)
     env = {"SIXTYFOUR_API_KEY": emulator.api_key, "SIXTYFOUR_API_URL": emulator.url}
