@@ -40,6 +40,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.pilot",
                     f"{_PACKAGE}.operators.budget",
                     f"{_PACKAGE}.operators.approval",
+                    f"{_PACKAGE}.operators.housekeeping",
                 ],
             },
         ],

@@ -69,8 +69,13 @@ def hours(text: str) -> float:
     """Read a duration in hours: 0 or more, and finite."""
     number = float(text)
     if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"should be a number of hours, 0 or more, not {text!r:.40}")
+        raise argparse.ArgumentTypeError(f"should be a number, 0 or more, and finite, not {text!r:.40}")
     return number
+
+
+def minutes(text: str) -> float:
+    """Read a duration in minutes: 0 or more, and finite."""
+    return hours(text)
 
 
 def listed(text: str) -> int:
@@ -90,7 +95,7 @@ def rows(text: str) -> int:
 
 
 # argparse names a function in its message of a text that it can't read at all.
-seconds.__name__, hours.__name__, listed.__name__, rows.__name__ = "seconds", "hours", "number", "number"
+listed.__name__ = rows.__name__ = "number"
 
 
 def _output(default: str) -> Option:
@@ -215,6 +220,20 @@ COMMANDS = (
         ),
     ),
     Command("balance", "print the credits that are left", "costs:balance"),
+    Command(
+        "orphans",
+        "list active runs that no task waits for any more; needs Airflow's metadata database",
+        "housekeeping:orphans",
+        (
+            Option(("--cancel",), "cancel them", _FLAG),
+            Option(
+                ("--older-than",),
+                "leave runs alone that were submitted in the last so many minutes (default: 15)",
+                {"type": minutes, "default": 15.0, "metavar": "MINUTES"},
+            ),
+            Option(("--dag-id",), "of this Dag alone; repeatable", {"action": "append", "metavar": "ID"}),
+        ),
+    ),
     Command(
         "emulator", "run a local Sixtyfour API, to try things without credits", "emulator:emulator", passes_all=True
     ),

@@ -7,9 +7,7 @@ models. If an Airflow lacks one of them, the page says so and nothing else is af
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
-from types import SimpleNamespace
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -21,7 +19,7 @@ from airflow.models.xcom import XComModel
 from fastapi import Depends
 from sqlalchemy import or_, select
 
-log = logging.getLogger(__name__)
+from airflow_provider_sixtyfour.tasks.xcom_values import value_reader
 
 # Both read the Dag from the path's ``dag_id``, by that very name: under another one they would ask whether the user may
 # read any Dag at all.
@@ -109,25 +107,5 @@ def xcoms(
     )
     if task_ids is not None:
         query = query.where(XComModel.task_id.in_(list(task_ids)))
-    read = _value_reader()
+    read = value_reader()
     return [(task_id, map_index, key, read(key, value)) for task_id, map_index, key, value in session.execute(query)]
-
-
-def _value_reader() -> Callable[[str, Any], Any]:
-    """Return what reads the value of an XCom: as it is stored, or through a custom XCom backend."""
-    from airflow.sdk.bases.xcom import BaseXCom
-    from airflow.sdk.execution_time.xcom import XCom
-
-    if XCom is BaseXCom:
-        return lambda key, stored: stored
-
-    def read(key: str, stored: Any) -> Any:
-        if isinstance(stored, Mapping):  # not the backend's reference; as progress is, which goes past it
-            return stored
-        try:
-            return XCom.deserialize_value(SimpleNamespace(key=key, value=stored))
-        except Exception as error:  # of somebody else's code: the page shows nothing in its place
-            log.warning("The XCom %s can't be read through the XCom backend: %r", key, error)
-            return None
-
-    return read
