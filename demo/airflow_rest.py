@@ -86,6 +86,12 @@ class AirflowRest:
         }
         self._send("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
 
+    def set_state(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
+        """Mark a task instance as ``failed``, ``success`` or ``skipped``, as a user does."""
+        index = "" if map_index < 0 else f"/{map_index}"
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}{index}"
+        self._send("PATCH", path, {"new_state": state})
+
     def set_variable(self, key: str, value: str) -> None:
         """Set a variable."""
         self._http.delete(f"/api/v2/variables/{key}")

@@ -35,6 +35,12 @@ def batch_stem(name: str, suffix: str = "") -> str:
     return _unique_name(stem, "", suffix)
 
 
+def is_batch_name(name: str) -> bool:
+    """Return whether a file is named as a batch is: ``{stem}-00000.csv``."""
+    path = PurePosixPath(name)
+    return bool(path.suffix and _NUMBER.search(path.stem) and not path.stem.startswith("-"))
+
+
 def folder_name(name: str) -> str:
     """
     Return the name of the folder that a batch lands in.

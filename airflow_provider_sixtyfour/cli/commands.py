@@ -40,6 +40,7 @@ class Command(NamedTuple):
     :param options: of its own; `all_options` adds those that most commands have.
     :param output: the default of ``--output``; ``None`` if the command has no output of its own.
     :param passes_all: whether all arguments go to ``function`` as they are.
+    :param needs_api: whether it sends requests, and so needs a credential.
     """
 
     name: str
@@ -48,13 +49,15 @@ class Command(NamedTuple):
     options: tuple[Option, ...] = ()
     output: str | None = "table"
     passes_all: bool = False
+    needs_api: bool = True
 
     def all_options(self) -> tuple[Option, ...]:
         """Return its own options, and those that most commands have."""
         if self.passes_all:
             return (Option(("arguments",), "for the emulator; --help lists them", {"nargs": argparse.REMAINDER}),)
         output = () if self.output is None else (_output(self.output),)
-        return (*self.options, _CONNECTION, *output, _DEBUG)
+        connection = (_CONNECTION,) if self.needs_api else ()
+        return (*self.options, *connection, *output, _DEBUG)
 
 
 def seconds(text: str) -> float:
@@ -233,6 +236,21 @@ COMMANDS = (
             ),
             Option(("--dag-id",), "of this Dag alone; repeatable", {"action": "append", "metavar": "ID"}),
         ),
+    ),
+    Command(
+        "cleanup",
+        "list what unfinished work has left below a destination: temporary files, sent batches, unfinished uploads",
+        "cleanup:cleanup",
+        (
+            Option(("--destination",), "the folder, a path or a URL", {"required": True, "metavar": "DIR_OR_URL"}),
+            Option(
+                ("--older-than",),
+                "what was written in the last so many hours stays (default: 24)",
+                {"type": hours, "default": 24.0, "metavar": "HOURS"},
+            ),
+            Option(("-y", "--yes"), "remove it", _FLAG),
+        ),
+        needs_api=False,
     ),
     Command(
         "emulator", "run a local Sixtyfour API, to try things without credits", "emulator:emulator", passes_all=True

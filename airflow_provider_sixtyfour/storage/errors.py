@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourTransferError
 from airflow_provider_sixtyfour.storage import atomic as stores
 from airflow_provider_sixtyfour.storage.error_reasons import reason_of, words
+from airflow_provider_sixtyfour.storage.object_paths import PROBE
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -93,7 +94,7 @@ def probe_writable(folder: ObjectStoragePath) -> None:
 
     :raises SixtyfourTransferError: naming the folder, and what is missing.
     """
-    path = folder / f".sixtyfour-probe-{secrets.token_hex(8)}"
+    path = folder / f"{PROBE}{secrets.token_hex(8)}"
     with store_errors("write", path.fs, path.path, then="Nothing was started or paid for."):
         stores.probe(path.fs, path.path)
 

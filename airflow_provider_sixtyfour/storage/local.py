@@ -11,11 +11,16 @@ import contextlib
 import fcntl
 import io
 import os
+import re
 import secrets
 import tempfile
 from hashlib import blake2b
 
+from airflow_provider_sixtyfour.storage.object_paths import PROBE
+
 WRITE_BACK = 8 * 1024 * 1024  # bytes
+# A temporary file: a digest of the name that it will get, and a random number.
+TEMPORARY = re.compile(r"\.sixtyfour-[0-9a-f]{16}-[0-9a-f]{16}\.part")
 
 
 class LocalFile:
@@ -100,9 +105,19 @@ class LocalFile:
         """Remove the temporary files of processes that are gone: nobody holds a lock on them."""
         for entry in list(os.scandir(self._folder)):
             if entry.name.startswith(self._prefix):
-                with contextlib.suppress(OSError), open(entry.path, "rb") as left:
-                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(entry.path)
+                with contextlib.suppress(OSError):
+                    remove_leftover(entry.path)
+
+
+def remove_leftover(path: str) -> None:
+    """
+    Remove a temporary file of a process that is gone.
+
+    :raises OSError: if a living process writes it, or it can't be removed.
+    """
+    with open(path, "rb") as left:
+        fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
 
 
 def current_version(path: str) -> object:
@@ -121,7 +136,7 @@ def probe(path: str) -> None:
         if not os.path.lexists(folder):
             while not os.path.lexists(folder):
                 folder = os.path.dirname(folder)
-            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix=".sixtyfour-probe-", dir=folder))
+            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix=PROBE, dir=folder))
         file = LocalFile(os.path.join(folder, os.path.basename(path)))
         ending.callback(file.discard)
         file.write(b"probe")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 MANIFEST = "_manifest.json"  # the name of a landing's manifest
+SENT = "sent"  # the folder, below the destination of an enrichment, of the batches that it sends
+PROBE = ".sixtyfour-probe-"  # what the names of files begin with that are written only to see whether that can be done
 
 _DISK = {"file", "local"}
 _WITH_BUCKET = {"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az", "adl", "wasb", "wasbs", "oss"}

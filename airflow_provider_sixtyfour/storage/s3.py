@@ -4,12 +4,54 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.storage.protocols import S3
 
 log = logging.getLogger(__name__)
+
+
+class Unfinished(NamedTuple):
+    """
+    An upload that was neither completed nor aborted; its parts are paid for.
+
+    :param began_at: in seconds of the epoch.
+    """
+
+    bucket: str
+    key: str
+    upload_id: str
+    began_at: float
+
+
+def unfinished_uploads(fs: S3, path: str) -> Iterator[Unfinished]:
+    """
+    Give the unfinished uploads below a folder, by whomever they were begun.
+
+    :param path: of the folder, as s3fs spells it.
+    :raises OSError: if the store doesn't list them.
+    """
+    bucket, key, _ = fs.split_path(path.rstrip("/"))
+    marker: dict[str, str] = {}
+    while True:
+        prefix = f"{key}/" if key else ""
+        listed = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix, **marker)
+        for each in listed.get("Uploads") or ():
+            yield Unfinished(bucket, each["Key"], each["UploadId"], each["Initiated"].timestamp())
+        if not listed.get("IsTruncated"):
+            return
+        marker = {"KeyMarker": listed["NextKeyMarker"], "UploadIdMarker": listed["NextUploadIdMarker"]}
+
+
+def abort(fs: S3, upload: Unfinished) -> None:
+    """
+    Abort an unfinished upload.
+
+    :raises OSError: if the store doesn't.
+    """
+    fs.call_s3("abort_multipart_upload", Bucket=upload.bucket, Key=upload.key, UploadId=upload.upload_id)
 
 
 class S3Parts:

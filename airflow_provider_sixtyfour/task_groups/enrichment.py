@@ -20,12 +20,12 @@ from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOper
 from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator, check_way
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
+from airflow_provider_sixtyfour.storage.object_paths import SENT
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath
 
 BATCHES_AT_ONCE = 16
-SENT = "sent"  # the folder of the batches, below the destination
 # What Airflow's grid shows of a mapped task in place of its number: "leads-00007 (5,000 rows)".
 BATCH_LABEL = (
     "{{ task.source['path'].rsplit('/', 1)[-1].rsplit('.', 1)[0] }} ({{ '{:,}'.format(task.source['rows']) }} rows)"

@@ -18,7 +18,10 @@ from tests.emulator_process import EmulatorProcess
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-DAG_IDS = ("pipeline", "run_sync", "run_deferred", "mapped", "batches", "dated", "bulk", "approved", "limited")
+DAG_IDS = (
+    *("pipeline", "run_sync", "run_deferred", "mapped", "batches", "dated", "bulk", "approved", "limited"),
+    *("left", "housekeeping"),
+)
 RUN_LIMIT = 120.0  # seconds for a Dag run
 
 

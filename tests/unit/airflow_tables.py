@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from airflow.models import DagRun, TaskInstance, import_all_models
-from airflow.models.base import Base
+from airflow.models import DagRun, TaskInstance
+from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 
 with contextlib.suppress(ImportError):
@@ -37,13 +37,13 @@ class Tables:
         which = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": index}
         row = {**which, "state": state, "pool": "default_pool"}
         if "id" in TaskInstance.__table__.c:
-            is_text = TaskInstance.__table__.c.id.type.python_type is str
+            is_text = type(TaskInstance.__table__.c.id.type).__name__.upper() != "UUID"  # before Airflow 3.2
             row["id"] = str(uuid.uuid4()) if is_text else uuid.uuid4()
         with create_session() as session:
             session.execute(TaskInstance.__table__.insert(), [row])
             [number] = session.query(DagRun.id).filter_by(dag_id=dag_id, run_id=run_id).one()
             for key, value in xcoms.items():
-                is_bytes = XComModel.__table__.c.value.type.python_type is bytes
+                is_bytes = XComModel.__name__ == "BaseXCom"
                 stored = json.dumps(value).encode() if is_bytes else value
                 moment = datetime.now(UTC)
                 values = {**which, "dag_run_id": number, "key": key, "value": stored, "timestamp": moment}
@@ -56,12 +56,13 @@ class Tables:
             session.execute(table.update().where(is_it).values(state=state))
 
 
-@pytest.fixture
-def tables() -> Iterator[Tables]:
-    from airflow import settings
+@pytest.fixture(scope="session")
+def _database() -> None:
+    initdb()
 
-    import_all_models()
-    Base.metadata.create_all(settings.engine)
+
+@pytest.fixture
+def tables(_database: None) -> Iterator[Tables]:
     yield Tables()
     with create_session() as session:
         for table in (XComModel, TaskInstance, DagRun):

@@ -37,7 +37,7 @@ MAY_IMPORT = {
         ),
     },
     "ui": {"tasks", "formats"},
-    "task_groups": {"operators", "hooks"},
+    "task_groups": {"operators", "hooks", "storage"},
     "decorators": {"operators", "tasks", "hooks", "inputs"},
     "operators": {
         *("triggers", "links", "tasks", "results", "batches", "polling", "hooks"),

@@ -5,6 +5,7 @@ from datetime import datetime
 from airflow.providers.common.compat.sdk import DAG, Asset, task
 
 from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator
+from airflow_provider_sixtyfour.operators.housekeeping import SixtyfourOrphanedRunsOperator
 from airflow_provider_sixtyfour.operators.sixtyfour import (
     SixtyfourDeployWorkflowOperator,
     SixtyfourRunWorkflowOperator,
@@ -113,3 +114,32 @@ with DAG("bulk", schedule=None, start_date=START, params={"source": "", "to": ""
         retries=0,
         outlets=[Asset("sixtyfour_e2e_bulk")],
     )
+
+with DAG("left", schedule=None, start_date=START, params={"workflow_id": ""}):
+    SixtyfourRunWorkflowOperator.partial(
+        task_id="run",
+        workflow_id="{{ params.workflow_id }}",
+        deferrable=True,
+        cancel_on_kill=False,
+        poll_interval=POLL_INTERVAL,
+    ).expand(webhook_payload=[[{"company_name": f"Example Company {number}"}] for number in range(2)])
+    for number in range(2):  # named as instances of a mapped task are
+        SixtyfourRunWorkflowOperator(
+            task_id=f"single_{number}",
+            workflow_id="{{ params.workflow_id }}",
+            webhook_payload=[{"company_name": "Example Single"}],
+            deferrable=True,
+            cancel_on_kill=False,
+            poll_interval=POLL_INTERVAL,
+        )
+    SixtyfourRunWorkflowOperator(
+        task_id="on_purpose",
+        workflow_id="{{ params.workflow_id }}",
+        webhook_payload=[{"company_name": "Example Left"}],
+        wait_for_completion=False,
+    )
+
+with DAG("housekeeping", schedule=None, start_date=START):
+    orphans = {"dag_ids": ["left"], "older_than": 0}
+    find = SixtyfourOrphanedRunsOperator(task_id="find", **orphans)
+    find >> SixtyfourOrphanedRunsOperator(task_id="cancel", cancel=True, **orphans)

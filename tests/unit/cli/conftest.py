@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_sixtyfour.cli.main import main
-from tests.unit.airflow_tables import tables  # noqa: F401 - a fixture
+from tests.unit.airflow_tables import _database, tables  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parents[3]
 NO_DATABASE = "sqlite:////no/such/folder/airflow.db"
