@@ -46,6 +46,10 @@ class _Group(NamedTuple):
         return any(starter.waits for starter in self.starters().values())
 
 
+class _LimitReachedError(Exception):
+    """As many requests were sent as may be."""
+
+
 class StartersByTaskSdk:
     """
     Finds the task instances that name runs.
@@ -70,19 +74,22 @@ class StartersByTaskSdk:
         """
         groups = [group for dag_id in dag_ids for group in self._groups(dag_id, task_ids)]
         found: dict[str, list[Starter]] = defaultdict(list)
-        waiting = [group for group in groups if group.waits]
-        for group in waiting:
-            if self._left <= 0:
-                raise SixtyfourInputError(
-                    f"More than {self._most:,} tasks of these Dags wait, so it can't be told which runs nobody waits "
-                    "for: name fewer dag_ids, or the task_ids that start runs."
-                )
-            self._look(group, job_ids, found)
+        try:
+            for group in groups:
+                if group.waits:
+                    self._look(group, job_ids, found)
+        except _LimitReachedError:
+            raise SixtyfourInputError(
+                f"The tasks of these Dags that wait take more than {self._most:,} requests to look at, so it can't be "
+                "told which runs nobody waits for: name fewer dag_ids, or the task_ids that start runs."
+            ) from None
         ended = sorted((group for group in groups if not group.waits), key=_age)
         for number, group in enumerate(ended):
             if found.keys() >= set(job_ids):
                 break
-            if self._left <= 0:
+            try:
+                self._look(group, job_ids, found)
+            except _LimitReachedError:
                 self._log.warning(
                     "Looked at %d of %d tasks that have ended, the newest first: runs of others are not found. Name "
                     "the task_ids that start runs, to look further.",
@@ -90,7 +97,6 @@ class StartersByTaskSdk:
                     len(ended),
                 )
                 break
-            self._look(group, job_ids, found)
         return found
 
     def waits_by_now(self, starters: Sequence[Starter]) -> bool:
@@ -150,15 +156,25 @@ class StartersByTaskSdk:
 
     def _pull(self, group: _Group, key: str) -> list[Any]:
         """Return the XComs of all instances of a task, in their order."""
-        self._left -= 1
+        self._count()
         found = self._ti.xcom_pull(dag_id=group.dag_id, run_id=group.run_id, task_ids=[group.task_id], key=key)
         return [value for value in found or () if value is not None]
 
     def _pull_one(self, group: _Group, index: int, key: str) -> Any:
-        self._left -= 1
+        self._count()
         return self._ti.xcom_pull(
             dag_id=group.dag_id, run_id=group.run_id, task_ids=group.task_id, key=key, map_indexes=index
         )
+
+    def _count(self) -> None:
+        """
+        Count a request.
+
+        :raises _LimitReachedError: if there were as many as there may be.
+        """
+        if self._left <= 0:
+            raise _LimitReachedError
+        self._left -= 1
 
 
 def _age(group: _Group) -> tuple[int, ...]:
