@@ -239,7 +239,8 @@ COMMANDS = (
     ),
     Command(
         "cleanup",
-        "list what unfinished work has left below a destination: temporary files, sent batches, unfinished uploads",
+        "list what unfinished work has left below a destination: temporary files, sent batches, and uploads to S3 that "
+        "were never finished, by whomever",
         "cleanup:cleanup",
         (
             Option(("--destination",), "the folder, a path or a URL", {"required": True, "metavar": "DIR_OR_URL"}),

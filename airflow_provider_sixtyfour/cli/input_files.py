@@ -23,12 +23,16 @@ def read_json(path: str) -> Any:
     """
     try:
         if path == STDIN:
+            if sys.stdin is None:
+                raise SixtyfourInputError("stdin is closed: name a file.")
             text = sys.stdin.buffer.read().decode("utf-8-sig")
         else:
             with open(path, encoding="utf-8-sig") as file:
                 text = file.read()
     except UnicodeDecodeError:
         raise SixtyfourInputError(f"{shown(path)} is not UTF-8 text.") from None
+    except SixtyfourInputError:
+        raise
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if not text.strip():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from airflow_provider_sixtyfour import __version__
 from airflow_provider_sixtyfour.cli.commands import COMMANDS, DESCRIPTION, EXIT_CODES, PROGRAM, Command
 
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=PROGRAM, description=DESCRIPTION, epilog=EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         its = commands.add_parser(command.name, help=command.help, description=f"{command.help}.", epilog=EXIT_CODES)

@@ -99,8 +99,12 @@ def _check(given: Namespace) -> None:
     calls.identifier(given.workflow_id, "--workflow-id")
     if (given.rows is None) == (given.upload is None):
         raise exit_codes.UsageError("Give --rows or --upload, one of the two: a run has one input.")
+    if given.timeout is not None and not given.wait:
+        raise exit_codes.UsageError("--timeout goes with --wait: without it, nothing is waited for.")
     key = given.idempotency_key
-    if key is not None and not (key.isascii() and key.isprintable() and key.strip() == key and 0 < len(key) < 256):
+    if key is not None and not (
+        key.isascii() and key.isprintable() and key.strip() == key and 0 < len(key) <= _LONGEST_KEY
+    ):
         raise exit_codes.UsageError(
             f"--idempotency-key should be 1 to {_LONGEST_KEY} printable ASCII characters, without spaces around them."
         )

@@ -183,6 +183,9 @@ main()
         wrong = process("status", "..", command=command, AIRFLOW_CONN_SIXTYFOUR_DEFAULT=emulator.connection_json())
         assert wrong.code == 3
         assert "Traceback" not in wrong.err
+        emulate = process("emulator", "--port", "no-number", command=command)
+        assert emulate.code == 2
+        assert "argument --port: invalid" in emulate.err
     else:
         assert done.code == 2
         assert "invalid choice: 'sixtyfour'" in done.err

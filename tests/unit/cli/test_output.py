@@ -112,3 +112,18 @@ def test_the_emulator_gets_all_arguments():
         [sys.executable, "-m", "airflow_provider_sixtyfour", "emulator", "--help"], capture_output=True, text=True
     )
     assert "--run-seconds" in help.stdout
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    from airflow_provider_sixtyfour import __version__
+    from airflow_provider_sixtyfour.cli.main import main
+
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"sixtyfour {__version__}\n"
+
+
+def test_a_closed_stdin_is_one_line(emulator, key):
+    command = f"{sys.executable} -m airflow_provider_sixtyfour check - --workflow-id w <&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)

@@ -141,6 +141,7 @@ def test_input_of_the_wrong_kind_starts_nothing(cli, emulator, workflow, reading
         ("run", "--workflow-id", "w", "--rows", "a", "--upload", "b"),
         ("run", "--workflow-id", "w", "--rows", "a", "--idempotency-key", ""),
         ("run", "--rows", "a"),
+        ("run", "--workflow-id", "w", "--rows", "a", "--timeout", "5"),
         ("wait", "job", "--timeout", "0"),
         ("wait", "job", "--timeout", "soon"),
         ("runs", "--limit", "501"),
@@ -360,3 +361,11 @@ def test_a_client_has_the_patience_of_a_command_line(cli, emulator, no_pauses):
     emulator.fault("answer", path="/workflows/runs", status=503, times=99)
     assert cli("runs").code == 4
     assert len(emulator.asked("GET", "/workflows/runs")) == connecting.ATTEMPTS
+
+
+def test_a_rate_limit_is_waited_out(cli, emulator, no_pauses):
+    emulator.fault("answer", path="/workflows/runs", status=429, times=3)
+    done = cli("runs", "-o", "json")
+
+    assert (done.code, type(done.json)) == (0, list)
+    assert len(emulator.asked("GET", "/workflows/runs")) == 4
