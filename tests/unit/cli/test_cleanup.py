@@ -128,8 +128,9 @@ def test_links_are_not_followed(cli, destination, tmp_path):
     (destination / "sent" / "leads-00009.csv").symlink_to(outside)
     os.utime(destination / "sent" / "leads-00009.csv", (0, 0), follow_symlinks=False)
 
-    cli("cleanup", "--destination", destination, "--yes")
+    done = cli("cleanup", "--destination", destination, "--yes", "-o", "json")
 
+    assert {os.path.relpath(record["path"], destination) for record in done.json} == GONE
     assert outside.exists()
     assert (destination / "sent" / "leads-00009.csv").is_symlink()
 
