@@ -149,9 +149,9 @@ def test_a_task_that_waits_again_just_before_keeps_its_run(airflow, running, exe
 
 def test_where_no_run_is_active_or_old_enough_airflow_is_asked_nothing(airflow, running, execute, monkeypatch):
     monkeypatch.setattr(SixtyfourOrphanedRunsOperator, "_find", None)
-    assert execute() == []
     running()
-    assert execute(older_than=timedelta(minutes=15)) == []
+    assert execute(older_than=timedelta(hours=2)) == []
+    assert execute(older_than=7200.0) == []
 
 
 def test_other_dags_and_tasks_are_left_alone(airflow, running, execute):
