@@ -239,8 +239,7 @@ COMMANDS = (
     ),
     Command(
         "cleanup",
-        "list what unfinished work has left below a destination: temporary files, sent batches, and uploads to S3 that "
-        "were never finished, by whomever",
+        "list, and remove, what unfinished work has left below a destination",
         "cleanup:cleanup",
         (
             Option(("--destination",), "the folder, a path or a URL", {"required": True, "metavar": "DIR_OR_URL"}),
@@ -249,7 +248,11 @@ COMMANDS = (
                 "what was written in the last so many hours stays (default: 24)",
                 {"type": hours, "default": 24.0, "metavar": "HOURS"},
             ),
-            Option(("-y", "--yes"), "remove it", _FLAG),
+            Option(
+                ("-y", "--yes"),
+                "remove it: temporary files, batches that were sent, and on S3 unfinished uploads, by whomever",
+                _FLAG,
+            ),
         ),
         needs_api=False,
     ),
