@@ -51,7 +51,12 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "hooks": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.hooks.sixtyfour"]}],
-        "triggers": [{"integration-name": "Sixtyfour", "python-modules": [f"{_PACKAGE}.triggers.sixtyfour"]}],
+        "triggers": [
+            {
+                "integration-name": "Sixtyfour",
+                "python-modules": [f"{_PACKAGE}.triggers.sixtyfour", f"{_PACKAGE}.triggers.runs_ended"],
+            }
+        ],
         "transfers": [
             {
                 "source-integration-name": "Sixtyfour",

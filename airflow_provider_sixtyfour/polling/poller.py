@@ -141,7 +141,12 @@ class RunPoller:
             await asyncio.sleep(self._rate_limiter.delay(self._now(), is_urgent=True))
             self._rate_limiter.take(self._now())
         self._changed.set()
-        return await client.send(call, attempts=attempts)
+        try:
+            return await client.send(call, attempts=attempts)
+        except SixtyfourUnavailableError as error:
+            if error.status == 429:
+                self._rate_limiter.refused(error, self._now())
+            raise
 
     async def close(self) -> None:
         """Stop asking and close the connections."""
