@@ -23,7 +23,7 @@ import pytest
 from demo.processes import Processes
 from tests.cluster.case import Case
 from tests.cluster.cluster import FLEET, Cluster, start_cluster
-from tests.cluster.dag_ids import DAYS_CONNECTION, MODES, usual
+from tests.cluster.dag_ids import DAYS_CONNECTION, MODES, WATCHED_CONNECTION, usual
 from tests.cluster.fleet import Replaceable
 from tests.cluster.services import Services, require_installed, start_services
 from tests.emulator_process import EmulatorProcess
@@ -110,7 +110,7 @@ def cluster(services: Services, folder: Path) -> Iterator[Cluster]:
     """The cluster, healthy, with its Dags unpaused."""
     with ExitStack() as stack:
         emulators = {"sixtyfour_default": stack.enter_context(EmulatorProcess(*EMULATOR))}
-        for name in (*(f"sixtyfour_{weather}" for weather in WEATHERS), DAYS_CONNECTION):
+        for name in (*(f"sixtyfour_{weather}" for weather in WEATHERS), DAYS_CONNECTION, WATCHED_CONNECTION):
             emulators[name] = stack.enter_context(EmulatorProcess(*EMULATOR))
         processes = stack.enter_context(Replaceable(folder / "airflow" / "processes"))
         running = start_cluster(processes, services, folder / "airflow", emulators)

@@ -49,6 +49,10 @@ PARTITIONED = "partitioned"  # the same by partition, with outlets: `enriched_da
 REGIONS = ("north", "south")
 LISTENING = "listening"  # runs for each partition of `enriched_days`
 DAYS_CONNECTION = "sixtyfour_days"  # of these: an API of their own, where every request can be counted
+WATCHED = "watched"  # runs for the ends of runs that the tests start; its task returns their ids
+WATCHED_CONNECTION = "sixtyfour_watched"  # of it: an API of its own
+WATCHED_WORKFLOW = "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64"  # that an emulator has from its start
+WATCHED_ASSET = f"sixtyfour://workflows/{WATCHED_WORKFLOW}"
 EXECUTION_TIMEOUT = 25  # seconds
 INSTANTS = ("before_the_request", "after_the_answer")
 
@@ -64,4 +68,5 @@ DAG_IDS = (
     DAILY_ONCE,
     PARTITIONED,
     LISTENING,
+    WATCHED,
 )

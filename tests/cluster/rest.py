@@ -47,6 +47,13 @@ class UserRest(AirflowRest):
         """Return the events of assets that the Dag's tasks made, each with ``name``, ``partition_key``, ``extra``."""
         return list(self._get("/api/v2/assets/events", source_dag_id=dag_id, limit=100)["asset_events"])
 
+    def events_of(self, uri: str) -> list[Json]:
+        """Return the events of an asset, oldest first, each with its ``extra``."""
+        found = self._get("/api/v2/assets", uri_pattern=uri, limit=100)["assets"]
+        [asset_id] = [asset["id"] for asset in found if asset["uri"] == uri]
+        events = self._get("/api/v2/assets/events", asset_id=asset_id, order_by="id", limit=100)
+        return list(events["asset_events"])
+
     def has_open_backfill(self, dag_id: str) -> bool:
         """Whether a backfill of the Dag isn't marked as completed; there can be no other one until it is."""
         return any(each["completed_at"] is None for each in self._get("/api/v2/backfills", dag_id=dag_id)["backfills"])

@@ -1,8 +1,10 @@
 import csv
 import json
 import re
+import time
 from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 
 import airflow
 import pytest
@@ -15,6 +17,7 @@ SAMPLES = {  # that an emulator has from its start
     "rows of a file": "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65",
 }
 HAS_PARTITIONS = Version(airflow.__version__) >= Version("3.2")
+HAS_WATCHERS = Version(airflow.__version__) >= Version("3.0")
 
 
 @pytest.fixture
@@ -241,6 +244,60 @@ def test_a_partition_is_enriched_told_of_and_loaded(run_example, destination):
     assert folder.name == "2026-01-02"
     assert load.result("load") == run.result("enrich")["rows"] == 2
     assert asset_events("example_sixtyfour_partitions") == [("2026-01-02", 2, run.runs[0]["job_id"])] * 2
+
+
+def test_a_watcher_s_dag_is_one_from_airflow_3_on(example_bag):
+    assert example_bag.import_errors == {}
+    assert ("example_sixtyfour_watcher" in example_bag.dags) == HAS_WATCHERS
+
+
+@pytest.mark.skipif(not HAS_WATCHERS, reason="asset watchers came with Airflow 3.0")
+def test_what_the_events_of_a_watcher_and_of_a_webhook_name_is_landed_once_each(
+    run_example, example_bag, emulator, destination
+):
+    path = f"/workflows/run?workflow_id={SAMPLES['rows of the call']}"
+    jobs = [
+        emulator.api("POST", path, {"webhook_payload": [{"company_name": f"Company {number}"}]})["job_id"]
+        for number in range(2)
+    ]
+    extras = [
+        {
+            "from_trigger": True,
+            "payload": {"job_id": jobs[0], "workflow_id": "w", "status": "completed", "metrics": {}},
+        },
+        {
+            "from_webhook": True,
+            "event_id": "e",
+            "payload": {"job_id": jobs[1], "workflow_id": "w", "status": "completed"},
+        },
+        {
+            "from_webhook": True,
+            "event_id": "f",
+            "payload": {"job_id": jobs[0], "workflow_id": "w", "status": "completed"},
+        },
+        {"made by": "hand"},
+    ]
+    events = {"the asset": [SimpleNamespace(extra=extra) for extra in extras]}
+    read = example_bag.dags["example_sixtyfour_watcher"].get_task("job_ids").python_callable
+    assert read(params={"job_ids": []}, triggering_asset_events=events) == sorted(jobs)
+
+    until_completed(emulator, jobs)
+    run = run_example("example_sixtyfour_watcher", destination=f"file://{destination}", job_ids=jobs)
+    asked = len(emulator.requests())
+    again = run_example("example_sixtyfour_watcher", destination=f"file://{destination}", job_ids=jobs)
+
+    assert (run.state, again.state) == ("success", "success")
+    assert run.states("land") == ["success"] * 2
+    assert sorted(folder.name for folder in destination.iterdir()) == sorted(jobs)
+    assert all(files_below(destination / job_id) for job_id in jobs)
+    assert len(emulator.requests()) == asked
+
+
+def until_completed(emulator, jobs):
+    deadline = time.monotonic() + 30
+    while {run["status"] for run in emulator.runs() if run["job_id"] in jobs} != {"completed"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def asset_events(dag_id):

@@ -845,6 +845,21 @@ def test_what_is_urgent_comes_before_all_questions():
     assert most_in_a_minute(api) <= 420
 
 
+def test_what_is_urgent_and_meets_a_429_slows_all_down():
+    refused = [SixtyfourUnavailableError("Sixtyfour answered 429.", status=429, retry_after=30.0)]
+    api = FakeApi(fails=lambda *_: refused.pop() if refused else None)
+
+    async def main() -> list[float]:
+        async with shared_poller("conn", api.open) as poller:
+            with pytest.raises(SixtyfourUnavailableError):
+                await poller.send(cancel_run("run-1"), attempts=1)
+            await poller.send(cancel_run("run-2"), attempts=1)
+        return api.questions("/cancel")
+
+    first, second = run(main())
+    assert 30.0 <= second - first < 32.0
+
+
 place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="nowhere")
 
 
