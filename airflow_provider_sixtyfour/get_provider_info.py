@@ -116,6 +116,16 @@ def get_provider_info() -> dict[str, Any]:
                     "verify": _text(
                         "Verify TLS", "true, false, or the path of a CA bundle to check the certificate with."
                     ),
+                    "webhook_secret": _text(
+                        "Webhook signing secret",
+                        "Checks webhooks to /sixtyfour/webhooks/<connection id>. During a rotation a JSON list of two.",
+                        format="password",
+                    ),
+                    "allow_unsigned": {
+                        "label": "Allow unsigned webhooks",
+                        "description": "Accept webhooks without a signature, from whoever sends them.",
+                        "schema": {"type": ["boolean", "null"]},
+                    },
                 },
             }
         ],

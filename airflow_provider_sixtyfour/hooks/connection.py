@@ -7,6 +7,7 @@ Nothing is sent with a connection of another type. No message shows a field that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from airflow_provider_sixtyfour.api import settings
 from airflow_provider_sixtyfour.api.credentials import ApiKey, Credential, OAuthClient
 from airflow_provider_sixtyfour.api.private_keys import pem, read_file
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.hooks.webhook_settings import WebhookSettings, read_webhook_settings
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -41,12 +43,13 @@ def read_settings(
     Return the settings that a connection describes.
 
     :param extra: the connection's ``extra``, decoded.
-    :param on_secret: is called with every secret that is minted from the connection.
+    :param on_secret: is called with every secret that is minted from the connection, or that Airflow may not mask.
     :param subject: names the connection, as a sentence begins.
     :raises SixtyfourInputError: naming the field that is wrong or missing, or the type that is another one.
     """
     _check_type(connection, subject)
     fields = _fields(connection, extra, subject)
+    _mask_webhook_secrets(fields, on_secret)
     return settings.Settings(
         credential=_credential(connection, fields, on_secret, subject),
         base_url=settings.base_url(connection.host, scheme=connection.schema, port=connection.port),
@@ -56,6 +59,25 @@ def read_settings(
             _given(fields, "requests_per_minute", settings.DEFAULT_REQUESTS_PER_MINUTE)
         ),
     )
+
+
+def webhook_settings(connection: Connection, extra: Any) -> WebhookSettings | None:
+    """
+    Return how webhooks to a connection are checked; ``None`` if it takes none, as one of another type.
+
+    :param extra: the connection's ``extra``, decoded.
+    :raises ValueError: if a field can't be right; the message names it and shows nothing of it.
+    """
+    is_of_this_type = (connection.conn_type or "").strip().lower() == CONNECTION_TYPE
+    return read_webhook_settings(_by_own_names(extra)) if is_of_this_type and isinstance(extra, Mapping) else None
+
+
+def _mask_webhook_secrets(fields: Mapping[str, Any], on_secret: Callable[[str], object]) -> None:
+    """Mask each by itself: of a list in a text, Airflow masks the text as a whole."""
+    with suppress(ValueError):  # whoever receives webhooks says so
+        found = read_webhook_settings(fields)
+        for secret in () if found is None else found.secrets:
+            on_secret(secret)
 
 
 def unknown_fields(extra: Any) -> str | None:
@@ -95,6 +117,11 @@ def _fields(connection: Connection, extra: Any, subject: str) -> dict[str, Any]:
     # Of text that is no JSON, Airflow makes an empty object.
     if not isinstance(extra, Mapping) or (not extra and (connection.extra or "").strip() not in ("", "{}", "null")):
         raise SixtyfourInputError(f'{subject} has an extra that is no JSON object, such as {{"timeout": 30}}.')
+    return _by_own_names(extra)
+
+
+def _by_own_names(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``extra`` by its fields' own names, also where an older Airflow's form has written it."""
     unprefixed = {name.removeprefix(_PREFIX): value for name, value in extra.items() if name.startswith(_PREFIX)}
     return {**unprefixed, **extra}
 

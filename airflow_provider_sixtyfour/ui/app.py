@@ -15,12 +15,13 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
-from airflow_provider_sixtyfour.ui import airflow_side, page_data
+from airflow_provider_sixtyfour.ui import airflow_side, page_data, webhooks
 from airflow_provider_sixtyfour.ui.airflow_side import MAY_READ, SessionDep
 
 STATIC = Path(__file__).parent / "static"
 
 app = FastAPI(title="Sixtyfour", docs_url=None, redoc_url=None, openapi_url=None)
+app.include_router(webhooks.router)
 
 
 @app.middleware("http")

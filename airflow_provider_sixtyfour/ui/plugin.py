@@ -56,7 +56,8 @@ def _bundle_url() -> str:
 
 
 _PLACES = places() if HAS_TABS else ()
-_FASTAPI_APPS: list[Any] = [{"app": LazyApp(), "url_prefix": PREFIX, "name": NAME}] if _PLACES else []
+# Also without a tab: it receives webhooks.
+_FASTAPI_APPS: list[Any] = [{"app": LazyApp(), "url_prefix": PREFIX, "name": NAME}] if HAS_TABS else []
 _REACT_APPS: list[Any] = [
     {"name": NAME, "bundle_url": _bundle_url(), "destination": place, "url_route": f"sixtyfour-{place}"}
     for place in _PLACES

@@ -51,7 +51,7 @@ class UserRest(AirflowRest):
         """Return the events of an asset, oldest first, each with its ``extra``."""
         found = self._get("/api/v2/assets", uri_pattern=uri, limit=100)["assets"]
         [asset_id] = [asset["id"] for asset in found if asset["uri"] == uri]
-        events = self._get("/api/v2/assets/events", asset_id=asset_id, order_by="id", limit=100)
+        events = self._get("/api/v2/assets/events", asset_id=asset_id, order_by="timestamp", limit=100)
         return list(events["asset_events"])
 
     def has_open_backfill(self, dag_id: str) -> bool:

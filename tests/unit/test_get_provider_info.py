@@ -156,7 +156,7 @@ def test_airflow_reads_the_form_of_the_connection(manager):
     mine = {name for name in widgets if name.startswith("extra__sixtyfour__")}
     assert mine == {f"extra__sixtyfour__{name}" for name in CONNECTION["conn-fields"]}
     sensitive = {widgets[name].field_name for name in mine if widgets[name].is_sensitive}
-    assert sensitive == {"private_key"}
+    assert sensitive == {"private_key", "webhook_secret"}
 
 
 def test_the_api_server_serves_the_form(monkeypatch):

@@ -37,7 +37,7 @@ MAY_IMPORT = {
             "emulator",
         ),
     },
-    "ui": {"tasks", "formats"},
+    "ui": {"tasks", "hooks", "runs", "api", "formats"},
     "task_groups": {"operators", "hooks", "storage"},
     "decorators": {"operators", "tasks", "hooks", "inputs"},
     "operators": {

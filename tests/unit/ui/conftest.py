@@ -11,7 +11,8 @@ from airflow.utils.db import initdb
 
 from airflow_provider_sixtyfour.tasks.airflow_version import HAS_TABS
 
-collect_ignore_glob = [] if HAS_TABS else ["test_page.py"]  # before Airflow 3.1 there are no tabs: see test_plugin.py
+# Before Airflow 3.1 there are no tabs and no receiver of webhooks: see test_plugin.py.
+collect_ignore_glob = [] if HAS_TABS else ["test_page.py", "test_webhook*.py"]
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
