@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 # Seconds between two polls at least. Within one, Airflow has to have stored the events of the poll before.
 SHORTEST_POLL = 5.0
+# Seconds in which the scheduler has made a Dag run for an event. Of several events it takes the first alone (Airflow
+# 3.0 to 3.3): those that come while that one is queued wait for a later event, and go to a Dag run along with it. So
+# the last of several is fired so much later than the others.
+SCHEDULED_WITHIN = 15.0
 KEY = "sixtyfour_seen"
 
 
@@ -61,6 +65,9 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
     remembers in the asset's state store what it has announced, so that it also announces, after a restart, what ended
     while it didn't run: as far back as the list of runs goes, which is 500 runs. Airflow 3.0, 3.1 and 3.2 have no such
     store: there, each start is a first start, and runs that end while no triggerer runs the watcher are not announced.
+
+    Of several runs that have ended since the last poll, the last is announced 15 s after the others: by then Airflow
+    has made a Dag run for the first, and makes another one with all the rest.
 
     An event may come twice (a triggerer that was killed), so what consumes it should not mind.
 
@@ -117,6 +124,8 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
         runs, memory = EndedRuns(self.statuses), self._memory()
         trouble = Trouble(self.log, f"The watcher continues to poll. Watching {self._subject()}.")
         announced = stored = await self._restore(memory, runs)
+        loop = asyncio.get_running_loop()
+        fired_at = -math.inf
         try:
             while True:
                 try:
@@ -128,8 +137,11 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
                 trouble.over()
                 # These were announced before the poll that has just ended, so Airflow has stored their events by now.
                 stored = await self._store(memory, announced, stored)
-                for run in news:
+                for place, run in enumerate(news, start=1):
+                    if place == len(news):
+                        await asyncio.sleep(max(0.0, fired_at + SCHEDULED_WITHIN - loop.time()))
                     yield TriggerEvent(run.as_payload())
+                    fired_at = loop.time()
                 announced = runs.value()
                 if stored is None and not news:  # what was over at the start: nothing of it was announced
                     stored = await self._store(memory, announced, stored)

@@ -2,7 +2,7 @@
 Makes an event of an asset, once for each event id, however many API servers are asked to at a time.
 
 Besides `airflow_side`, the only module that imports what Airflow does not document as public: its connections, its
-asset manager, its session and two models. There is no documented call for this inside of Airflow's processes.
+asset manager, its session and three models. There is no documented call for this inside of Airflow's processes.
 
 Invariant: the asset's row is locked before its events are looked through, and until the new one is committed.
 """
@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow.assets.manager import asset_manager
 from airflow.configuration import ensure_secrets_loaded
-from airflow.models.asset import AssetEvent, AssetModel
+from airflow.models.asset import AssetDagRunQueue, AssetEvent, AssetModel
 from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from sqlalchemy import select, update
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 # Events of the asset, the newest first, in which an event id is looked for. The vendor repeats a delivery within hours.
@@ -87,8 +89,17 @@ def record(uri: str, extra: Mapping[str, Any]) -> Outcome:
             isinstance(each, Mapping) and each.get("event_id") == extra["event_id"] for each in session.scalars(earlier)
         ):
             return Outcome.DUPLICATE
+        # The scheduler is done with what was queued before, or leaves it alone until this is committed.
+        session.execute(select(AssetDagRunQueue.target_dag_id).where(_queued(asset)).with_for_update())
         made = asset_manager.register_asset_change(asset=asset, extra=dict(extra), session=session)
+        # The next Dag run takes the events up to the moment in its entry of the queue. Airflow leaves an entry that is
+        # there as it is, and an event that comes later would wait for one that comes after it.
+        session.execute(update(AssetDagRunQueue).where(_queued(asset)).values(created_at=datetime.now(UTC)))
         return Outcome.NO_ASSET if made is None else Outcome.RECORDED
+
+
+def _queued(asset: AssetModel) -> ColumnElement[bool]:
+    return AssetDagRunQueue.asset_id == asset.id
 
 
 def _locked(session: Session, uri: str) -> AssetModel | None:

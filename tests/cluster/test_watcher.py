@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tests.cluster.case import log_tail
 from tests.cluster.cluster import FLEET, STALE_AFTER, Cluster
 from tests.cluster.dag_ids import TASK_ID, WATCHED, WATCHED_ASSET, WATCHED_CONNECTION, WATCHED_WORKFLOW
 from tests.cluster.waiting import eventually
 
 EVENT_LIMIT = 60.0  # seconds from the end of a run to its event; a poll takes place every 5 s
-MOVED_LIMIT = STALE_AFTER + 90.0  # seconds until another triggerer has taken the watcher over, and has polled
+MOVED_LIMIT = STALE_AFTER + 120.0  # seconds until another triggerer has taken the watcher over, and has polled
 DAG_RUN_LIMIT = 120.0  # seconds
 
 
@@ -66,7 +67,15 @@ class Watched:
         def told() -> set[str]:
             return {job_id for of_run in self.dag_runs().values() for job_id in of_run}
 
-        eventually("Dag runs are told of all", lambda: set(jobs) <= told(), DAG_RUN_LIMIT)
+        eventually("Dag runs are told of all", lambda: set(jobs) <= told(), DAG_RUN_LIMIT, explain=self.explain)
+
+    def explain(self) -> str:
+        """Tell of the events, of the Dag runs, and what their tasks have logged last."""
+        lines = [f"Events {self.events()}, Dag runs {self.dag_runs()}"]
+        lines += [f"  {run['dag_run_id']}: {run['state']}" for run in self._cluster.rest.dag_runs(WATCHED)]
+        for path in sorted((self._cluster.task_logs / f"dag_id={WATCHED}").rglob("*.log")):
+            lines += [f"  {path.name}:", *(f"    {line}" for line in log_tail(path))]
+        return "\n".join(lines)
 
 
 LIST = ("GET", "/workflows/runs")

@@ -28,6 +28,7 @@ LIST = "/workflows/runs"
 def _often(monkeypatch, no_pauses):
     """Poll every 0.05 s, and read a connection anew each time."""
     monkeypatch.setattr(runs_ended, "SHORTEST_POLL", 0.01)
+    monkeypatch.setattr(runs_ended, "SCHEDULED_WITHIN", 0.0)
     monkeypatch.setattr("airflow_provider_sixtyfour.api.retry.pause", lambda *_: 0.02)
     monkeypatch.setattr(resolving, "READ_ONCE_IN", 0.0)
 
@@ -49,12 +50,12 @@ class Store:
     async def aset(self, key, value):
         if self.broken:
             raise self.broken
-        if self.hold_before:
+        if self.hold_before and value["seen"]:
             self.hold_before.set()
             await asyncio.sleep(3600)
         self.texts[key] = json.dumps(value, allow_nan=False)
         self.writes += 1
-        if self.hold_after:
+        if self.hold_after and value["seen"]:
             self.hold_after.set()
             await asyncio.sleep(3600)
 
@@ -255,6 +256,26 @@ async def test_what_ended_while_no_triggerer_ran_is_announced_after_the_restart(
         await polled(emulator, 3)
 
     assert second.ids() == meanwhile
+
+
+async def test_the_last_of_several_is_held_back_until_the_scheduler_has_seen_the_first(emulator, workflow, monkeypatch):
+    store, trigger = Store(), watching(workflow)
+    async with watcher(trigger, store):
+        await soon(lambda: store.writes)
+    jobs = await completed(emulator, workflow, 3)
+    monkeypatch.setattr(runs_ended, "SCHEDULED_WITHIN", 1000.0)
+    async with watcher(trigger, store) as held:
+        await soon(lambda: len(held.payloads) == 2)
+        await asyncio.sleep(0.3)
+        assert held.ids() == jobs[:2]
+    monkeypatch.setattr(runs_ended, "SCHEDULED_WITHIN", 0.0)
+    async with watcher(trigger, store) as one:
+        await soon(lambda: len(one.payloads) == 3)
+        monkeypatch.setattr(runs_ended, "SCHEDULED_WITHIN", 1000.0)
+        jobs += await completed(emulator, workflow)
+        await asyncio.sleep(0.3)
+
+    assert one.ids() == jobs[:3]  # the next one, too, is held back until so long after the one before it
 
 
 @pytest.mark.parametrize("point", ["at the event", "in the next poll", "before the store", "after the store"])

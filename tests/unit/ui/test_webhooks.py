@@ -156,6 +156,38 @@ def test_ten_copies_at_once_are_one_event(api, deliver):
     assert len(extras()) == 1
 
 
+def test_the_next_dag_run_takes_all_events_that_came_before_it(deliver, asset):
+    """The scheduler takes those up to the moment in the queue's entry, which Airflow itself leaves as it is."""
+    from airflow.models.asset import AssetDagRunQueue, AssetEvent, AssetModel, DagScheduleAssetReference
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, select
+
+    tables = (AssetDagRunQueue, DagScheduleAssetReference, DagModel, DagBundleModel)
+    with create_session() as session:
+        session.add(DagBundleModel(name="hooks"))
+        session.flush()
+        needed = {"timetable_type": "t"} if hasattr(DagModel, "timetable_type") else {}  # from Airflow 3.2 on
+        session.add(DagModel(dag_id="land", bundle_name="hooks", is_paused=False, **needed))
+        session.flush()
+        asset_id = session.scalar(select(AssetModel.id).where(AssetModel.uri == URI))
+        session.add(DagScheduleAssetReference(asset_id=asset_id, dag_id="land"))
+    try:
+        for number in range(3):
+            assert deliver({**BODY, "event_id": f"e-{number}"}).status_code == 202
+        with create_session() as session:
+            [queued_at] = session.scalars(select(AssetDagRunQueue.created_at))
+            events = list(session.scalars(select(AssetEvent.timestamp)))
+    finally:
+        with create_session() as session:
+            for table in tables:
+                session.execute(delete(table))
+
+    assert len(events) == 3
+    assert max(events) <= queued_at
+
+
 @pytest.mark.parametrize("skew", [-295, 0, 295])
 def test_a_clock_may_differ_by_five_minutes(deliver, skew):
     assert deliver(at=int(time.time()) + skew).status_code == 202
