@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from demo.airflow_rest import AirflowRest, Json
+from tests.cluster.waiting import eventually
+
+EVENTS_LIMIT = 60.0  # seconds
 
 
 class UserRest(AirflowRest):
@@ -51,8 +54,16 @@ class UserRest(AirflowRest):
         """Return the events of an asset, oldest first, each with its ``extra``."""
         found = self._get("/api/v2/assets", uri_pattern=uri, limit=100)["assets"]
         [asset_id] = [asset["id"] for asset in found if asset["uri"] == uri]
-        events = self._get("/api/v2/assets/events", asset_id=asset_id, order_by="timestamp", limit=100)
-        return list(events["asset_events"])
+        events: list[Json] = []
+
+        def read() -> bool:
+            found = self._get("/api/v2/assets/events", asset_id=asset_id, order_by="timestamp", limit=100)
+            events.extend(found["asset_events"])
+            return True
+
+        # Airflow 3.3 answers 500 while a Dag run that it has made for one of them has not started.
+        eventually("the events of an asset can be read", read, EVENTS_LIMIT)
+        return events
 
     def has_open_backfill(self, dag_id: str) -> bool:
         """Whether a backfill of the Dag isn't marked as completed; there can be no other one until it is."""
