@@ -257,6 +257,13 @@ COMMANDS = (
         needs_api=False,
     ),
     Command(
+        "examples",
+        "copy the example Dags to a folder; files that are there are left as they are",
+        "examples:examples",
+        (Option(("--to",), "the folder, such as dags/", {"required": True, "metavar": "DIR"}),),
+        needs_api=False,
+    ),
+    Command(
         "emulator", "run a local Sixtyfour API, to try things without credits", "emulator:emulator", passes_all=True
     ),
 )
