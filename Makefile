@@ -7,6 +7,8 @@
 #   make test-stores  transfers to and from real S3, Azure and Google servers
 #   make test-browser the tab in Airflow's UI, in Chromium, on the newest Airflow and on the oldest that has tabs
 #   make screenshots  makes the pictures in docs/ of it
+#   make docs         the documentation as a site in docs/_build/html, its links checked and its tutorial run
+#   make dist         the files of a release in dist/, checked
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
@@ -41,6 +43,8 @@ WAITING :=
 STORES := .venvs/stores
 STORES_PACKAGES := nodejs npm
 AZURITE_VERSION := 3.37.0
+# The environment of the documentation: an Airflow, since the reference is made of the code.
+DOCS := .venvs/docs
 # The Airflow besides the newest that the browser's tests run on, and the Debian package that they start.
 BROWSER_TOO := 3.1.8
 BROWSER_PACKAGES := chromium
@@ -64,18 +68,18 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it again (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
+.PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint docs docs-site dist bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
 .DELETE_ON_ERROR:
 
 # All environments of the tests; with --jobs, side by side.
-environments: $(VENV)/.installed $(MATRIX:%=.venvs/%/.installed) $(CLUSTER)/.installed $(STORES)/.installed
+environments: $(VENV)/.installed $(MATRIX:%=.venvs/%/.installed) $(CLUSTER)/.installed $(STORES)/.installed $(DOCS)/.installed
 
 demo: export KEEP := $(KEEP)
 demo: $(VENV)/.installed
 	$(VENV)/bin/python -m demo
 
 # What needs servers of its own is left out of the unit tests.
-UNIT_TESTS := tests/example_dags tests --ignore tests/e2e --ignore tests/cluster --ignore tests/stores --ignore tests/browser
+UNIT_TESTS := tests/example_dags tests $(addprefix --ignore tests/,e2e cluster stores browser docs)
 
 # Three at a time: most of them wait. A process takes its tests in order, and from others when it has none left.
 SIDE_BY_SIDE := --numprocesses 3 --dist worksteal
@@ -141,6 +145,19 @@ lint: $(VENV)/.installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+docs: docs-site
+	$(DOCS)/bin/python -m pytest tests/docs
+
+# Warnings are errors: of them, a link within the documentation that leads nowhere.
+docs-site: export AIRFLOW_HOME = $(CURDIR)/.airflow/docs
+docs-site: $(DOCS)/.installed
+	$(DOCS)/bin/python -m sphinx --builder html --fail-on-warning --keep-going --fresh-env --quiet docs docs/_build/html
+
+dist: $(DOCS)/.installed
+	rm -rf dist
+	$(DOCS)/bin/python -m build --installer uv --outdir dist .
+	$(DOCS)/bin/python -m twine check --strict dist/*
+
 bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/import_cost.py
 
@@ -160,7 +177,7 @@ bench-transfer: $(STORES)/.installed
 	$(STORES)/bin/python -m benchmarks.transfer $(TRANSFER)
 
 clean:
-	rm -rf .venv .venvs .cache .airflow .tmp demo-output
+	rm -rf .venv .venvs .cache .airflow .tmp demo-output dist docs/_build docs/_generated
 
 .tmp:
 	mkdir -p $@
@@ -194,6 +211,12 @@ $(BENCH)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(BENCH)
 	$(INSTALL) --python $(BENCH)/bin/python --exclude-newer $(NEWEST) \
 	  "apache-airflow==$(AIRFLOW_VERSION)" "$(BENCH_PEER)" --editable ".[emulator]"
+	touch $@
+
+$(DOCS)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
+	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(DOCS)
+	$(INSTALL) --python $(DOCS)/bin/python --exclude-newer $(NEWEST) \
+	  "apache-airflow==$(AIRFLOW_VERSION)" --editable ".[emulator]" --group dev --group docs
 	touch $@
 
 $(STORES)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv

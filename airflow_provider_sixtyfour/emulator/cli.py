@@ -52,7 +52,7 @@ The control API, for tests; no credential, from this machine only:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the emulator; return its exit code."""
-    parser = _parser()
+    parser = command_line_parser()
     given = parser.parse_args(arguments)
     key, hint = _key(given.api_key)
     if not key:
@@ -116,7 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line_parser() -> argparse.ArgumentParser:
+    """Return what reads the options; the documentation lists them from it."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_sixtyfour.emulator",
         description="A local Sixtyfour workflow API, to develop Dags against without spending credits.",

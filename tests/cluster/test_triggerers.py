@@ -86,7 +86,7 @@ def test_what_users_do_while_no_triggerer_is_up(cluster: Cluster) -> None:
     assert cleared.statuses() == ["cancelled", "completed"], cleared.explain()
     assert kept.statuses() == ["running", "completed"], kept.explain()
     assert marked.statuses() == ["running"], marked.explain()
-    assert "told" not in bare.logs(), "Airflow tells of it after all: the edge in the README is gone"
+    assert "told" not in bare.logs(), "Airflow tells of it after all: the edge in the documentation is gone"
     marked.emulator.set_status(marked.runs()[0]["job_id"], "cancelled")
     kept.emulator.set_status(kept.runs()[0]["job_id"], "cancelled")
 

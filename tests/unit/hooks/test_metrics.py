@@ -20,7 +20,7 @@ from airflow_provider_sixtyfour.hooks import metrics
 from airflow_provider_sixtyfour.hooks.sixtyfour import SixtyfourHook
 from tests.unit.metrics import BrokenSink, Sink
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 HOSTILE = "w,x=1:2|c\n#t @é" + "9" * 300
 
 
@@ -53,8 +53,8 @@ def test_no_tag_names_a_run():
     assert {tag for one in metrics.METRICS for tag in one.tags} == {"workflow_id", "conn_id", "hostname"}
 
 
-def test_the_readme_has_the_table():
-    _, found, after = README.read_text().partition("\n| metric | kind | unit | tags | a value is sent when |\n")
+def test_the_page_has_the_table():
+    _, found, after = PAGE.read_text().partition("\n| metric | kind | unit | tags | a value is sent when |\n")
     assert found
     rows = [
         [cell.strip() for cell in line.strip("| ").split(" | ")] for line in after.split("\n\n")[0].splitlines()[1:]

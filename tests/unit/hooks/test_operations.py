@@ -292,11 +292,11 @@ def test_async_client_sends_the_same_calls(hook, emulator, workflow):
     assert (found, credits) == (hook.get_workflow(workflow), hook.check_balance())
 
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "hook.md"
 
 
-def test_example_of_the_readme_runs(hook, emulator, workflow, tmp_path):
-    section = README.read_text().partition("## Use the API from a task")[2]
+def test_example_of_the_page_runs(hook, emulator, workflow, tmp_path):
+    section = PAGE.read_text()
     code = section.partition("```python\n")[2].partition("```")[0]
     code = code.replace("YOUR_WORKFLOW_ID", workflow).replace("/data/leads.csv", f"{tmp_path}/leads.csv")
     assert f"{tmp_path}/leads.csv" in code

@@ -1,4 +1,4 @@
-"""The table of who cancels a run: its invariants over all cases, and the README's tables that describe it."""
+"""The table of who cancels a run: its invariants over all cases, and the pages' tables that describe it."""
 
 import re
 from itertools import product
@@ -9,7 +9,8 @@ import pytest
 from airflow_provider_sixtyfour.runs import idempotency
 from airflow_provider_sixtyfour.runs.cancellation import RULES, Case, Decision, Event, Unread, decide
 
-README = Path(__file__).parents[3] / "README.md"
+PAGES = Path(__file__).parents[3] / "docs" / "explanation"
+PAID_ONCE, CANCELLATION = PAGES / "paid-once.md", PAGES / "cancellation.md"
 
 BY_AIRFLOW = ("running", "up_for_retry", "scheduled", "queued", "deferred")  # states that no user has caused
 BY_A_USER = ("failed", "success", "restarting", "skipped", "removed", None)  # None: the task instance is gone
@@ -101,7 +102,7 @@ def test_every_rule_has_a_reason_of_one_line():
     assert all(rule.reason and "\n" not in rule.reason and not rule.reason.endswith(".") for rule in RULES)
 
 
-# The README
+# The documentation
 
 
 def on_worker(*states, has_next_try=FLAGS, event=Event.SIGNAL):
@@ -158,24 +159,24 @@ FOUND_BY_A_RETRY = {
 }
 
 
-def table(header):
-    """Return the rows of the README's table under a header, by their first cells."""
-    _, found, after = README.read_text().partition(f"\n{header}\n")
-    assert found, f"README.md has no table {header!r}"
+def table(page, header):
+    """Return the rows of a page's table under a header, by their first cells."""
+    _, found, after = page.read_text().partition(f"\n{header}\n")
+    assert found, f"{page.name} has no table {header!r}"
     lines = after.split("\n\n")[0].splitlines()[1:]
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("| "))] for line in lines]
     return {row[0]: row[1:] for row in rows}
 
 
-def test_the_readme_names_the_cases_that_are_tested_here():
-    assert set(table("| what happens | waiting on the worker | deferred |")) == set(WHAT_HAPPENS)
-    assert set(FOUND_BY_A_RETRY) <= set(table("| an earlier try left | the retry |"))
+def test_the_page_names_the_cases_that_are_tested_here():
+    assert set(table(CANCELLATION, "| what happens | waiting on the worker | deferred |")) == set(WHAT_HAPPENS)
+    assert set(FOUND_BY_A_RETRY) <= set(table(PAID_ONCE, "| an earlier try left | the retry |"))
 
 
 @pytest.mark.parametrize("row", WHAT_HAPPENS)
 @pytest.mark.parametrize("column", [0, 1], ids=["on the worker", "deferred"])
-def test_the_readme_says_what_the_table_decides(row, column):
-    clauses = table("| what happens | waiting on the worker | deferred |")[row][column].split("; ")
+def test_the_page_says_what_the_table_decides(row, column):
+    clauses = table(CANCELLATION, "| what happens | waiting on the worker | deferred |")[row][column].split("; ")
     cases = WHAT_HAPPENS[row][column]
     assert len(clauses) == len(cases)
     for clause, decided in zip(clauses, cases, strict=True):
@@ -193,11 +194,11 @@ def retry_of_a_killed_worker_adopts():
 
 
 @pytest.mark.parametrize("row", FOUND_BY_A_RETRY)
-def test_the_readme_says_what_a_retry_does_with_a_run_that_it_does_not_want(row):
-    (says,) = table("| an earlier try left | the retry |")[row]
+def test_the_page_says_what_a_retry_does_with_a_run_that_it_does_not_want(row):
+    (says,) = table(PAID_ONCE, "| an earlier try left | the retry |")[row]
 
     assert ("cancels the old" in says) is (decide(Case(FOUND_BY_A_RETRY[row])) is Decision.CANCEL)
 
 
-def test_the_readme_says_what_the_option_does():
-    assert "`cancel_on_kill=False` switches every cancellation off." in README.read_text()
+def test_the_page_says_what_the_option_does():
+    assert "`cancel_on_kill=False` switches every cancellation off." in CANCELLATION.read_text()
