@@ -68,7 +68,7 @@ export TMPDIR := $(CURDIR)/.tmp
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it again (4 s).
 INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
 
-.PHONY: demo environments test test-unit test-e2e test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint docs docs-site dist bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
+.PHONY: demo environments test test-unit test-e2e test-e2e-in-one-piece test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint docs docs-site dist bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
 .DELETE_ON_ERROR:
 
 # All environments of the tests; with --jobs, side by side.
@@ -84,7 +84,12 @@ UNIT_TESTS := tests/example_dags tests $(addprefix --ignore tests/,e2e cluster s
 # Three at a time: most of them wait. A process takes its tests in order, and from others when it has none left.
 SIDE_BY_SIDE := --numprocesses 3 --dist worksteal
 
-test: test-unit test-e2e
+# Side by side, since the end-to-end tests mostly wait; what they print follows in one piece.
+test: $(VENV)/.installed
+	$(MAKE) --no-print-directory --jobs=2 --keep-going test-unit test-e2e-in-one-piece
+
+test-e2e-in-one-piece: $(VENV)/.installed
+	@$(MAKE) --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-e2e
 
 test-unit: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(UNIT_TESTS)
