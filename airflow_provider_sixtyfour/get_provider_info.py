@@ -12,8 +12,9 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-sixtyfour",
         "name": "Sixtyfour",
-        "description": "Deploy and run `Sixtyfour <https://sixtyfour.ai>`__ workflows and load their results into "
-        "object storage.",
+        # The address last: Airflow's command line shows it without its markup, in the middle of the sentence.
+        "description": "Deploy and run Sixtyfour workflows and load their results into object storage. "
+        "`Sixtyfour <https://sixtyfour.ai>`__",
         "integrations": [
             {
                 "integration-name": "Sixtyfour",

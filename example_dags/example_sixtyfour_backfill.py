@@ -39,11 +39,22 @@ DAY = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
     max_active_runs=4,  # of the scheduled ones; on Airflow 3 a backfill has its own limit
     tags=["sixtyfour", "example"],
     params={
-        # A workflow that begins with a read_csv block.
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65", type="string", format="uuid"),
-        # Folders in any object store that Airflow knows, e.g. s3://aws_default@bucket/leads
-        "source": Param(f"file://{HERE}/leads", type="string"),  # here: the first two days of 2026
-        "destination": Param("file:///tmp/sixtyfour/days", type="string"),
+        "workflow_id": Param(
+            "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65",
+            type="string",
+            format="uuid",
+            description="The workflow; it begins with a read_csv block, which takes a file.",
+        ),
+        "source": Param(
+            f"file://{HERE}/leads",
+            type="string",
+            description="A folder with a file for each day, such as s3://aws_default@bucket/leads",
+        ),
+        "destination": Param(
+            "file:///tmp/sixtyfour/days",
+            type="string",
+            description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+        ),
     },
 )
 def example_sixtyfour_backfill():

@@ -22,14 +22,32 @@ HERE = Path(__file__).parent
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     tags=["sixtyfour", "example"],
     params={
-        # A workflow that begins with a read_csv block.
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65", type="string", format="uuid"),
-        # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads.csv
-        "source": Param(f"file://{HERE}/leads/2026-01-01.csv", type="string"),
-        "destination": Param("file:///tmp/sixtyfour/leads", type="string"),
-        "batch_rows": Param(2, type="integer"),  # in production: some thousands
-        # A guard: more rows than this are never sent, whatever the source has.
-        "max_rows": Param(100_000, type="integer"),
+        "workflow_id": Param(
+            "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65",
+            type="string",
+            format="uuid",
+            description="The workflow; it begins with a read_csv block, which takes a file.",
+        ),
+        "source": Param(
+            f"file://{HERE}/leads/2026-01-01.csv",
+            type="string",
+            description="A file in any object store that Airflow knows, such as s3://aws_default@bucket/leads.csv",
+        ),
+        "destination": Param(
+            "file:///tmp/sixtyfour/leads",
+            type="string",
+            description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+        ),
+        "batch_rows": Param(
+            2,
+            type="integer",
+            description="Rows of a batch; in production some thousands.",
+        ),
+        "max_rows": Param(
+            100_000,
+            type="integer",
+            description="More rows than this are never sent, whatever the source has.",
+        ),
     },
 )
 def example_sixtyfour_batches():

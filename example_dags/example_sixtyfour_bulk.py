@@ -17,10 +17,16 @@ ENRICHED = Asset("sixtyfour_example_bulk")
     catchup=False,
     tags=["sixtyfour", "example"],
     params={
-        # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads
-        "destination": Param("file:///tmp/sixtyfour/bulk", type="string"),
-        # Cents. The API estimates a job when it starts; one that would cost more is cancelled at once.
-        "max_cost_cents": Param(100, type="number"),
+        "destination": Param(
+            "file:///tmp/sixtyfour/bulk",
+            type="string",
+            description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+        ),
+        "max_cost_cents": Param(
+            100,
+            type="number",
+            description="Cents. The API estimates a job when it starts; one that would cost more is cancelled at once.",
+        ),
     },
 )
 def example_sixtyfour_bulk():

@@ -23,13 +23,27 @@ HERE = Path(__file__).parent
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     tags=["sixtyfour", "example"],
     params={
-        # A workflow that begins with a read_csv block.
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65", type="string", format="uuid"),
-        # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads.csv
-        "source": Param(f"file://{HERE}/leads/2026-01-01.csv", type="string"),
-        "destination": Param("file:///tmp/sixtyfour/leads-with-costs", type="string"),
-        # What all of it may cost. Batches that don't fit are left out and named; raise it to continue.
-        "max_credits": Param(5_000, type="number"),
+        "workflow_id": Param(
+            "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65",
+            type="string",
+            format="uuid",
+            description="The workflow; it begins with a read_csv block, which takes a file.",
+        ),
+        "source": Param(
+            f"file://{HERE}/leads/2026-01-01.csv",
+            type="string",
+            description="A file in any object store that Airflow knows, such as s3://aws_default@bucket/leads.csv",
+        ),
+        "destination": Param(
+            "file:///tmp/sixtyfour/leads-with-costs",
+            type="string",
+            description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+        ),
+        "max_credits": Param(
+            5_000,
+            type="number",
+            description="What all of it may cost. Batches that don't fit are left out and named; raise it to continue.",
+        ),
     },
 )
 def example_sixtyfour_costs():

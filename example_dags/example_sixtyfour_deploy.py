@@ -23,9 +23,12 @@ from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import Six
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     tags=["sixtyfour", "example"],
     params={
-        # A UUID of your choice: a workflow that doesn't exist yet is created under it.
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d67", type="string", format="uuid"),
-        # What a run enriches; type other rows into the trigger form.
+        "workflow_id": Param(
+            "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d67",
+            type="string",
+            format="uuid",
+            description="The workflow, a UUID of your choice: one that doesn't exist yet is created under it.",
+        ),
         "rows": Param(
             [
                 {"name": "Lead One", "company": "Example Bakery"},
@@ -34,9 +37,13 @@ from airflow_provider_sixtyfour.transfers.sixtyfour_to_object_storage import Six
             ],
             type="array",
             items={"type": "object"},
+            description="What a run enriches.",
         ),
-        # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads or gs://google_cloud_default@bucket/leads.
-        "destination": Param("file:///tmp/sixtyfour/deploy", type="string"),
+        "destination": Param(
+            "file:///tmp/sixtyfour/deploy",
+            type="string",
+            description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+        ),
     },
 )
 def example_sixtyfour_deploy():

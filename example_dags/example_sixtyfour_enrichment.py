@@ -21,10 +21,17 @@ COMPANIES = [
     catchup=False,
     tags=["sixtyfour", "example"],
     params={
-        # The editor shows a workflow's id above its definition. This one's first block is `webhook`.
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64", type="string", format="uuid"),
-        # Any object store that Airflow knows, e.g. s3://aws_default@bucket/companies
-        "destination": Param("file:///tmp/sixtyfour/enrichment", type="string"),
+        "workflow_id": Param(
+            "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64",
+            type="string",
+            format="uuid",
+            description="The workflow; it begins with a webhook block, which takes rows.",
+        ),
+        "destination": Param(
+            "file:///tmp/sixtyfour/enrichment",
+            type="string",
+            description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+        ),
     },
 )
 def example_sixtyfour_enrichment():

@@ -19,9 +19,17 @@ BATCH_SIZE = 2  # rows; in production some hundreds: a retry runs a whole batch 
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     tags=["sixtyfour", "example"],
     params={
-        "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64", type="string", format="uuid"),
-        # Any object store that Airflow knows, e.g. s3://aws_default@bucket/leads
-        "destination": Param("file:///tmp/sixtyfour/mapped", type="string"),
+        "workflow_id": Param(
+            "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64",
+            type="string",
+            format="uuid",
+            description="The workflow; it begins with a webhook block, which takes rows.",
+        ),
+        "destination": Param(
+            "file:///tmp/sixtyfour/mapped",
+            type="string",
+            description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+        ),
     },
 )
 def example_sixtyfour_mapped():

@@ -27,7 +27,11 @@ else:
 
 HERE = Path(__file__).parent
 START = pendulum.datetime(2026, 1, 1, tz="UTC")
-DESTINATION = Param("file:///tmp/sixtyfour/partitions", type="string")
+DESTINATION = Param(
+    "file:///tmp/sixtyfour/partitions",
+    type="string",
+    description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+)
 
 
 def define() -> None:
@@ -41,10 +45,17 @@ def define() -> None:
         max_active_runs=4,  # of the scheduled ones; a backfill has its own limit
         tags=["sixtyfour", "example"],
         params={
-            # A workflow that begins with a read_csv block.
-            "workflow_id": Param("8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65", type="string", format="uuid"),
-            # Folders in any object store that Airflow knows, e.g. s3://aws_default@bucket/leads
-            "source": Param(f"file://{HERE}/leads", type="string"),  # here: the first two days of 2026
+            "workflow_id": Param(
+                "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65",
+                type="string",
+                format="uuid",
+                description="The workflow; it begins with a read_csv block, which takes a file.",
+            ),
+            "source": Param(
+                f"file://{HERE}/leads",
+                type="string",
+                description="A folder with a file for each day, such as s3://aws_default@bucket/leads",
+            ),
             "destination": DESTINATION,
         },
     )

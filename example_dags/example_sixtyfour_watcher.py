@@ -45,9 +45,17 @@ def define() -> None:
         catchup=False,
         tags=["sixtyfour", "example"],
         params={
-            # Any object store that Airflow knows, e.g. s3://aws_default@bucket/runs
-            "destination": Param("file:///tmp/sixtyfour/watched", type="string"),
-            "job_ids": Param([], type="array", items={"type": "string"}),
+            "destination": Param(
+                "file:///tmp/sixtyfour/watched",
+                type="string",
+                description="A folder in any object store that Airflow knows, such as s3://aws_default@bucket/leads",
+            ),
+            "job_ids": Param(
+                [],
+                type="array",
+                items={"type": "string"},
+                description="Runs to land besides, such as those that ended before the watcher began.",
+            ),
         },
     )
     def example_sixtyfour_watcher():

@@ -309,3 +309,12 @@ def asset_events(dag_id):
     with create_session() as session:
         events = session.scalars(select(AssetEvent).where(AssetEvent.source_dag_id == dag_id))
         return [(event.partition_key, event.extra["rows"], event.extra["job_id"]) for event in events]
+
+
+def test_each_param_is_described_in_the_trigger_form(example_bag):
+    described = {
+        f"{dag_id}.{name}": dag.params.get_param(name).schema.get("description", dag.params.get_param(name).description)
+        for dag_id, dag in example_bag.dags.items()
+        for name in dag.params
+    }
+    assert [name for name, text in described.items() if not text] == []
