@@ -97,8 +97,8 @@ demo: $(VENV)/.installed
 # What needs servers of its own is left out of the unit tests.
 UNIT_TESTS := tests/example_dags tests $(addprefix --ignore tests/,e2e cluster stores browser docs)
 
-# Three at a time: most of them wait. A process takes its tests in order, and from others when it has none left.
-SIDE_BY_SIDE := --numprocesses 3 --dist worksteal
+# Six at a time: most of them wait. A process takes its tests in order, and from others when it has none left.
+SIDE_BY_SIDE := --numprocesses 6 --dist worksteal
 
 # Side by side, since the end-to-end tests mostly wait; what they print follows in one piece.
 test: $(VENV)/.installed
