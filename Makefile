@@ -100,15 +100,15 @@ UNIT_TESTS := tests/example_dags tests $(addprefix --ignore tests/,e2e cluster s
 # Six at a time: most of them wait. A process takes its tests in order, and from others when it has none left.
 SIDE_BY_SIDE := --numprocesses 6 --dist worksteal
 
-# Side by side, since the end-to-end tests mostly wait; what they print follows in one piece.
+# Side by side, since the end-to-end tests mostly wait: they go first, and what they print follows in one piece.
 test: $(VENV)/.installed
-	$(MAKE) --no-print-directory --jobs=2 --keep-going test-unit test-e2e-in-one-piece
+	$(MAKE) --no-print-directory --jobs=2 --keep-going UNIT_PRIORITY=nice test-unit test-e2e-in-one-piece
 
 test-e2e-in-one-piece: $(VENV)/.installed
 	@$(MAKE) --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-e2e
 
 test-unit: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(UNIT_TESTS)
+	$(UNIT_PRIORITY) $(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(UNIT_TESTS)
 
 test-e2e: $(VENV)/.installed
 	$(VENV)/bin/python -m pytest tests/e2e
