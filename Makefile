@@ -98,7 +98,8 @@ demo: $(VENV)/.installed
 UNIT_TESTS := tests/example_dags tests $(addprefix --ignore tests/,e2e cluster stores browser docs)
 
 # Six at a time: most of them wait. A process takes its tests in order, and from others when it has none left.
-SIDE_BY_SIDE := --numprocesses 6 --dist worksteal
+PROCESSES := 6
+SIDE_BY_SIDE = --numprocesses $(PROCESSES) --dist worksteal
 
 # Side by side, since the end-to-end tests mostly wait: they go first, and what they print follows in one piece.
 test: $(VENV)/.installed
@@ -124,6 +125,7 @@ WITHOUT_AIRFLOW_BUT_ITS_LIBRARIES = $(if $(filter-out $(firstword $(MATRIX)),$*)
 
 # What depends on Airflow. The local Sixtyfour API runs in $(VENV), whichever Airflow is under test. Exported, not put
 # before the command: so there is no shell between this make and pytest, and who stops the one stops the other.
+test-matrix-%: PROCESSES = 3
 test-matrix-%: export SIXTYFOUR_EMULATOR_PYTHON = $(CURDIR)/$(VENV)/bin/python
 test-matrix-%: .venvs/%/.installed $(VENV)/.installed
 	.venvs/$*/bin/python -m pytest --quiet $(SIDE_BY_SIDE) tests/example_dags tests/unit \

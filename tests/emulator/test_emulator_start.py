@@ -46,7 +46,7 @@ def test_the_workflows_are_printed_with_their_ids(tmp_path: Path) -> None:
         assert (read["id"], read["name"]) == (own, "Özel")
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize(
