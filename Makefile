@@ -169,6 +169,7 @@ lint: $(VENV)/.installed
 	$(VENV)/bin/mypy
 
 docs: docs-site
+	$(DOCS)/bin/codespell
 	$(DOCS)/bin/python -m pytest tests/docs
 
 # Warnings are errors: of them, a link within the documentation that leads nowhere.
