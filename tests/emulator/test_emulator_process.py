@@ -51,7 +51,8 @@ def test_it_stops_cleanly_and_leaves_nothing_behind(tmp_path: Path, number: sign
     assert len(list(tmp_path.iterdir())) == 1
     process.send_signal(number)
     assert process.wait(timeout=60) == 0
-    assert process.stdout and process.stderr
+    assert process.stdout is not None
+    assert process.stderr is not None
     # Not by `communicate`, which would miss what was read ahead with the first line, and begin within another.
     output, errors = process.stdout.read(), process.stderr.read()
     assert errors == ""
