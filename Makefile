@@ -111,8 +111,9 @@ test-e2e-in-one-piece: $(VENV)/.installed
 test-unit: $(VENV)/.installed
 	$(UNIT_PRIORITY) $(VENV)/bin/python -m pytest $(SIDE_BY_SIDE) $(UNIT_TESTS)
 
+# Two at a time, each with an Airflow of its own.
 test-e2e: $(VENV)/.installed
-	$(VENV)/bin/python -m pytest tests/e2e
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist worksteal tests/e2e
 
 # Two at a time, each with its output in one piece where this make can do that.
 test-matrix: $(VENV)/.installed

@@ -1,5 +1,6 @@
-"""One real Airflow and one emulator for all end-to-end tests."""
+"""One real Airflow and one emulator for all end-to-end tests of a process."""
 
+import os
 import socket
 import threading
 import uuid
@@ -76,7 +77,7 @@ def statsd() -> StatsdServer:
 
 @pytest.fixture(scope="session")
 def airflow(_process: EmulatorProcess, statsd: StatsdServer) -> Iterator[LocalAirflow]:
-    home = ROOT / ".airflow" / "e2e"
+    home = ROOT / ".airflow" / f"e2e-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     env = {"AIRFLOW_CONN_SIXTYFOUR_DEFAULT": _process.connection_json(), **statsd.settings}
     with Processes(log_dir=home / "processes") as processes:
         running = start_airflow(processes, home / "airflow", HERE / "dags", env)
