@@ -84,7 +84,7 @@ FOR_ANY_PLATFORM := $(AIRFLOW_VERSION) docs
 # --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, every start of Airflow would compile it again (4 s).
 INSTALL = $(VENV)/bin/uv pip install --quiet --compile-bytecode --no-deps --exclude-newer $(NEWEST) --editable .
 
-.PHONY: demo environments test test-unit test-e2e test-e2e-in-one-piece test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint docs docs-site dist locks bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
+.PHONY: demo environments test test-unit test-e2e test-e2e-output-together test-matrix test-cluster cluster-packages test-stores test-browser test-browser-newest browser-packages screenshots lint docs docs-site dist locks bench bench-waiting bench-batches bench-hostile bench-tab bench-transfer clean
 .DELETE_ON_ERROR:
 
 # All environments of the tests; with --jobs, side by side.
@@ -101,11 +101,11 @@ UNIT_TESTS := tests/example_dags tests $(addprefix --ignore tests/,e2e cluster s
 PROCESSES := 6
 SIDE_BY_SIDE = --numprocesses $(PROCESSES) --dist worksteal
 
-# Side by side, since the end-to-end tests mostly wait: they go first, and what they print follows in one piece.
+# Side by side, since the end-to-end tests mostly wait: they go first, and what they print follows as a whole.
 test: $(VENV)/.installed
-	$(MAKE) --no-print-directory --jobs=2 --keep-going UNIT_PRIORITY=nice test-unit test-e2e-in-one-piece
+	$(MAKE) --no-print-directory --jobs=2 --keep-going UNIT_PRIORITY=nice test-unit test-e2e-output-together
 
-test-e2e-in-one-piece: $(VENV)/.installed
+test-e2e-output-together: $(VENV)/.installed
 	@$(MAKE) --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-e2e
 
 test-unit: $(VENV)/.installed

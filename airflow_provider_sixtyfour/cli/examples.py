@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.cli.console import Console
 
 PACKAGE = Path(__file__).resolve().parents[1]
-# A wheel has them in the package; a checkout beside it.
+# A wheel has them in the package, a checkout in the folder above.
 PLACES = (PACKAGE / "example_dags", PACKAGE.parent / "example_dags")
 
 

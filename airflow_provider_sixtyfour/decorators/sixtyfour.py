@@ -34,7 +34,7 @@ class _ToBeMade:
 
 
 class _RowsOfFunction(DecoratedOperator):
-    """Calls the function, then runs the operator that stands beside it in the bases with the rows."""
+    """Calls the function, then runs the other base class, which is an operator, with the rows."""
 
     custom_operator_name = "@task.sixtyfour"
     shallow_copy_attrs: Sequence[str] = ("python_callable",)

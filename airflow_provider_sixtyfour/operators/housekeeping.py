@@ -42,8 +42,8 @@ class SixtyfourOrphanedRunsOperator(BaseOperator):
 
     :returns: a list with, for each such run, its ``job_id``, ``workflow_id``, ``status``, ``started_at``, ``dag_id``,
         ``run_id``, ``task_id``, ``map_index``, ``state`` (the task instance's) and ``cancelled``.
-    :raises AirflowFailException: if a parameter can't be right, the API refuses, or so many tasks wait that it can't be
-        told for sure.
+    :raises AirflowFailException: if a parameter can't be right, the API refuses, or so many tasks wait that not all
+        of them can be read.
     """
 
     template_fields: Sequence[str] = ("dag_ids", "task_ids", "sixtyfour_conn_id")
@@ -94,7 +94,7 @@ class SixtyfourOrphanedRunsOperator(BaseOperator):
     def _find(
         self, context: Context, runs: dict[str, ListedRun], dag_ids: list[str], task_ids: list[str] | None
     ) -> tuple[list[Orphan], Callable[[Orphan], bool]]:
-        """Return them, and what tells whether one still is one."""
+        """Return the orphans, and a function that checks again whether a run is one."""
         from airflow_provider_sixtyfour.runs import orphans
 
         ti: Any = context["ti"]

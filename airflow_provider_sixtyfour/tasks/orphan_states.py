@@ -80,8 +80,8 @@ class StartersByTaskSdk:
                     self._look(group, job_ids, found)
         except _LimitReachedError:
             raise SixtyfourInputError(
-                f"The tasks of these Dags that wait take more than {self._most:,} requests to look at, so it can't be "
-                "told which runs nobody waits for: name fewer dag_ids, or the task_ids that start runs."
+                f"The tasks of these Dags that wait take more than {self._most:,} requests to read, so it isn't "
+                "known which runs nobody waits for: name fewer dag_ids, or the task_ids that start runs."
             ) from None
         ended = sorted((group for group in groups if not group.waits), key=_age)
         for number, group in enumerate(ended):

@@ -1,4 +1,4 @@
-"""What the environments hold is what pyproject.toml asks for; `make locks` writes it anew."""
+"""What the environments hold is what pyproject.toml asks for; `make locks` writes it again."""
 
 from __future__ import annotations
 

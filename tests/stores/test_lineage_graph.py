@@ -136,14 +136,14 @@ def test_a_failed_run_is_reported_with_what_it_has_cost(
 ) -> None:
     api.plan(seconds=1, fail_block=2, error_message="no credits at the source", workflow_id=workflow, times=2)
 
-    told = events_of(workflow, "failed")
+    events = events_of(workflow, "failed")
 
     for task in ("run", "enrich"):
-        event = told[task]
+        event = events[task]
         assert event["eventType"] == "FAIL"
         facets = event["run"]["facets"]
         assert facets["sixtyfour_run"]["status"] == "failed"
         assert facets["sixtyfour_run"]["failedBlock"] == "'company_enrichment' (2)"
         assert names(event, "outputs") == [(api.url, f"workflows/runs/{facets['externalQuery']['externalQueryId']}")]
-    assert names(told["run"], "inputs") == names(told["upload"], "outputs")
-    assert names(told["enrich"], "inputs") == [("file", str(source))]
+    assert names(events["run"], "inputs") == names(events["upload"], "outputs")
+    assert names(events["enrich"], "inputs") == [("file", str(source))]

@@ -1,4 +1,4 @@
-"""Upload, run, land; and an enrichment of one file: what OpenLineage is told of."""
+"""Upload, run, land; and an enrichment of one file: what is reported to OpenLineage."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Before Airflow 3 there are no asset watchers: who imports one is told so, and nobody else is disturbed."""
+"""Before Airflow 3 there are no asset watchers: importing one is an error that says so, and affects nothing else."""
 
 import importlib
 
