@@ -49,6 +49,7 @@ _NAMED = re.compile(
 )
 # What none of these can do without.
 _SUSPECT = re.compile(r"//|\\/|2f|[?#=]|%|\\u00|[\"']\s*:|bearer|basic|eyJ", re.IGNORECASE)
+_COLOUR = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 _TERMINAL = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|\x1b[@-Z\\^_]?")
 # Printable by their category, and yet nothing that could be seen.
 _BLANKS = dict.fromkeys(
@@ -127,6 +128,8 @@ class Cleaner(NamedTuple):
         # After each step: what one removes may be within a secret, or take a secret's beginning for its own end.
         text = self.without_known(text)
         if not text.isprintable() or not text.isascii():
+            # Colours alone first: another sequence before a secret would take its first character along.
+            text = self.without_known(_COLOUR.sub("", text))
             text = self.without_known(_without_hidden(text))
             text = self.without_known(_without_controls(text))
         if not _SUSPECT.search(text):

@@ -5,7 +5,7 @@ import time
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
@@ -171,6 +171,7 @@ def test_any_text_becomes_a_printable_line(text: str):
 
 
 @searched
+@example(before="\x9b", after="", spelling="colours")
 @given(before=st.text(max_size=30), after=st.text(max_size=30), spelling=st.sampled_from(sorted(SPELLINGS)))
 def test_no_text_around_it_keeps_a_secret(before: str, after: str, spelling: str):
     text = f"{before} {SPELLINGS[spelling]} {after}"
