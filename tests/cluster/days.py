@@ -64,9 +64,9 @@ class Days:
 
     def lose_a_worker_to_which_an_answer_is_on_its_way(self) -> str:
         """
-        Kill the worker of the next task that has started a run and doesn't know it yet; start another worker.
+        Kill the worker of the next task that has asked for a run and doesn't know it yet; start another worker.
 
-        :returns: the ``Idempotency-Key`` of that run.
+        :returns: the ``Idempotency-Key`` of that run; that of an earlier loss if its next try is the next to ask.
         """
         order = self.emulator.fault(
             "delay", method="POST", path=SUBMISSION, query=self.workflow_id, when="after", delay=ANSWER_DELAY
