@@ -49,7 +49,6 @@ _NAMED = re.compile(
 )
 # What none of these can do without.
 _SUSPECT = re.compile(r"//|\\/|2f|[?#=]|%|\\u00|[\"']\s*:|bearer|basic|eyJ", re.IGNORECASE)
-_COLOUR = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 _TERMINAL = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|\x1b[@-Z\\^_]?")
 # Printable by their category, and yet nothing that could be seen.
 _BLANKS = dict.fromkeys(
@@ -106,6 +105,14 @@ class Cleaner(NamedTuple):
                     text = text.replace(spelling, _HIDDEN)
         return text
 
+    def _without_interrupted(self, text: str) -> str:
+        """Return a text without the secrets, also where something invisible is between their characters."""
+        for secret in self.secrets:
+            for spelling in _spellings(secret):
+                if set(text).issuperset(spelling):
+                    text = _without_interrupted(text, spelling)
+        return text
+
     def _knows(self, plain: str) -> bool:
         """Return whether a plain text holds a secret, which has but one spelling there."""
         return any(secret in plain and len(secret) >= SHORTEST_SECRET for secret in self.secrets)
@@ -128,9 +135,9 @@ class Cleaner(NamedTuple):
         # After each step: what one removes may be within a secret, or take a secret's beginning for its own end.
         text = self.without_known(text)
         if not text.isprintable() or not text.isascii():
-            # Colours alone first: another sequence before a secret would take its first character along.
-            text = self.without_known(_COLOUR.sub("", text))
-            text = self.without_known(_without_hidden(text))
+            text = self._without_interrupted(text)
+            if (visible := _without_hidden(text)) != text:
+                text = self._without_interrupted(visible)
             text = self.without_known(_without_controls(text))
         if not _SUSPECT.search(text):
             return text
@@ -178,6 +185,52 @@ def _without_hidden(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char for char in text if char.isprintable() or unicodedata.category(char) != "Cf")
+
+
+def _without_interrupted(text: str, secret: str) -> str:
+    """
+    Return a text without a secret, also where something invisible is between the secret's characters.
+
+    It looks at the text as it came: to remove a terminal sequence first could take the secret's first character along,
+    which the sequence would end with. No combination of a place and a number of characters is looked at twice, so that
+    the time is bounded by the product of both lengths.
+    """
+    kept, done = [], 0
+    seen: set[tuple[int, int]] = set()
+    begin = text.find(secret[0])
+    while begin >= 0:
+        end = _end_of(secret, text, begin, seen)
+        if end:
+            kept += [text[done:begin], _HIDDEN]
+            done = end
+        begin = text.find(secret[0], end or begin + 1)
+    return "".join([*kept, text[done:]])
+
+
+def _end_of(secret: str, text: str, begin: int, seen: set[tuple[int, int]]) -> int | None:
+    """Return where a secret that begins at a place ends, whatever is invisible within it; ``None`` if none does."""
+    open_ways = [(begin, 0)]
+    while open_ways:
+        way = place, matched = open_ways.pop()
+        if matched == len(secret):
+            return place
+        if place >= len(text) or way in seen:
+            continue
+        seen.add(way)
+        if matched:
+            # A sequence may be unfinished, and end in the secret's next character.
+            open_ways += [(end, matched) for end in _ends_of_invisible(text, place)]
+        if text[place] == secret[matched]:
+            open_ways.append((place + 1, matched + 1))
+    return None
+
+
+def _ends_of_invisible(text: str, place: int) -> range:
+    """Return where something invisible that begins at a place may end: a character, or part of a terminal sequence."""
+    if text[place].isprintable():
+        return range(0)
+    sequence = _TERMINAL.match(text, place)
+    return range(place + 1, (sequence.end() if sequence else place + 1) + 1)
 
 
 def _without_controls(text: str) -> str:

@@ -97,11 +97,22 @@ SPELLINGS = {
     "filler": f"{KEY[:5]}\u3164{KEY[5:]}",
     "colours": f"{KEY[:5]}\x1b[31m{KEY[5:]}\x1b[0m",
     "zero width, escaped": f"{KEY[:5]}\\u200b{KEY[5:]}",
+    "cursor moves": "\x1b[2K".join(KEY),
+    "a title": f"{KEY[:5]}\x1b]0;title\x07{KEY[5:]}",
+    "a sequence that is not finished": f"{KEY[:5]}\x1b[3{KEY[5:]}",
+    "a sequence with a zero width within": f"{KEY[:5]}\x1b\u200b[0m{KEY[5:]}",
+    "a sequence, escaped": f"{KEY[:5]}\\u001b[2J{KEY[5:]}",
 }
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("around", ["{}", "you sent {}, which", "x" * 480 + "{}", " " * 19_995 + "{}", "x={}"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        *("{}", "you sent {}, which", "x" * 480 + "{}", " " * 19_995 + "{}", "x={}"),
+        *("\x1b[{}", "\x9b{}", "\x1b[3{}", "\x1b]0;{}", "\x1b[\u200b{}"),
+    ],
+)
 def test_a_known_secret_is_replaced_in_every_spelling(spelling: str, around: str):
     text = around.format(SPELLINGS[spelling])
     for cleaned in (CLEANER.message(text), CLEANER.name(text), CLEANER.value(text)):
@@ -149,9 +160,11 @@ def test_a_short_secret_is_not_looked_for():
         *("//" * 10_000, "%" * 20_000, "//a" + "%a" * 10_000, "\\" * 20_000, "//" + "a%" * 9_000 + "//" + "b" * 2_000),
         *("token" * 4_000, "-token" * 3_300, "a?" * 10_000, "//h" + "/%41" * 5_000, "?" + "a" * 19_999),
         *('"token"' + " " * 19_000, "x-amz-" * 3_300, "\x1b]" * 10_000, "//a@" * 5_000, "//aaaaaaa\\" * 2_000),
+        *(KEY[1:] + each for each in ("k\x1b[0" * 4_900, "k" + "\x1b[" * 9_000, "k\x1b]" + "0" * 19_000)),
+        *(KEY[1:] + each for each in ("k-" + "\x9b1" * 9_000, "k-\x1b" * 6_000, "k\u200b" * 9_000)),
         *("\\u0025" * 3_000, "%25" * 6_000, "&amp;" * 4_000, "eyJ." * 5_000, "bearer " * 3_000, "\u200b" * 20_000),
     ],
-    ids=lambda text: text[:9],
+    ids=lambda text: text[-9:],
 )
 def test_no_text_takes_long(text: str):
     begin = time.process_time()
@@ -172,7 +185,11 @@ def test_any_text_becomes_a_printable_line(text: str):
 
 @searched
 @example(before="\x9b", after="", spelling="colours")
-@given(before=st.text(max_size=30), after=st.text(max_size=30), spelling=st.sampled_from(sorted(SPELLINGS)))
+@given(
+    before=st.text(max_size=30) | st.text("\x1b\x9b[];0m\u200bk-", max_size=9),
+    after=st.text(max_size=30),
+    spelling=st.sampled_from(sorted(SPELLINGS)),
+)
 def test_no_text_around_it_keeps_a_secret(before: str, after: str, spelling: str):
     text = f"{before} {SPELLINGS[spelling]} {after}"
     assert KEY not in CLEANER.message(text)
