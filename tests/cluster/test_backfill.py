@@ -36,9 +36,10 @@ def test_thirty_days_and_three_killed_workers_cost_thirty_runs(month: tuple[Days
     assert Counter(days.statuses()) == {"completed": MONTH}, days.explain()
     assert sorted(days.landed()) == days.all
     assert set(days.landed().values()) == {run["job_id"] for run in days.runs()}
-    # Each kill hit what it was meant to hit: the next try had to ask for the run again. A kill may hit that next try too.
-    kills = Counter(lost)
-    assert {key: days.submissions(key) for key in kills} == {key: 1 + count for key, count in kills.items()}
+    # Each kill hit what it was meant to hit, so that the next try had to ask for the run again. A kill may have hit such
+    # a next try, and others on the same worker just then.
+    for key, kills in Counter(lost).items():
+        assert days.submissions(key) > kills, days.explain()
 
 
 def test_the_same_backfill_again_asks_the_api_for_nothing(month: tuple[Days, list[str]]) -> None:
