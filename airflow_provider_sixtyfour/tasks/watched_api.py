@@ -16,7 +16,7 @@ from airflow_provider_sixtyfour.hooks import metrics
 from airflow_provider_sixtyfour.hooks.resolving import resolve
 from airflow_provider_sixtyfour.hooks.sixtyfour import RENEWED
 from airflow_provider_sixtyfour.polling.poller import shared_poller
-from airflow_provider_sixtyfour.tasks.trouble import Trouble
+from airflow_provider_sixtyfour.tasks.repeated_errors import RepeatedErrors
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.call import Call
@@ -41,7 +41,7 @@ class WatchedApi:
         self._is_refused = False
         self._poller: RunPoller | None = None
         self._stack = AsyncExitStack()
-        self._unread = Trouble(log, f"Connection {conn_id!r} is used as it was.")
+        self._read_errors = RepeatedErrors(log, f"Connection {conn_id!r} is used as it was.")
 
     @property
     def host(self) -> str:
@@ -86,7 +86,7 @@ class WatchedApi:
         except Exception as error:
             if self._access is None or self._poller is None:
                 raise
-            self._unread.met(error)
+            self._read_errors.add(error)
             return self._access
-        self._unread.over()
+        self._read_errors.clear()
         return access

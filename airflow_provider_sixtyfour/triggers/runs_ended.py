@@ -28,7 +28,7 @@ from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourNotFoundError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION
 from airflow_provider_sixtyfour.runs.ended import EndedRun, EndedRuns, Looked, read_statuses
-from airflow_provider_sixtyfour.tasks.trouble import Trouble
+from airflow_provider_sixtyfour.tasks.repeated_errors import RepeatedErrors
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.call import Call
@@ -122,7 +122,7 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
 
         api = self._api = WatchedApi(self.sixtyfour_conn_id, self.log)
         runs, memory = EndedRuns(self.statuses), self._memory()
-        trouble = Trouble(self.log, f"The watcher continues to poll. Watching {self._subject()}.")
+        errors = RepeatedErrors(self.log, f"The watcher continues to poll. Watching {self._subject()}.")
         announced = stored = await self._restore(memory, runs)
         loop = asyncio.get_running_loop()
         fired_at = -math.inf
@@ -131,10 +131,10 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
                 try:
                     news = await self._look(api, runs)
                 except Exception as error:  # whatever it is: nobody would start the watcher again
-                    trouble.met(error)
-                    await asyncio.sleep(self._pause(error, trouble.times))
+                    errors.add(error)
+                    await asyncio.sleep(self._pause(error, errors.count))
                     continue
-                trouble.over()
+                errors.clear()
                 # These were announced before the poll that has just ended, so Airflow has stored their events by now.
                 stored = await self._store(memory, announced, stored)
                 for place, run in enumerate(news, start=1):
@@ -150,12 +150,14 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
             await api.close()
 
     @cached_property
-    def _with_memory(self) -> Trouble:
-        return Trouble(self.log, f"The watcher's memory is tried again later. Watching {self._subject()}.")
+    def _memory_errors(self) -> RepeatedErrors:
+        return RepeatedErrors(self.log, f"The watcher's memory is tried again later. Watching {self._subject()}.")
 
     @cached_property
-    def _with_runs(self) -> Trouble:
-        return Trouble(self.log, f"Single runs are asked for again at the next poll. Watching {self._subject()}.")
+    def _run_errors(self) -> RepeatedErrors:
+        return RepeatedErrors(
+            self.log, f"Single runs are requested again at the next poll. Watching {self._subject()}."
+        )
 
     async def cleanup(self) -> None:
         """Close the connections; also where Airflow has stopped this between two events."""
@@ -190,9 +192,9 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
                 value = await memory.read()
                 break
             except Exception as error:  # without it, it would announce nothing of what has ended meanwhile
-                self._with_memory.met(error)
-                await asyncio.sleep(self._pause(error, self._with_memory.times))
-        self._with_memory.over()
+                self._memory_errors.add(error)
+                await asyncio.sleep(self._pause(error, self._memory_errors.count))
+        self._memory_errors.clear()
         if value is None or runs.restore(value):
             return value
         self.log.warning(
@@ -209,9 +211,9 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
         try:
             await memory.write(value)
         except Exception as error:
-            self._with_memory.met(error)
+            self._memory_errors.add(error)
             return stored
-        self._with_memory.over()
+        self._memory_errors.clear()
         return value
 
     async def _look(self, api: WatchedApi, runs: EndedRuns) -> list[EndedRun]:
@@ -256,9 +258,9 @@ class SixtyfourRunsEndedTrigger(BaseEventTrigger):
                     self.log.warning("A run is not watched any more: the API doesn't know it. Run %s.", job_id)
                 continue
             except Exception as error:  # of all of them; they are asked for again at the next poll
-                self._with_runs.met(error)
+                self._run_errors.add(error)
                 return found
-            self._with_runs.over()
+            self._run_errors.clear()
             if (ended := runs.answered(job_id, outcome_of(job_id, live))) is not None:
                 found.append(ended)
         return found

@@ -1,5 +1,5 @@
 """
-The control API under ``/_emulator/``, by which tests look behind the scenes and make trouble to order.
+The control API under ``/_emulator/``, by which tests read what was requested and order faults.
 
 Invariant: it answers to this machine only, asks for no credential, is never recorded, limited or hit by a fault.
 
