@@ -36,8 +36,8 @@ def test_thirty_days_and_three_killed_workers_cost_thirty_runs(month: tuple[Days
     assert Counter(days.statuses()) == {"completed": MONTH}, days.explain()
     assert sorted(days.landed()) == days.all
     assert set(days.landed().values()) == {run["job_id"] for run in days.runs()}
-    # Each kill hit what it was meant to hit, so that the next try had to ask for the run again. A kill may have hit such
-    # a next try, and others on the same worker just then.
+    # Each kill hit what it was meant to hit, so that the next try had to ask for the run again. A kill may have hit
+    # such a next try too, and others on the same worker.
     for key, kills in Counter(lost).items():
         assert days.submissions(key) > kills, days.explain()
 
