@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -31,6 +32,11 @@ os.environ |= {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
 }
+
+# A shell without job control starts what runs in the background with SIGINT ignored, and all that a test starts would
+# inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if not os.environ.get("CI"):  # there, Hypothesis' own profile says the same
     settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
