@@ -1,4 +1,4 @@
-"""What all tests share: Airflow's home, a new folder under the clone and gone afterwards; and Hypothesis' patience."""
+"""What all tests share: Airflow's home, a temporary folder under the clone; and the profile of Hypothesis."""
 
 import json
 import os
@@ -38,7 +38,7 @@ os.environ |= {
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-if not os.environ.get("CI"):  # there, Hypothesis' own profile says the same
+if not os.environ.get("CI"):  # there, Hypothesis' own profile does the same
     settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("busy")  # a busy machine is no fault of the code's
 

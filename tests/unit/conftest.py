@@ -96,7 +96,7 @@ class Emulator:
     def cancels(self) -> list[dict[str, Any]]:
         return self.asked("POST", "/workflows/cancel")
 
-    def questions(self) -> list[dict[str, Any]]:
+    def status_checks(self) -> list[dict[str, Any]]:
         """Return the requests for the live status of any run."""
         return [one for one in self._process.requests() if one["path"].endswith("/live_status")]
 
@@ -162,7 +162,7 @@ def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_masked_yet() -> None:
-    """Forget the secrets of earlier tests: Airflow's masker compiles all it knows anew for each that it is told."""
+    """Forget the secrets of earlier tests: Airflow's masker compiles all of them again for each new one."""
     masker = sys.modules[redact.__module__]._secrets_masker()
     masker.patterns.clear()
     masker.replacer = None
@@ -216,7 +216,7 @@ class Logs:
         self.lines: list[Line] = []
 
     def texts(self, *levels: str) -> list[str]:
-        """Return what the provider itself has said, not what Airflow 2 says of an operator that a test calls."""
+        """Return what the provider itself has logged, not what Airflow 2 logs when a test calls an operator."""
         mine = [
             line
             for line in self.lines
@@ -315,7 +315,7 @@ def page_server() -> Iterator[Callable[..., str]]:
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                with contextlib.suppress(BrokenPipeError):  # whoever asked had no patience
+                with contextlib.suppress(BrokenPipeError):  # the client has timed out
                     self.wfile.write(body)
 
             do_POST = do_GET
@@ -382,7 +382,7 @@ def reading_workflow(emulator: Emulator) -> str:
 
 @pytest.fixture
 def enriching(reading_workflow: str, folder: Path, tmp_path: Path) -> Callable[..., Task]:
-    """Make tasks that enrich, each with a store unless told otherwise."""
+    """Make tasks that enrich, each with a store by default."""
 
     def task(*, has_store: bool = True, identity: Any = None, params: Any = None, **arguments: Any) -> Task:
         given = {

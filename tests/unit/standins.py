@@ -88,7 +88,7 @@ class TaskInstance:
     def get_task_states(
         self, dag_id: str, map_index: int | None, task_ids: list[str], run_ids: list[str]
     ) -> dict[str, Any]:
-        """Answer as Airflow does; no entry for a task instance that is gone."""
+        """Answer as Airflow does; no entry for a task instance that was removed."""
         self.states_asked += 1
         key = task_ids[0] if map_index is None else f"{task_ids[0]}_{map_index}"
         return {run_id: {} if self.state is None else {key: self.state} for run_id in run_ids}
@@ -101,7 +101,7 @@ class Task:
     """
     One task instance, with all its tries.
 
-    :param make: makes the operator as the Dag file does, anew for each slice.
+    :param make: makes the operator as the Dag file does, once for each slice.
     :param store: ``None`` for an Airflow that has none.
     :param started_ago: how many seconds ago the current try began.
     """
@@ -175,7 +175,7 @@ class Task:
                 self.ti.xcom_push(link.xcom_key, link.get_link(operator, ti_key=None))
 
     def resume(self, deferral: TaskDeferred, event: Any) -> Any:
-        """Go on after a trigger's event, in what would be another process."""
+        """Continue after a trigger's event, in what would be another process."""
         assert deferral.timeout is None, "a deferral that times out calls nothing, and the run would leak"
         self.deferrals += 1
         kwargs = {**through_serde(deferral.kwargs or {}), "event": event}

@@ -48,7 +48,7 @@ BLOCK = {
 
 
 class Echo:
-    """Answers what each endpoint may; every text that nobody's decision rests on is poison."""
+    """Answers what each endpoint may; every text that no decision depends on is poison."""
 
     def __init__(self):
         self.status = "failed"
@@ -157,7 +157,7 @@ class Kept:
         lines = self._logs.texts()
         assert {text[:200]: found for text in [*self.texts(), *lines] if (found := traces(text))} == {}
         longest = max(len(line) for text in lines for line in text.splitlines()) if lines else 0
-        assert longest < 1200, "a message of 500 characters, and what is said around it"
+        assert longest < 1200, "a message of 500 characters, and the text around it"
 
 
 def everything(kept, folder, source):
@@ -225,7 +225,7 @@ def test_differences_and_faults_of_a_workflow_are_cleaned(echo, logs):
     assert "The workflow can't be deployed" in shown
 
 
-def test_a_file_without_a_link_says_why_in_clean_words(echo, folder, logs):
+def test_a_file_without_a_link_is_explained_without_secrets(echo, folder, logs):
     echo.status, echo.has_links = "completed", False
     kept = Kept(logs)
 

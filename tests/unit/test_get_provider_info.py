@@ -1,4 +1,4 @@
-"""The metadata, held against Airflow's own schemas and against what Airflow makes of it."""
+"""The metadata, checked against Airflow's own schemas and what Airflow makes of it."""
 
 import importlib
 import inspect
@@ -35,14 +35,14 @@ def test_it_is_what_airflows_schema_asks_for():
 
 
 def test_its_connection_form_is_what_the_schema_of_metadata_files_asks_for():
-    """The schema of the installed metadata says nothing on forms; that of the files it is made of does."""
+    """The schema of the installed metadata doesn't cover forms; that of its source files does."""
     if not (SHIPPED / "provider.yaml.schema.json").exists():
         pytest.skip("this Airflow ships no schema of connection forms in metadata")
     of_a_connection = schema("provider.yaml.schema.json")["properties"]["connection-types"]["items"]
     if "conn-fields" not in of_a_connection["properties"]:
         pytest.skip("this Airflow reads no connection form from metadata: 3.2 is the first that does")
 
-    # 3.2 takes the name from the hook's class and has no word for it; 3.3 reads it here.
+    # 3.2 takes the name from the hook's class and doesn't know this field; 3.3 reads it here.
     described = {key: value for key, value in CONNECTION.items() if key != "hook-name"}
     jsonschema.validate(described, {**of_a_connection, "additionalProperties": False})
 
@@ -66,7 +66,7 @@ def test_the_package_is_the_installed_one():
     assert found.load()() == INFO
 
 
-# A module that says, before Airflow 3, that it needs Airflow 3: see triggers/test_watcher_needs_airflow_3.py.
+# A module that raises, before Airflow 3, that it needs Airflow 3: see triggers/test_watcher_needs_airflow_3.py.
 NOT_HERE = set() if HAS_WATCHERS else {"airflow_provider_sixtyfour.triggers.runs_ended"}
 KINDS = {"operators": BaseOperator, "sensors": BaseSensorOperator, "hooks": BaseHook, "triggers": BaseTrigger}
 
@@ -232,7 +232,7 @@ def test_the_link_is_what_the_task_has_pushed(monkeypatch, pushed, shown):
 
 
 def test_a_task_that_knows_its_link_is_not_asked_for_its_xcom(monkeypatch):
-    monkeypatch.setattr(XCom, "get_value", lambda **_: pytest.fail("one more question to Airflow's API server"))
+    monkeypatch.setattr(XCom, "get_value", lambda **_: pytest.fail("one more request to Airflow's API server"))
     [link] = SixtyfourRunWorkflowOperator.operator_extra_links
 
     assert link.get_link(SimpleNamespace(run_link="http://127.0.0.1/x"), ti_key="the key") == "http://127.0.0.1/x"

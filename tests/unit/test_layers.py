@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "storage": set(),
     "emulator": set(),
 }
-# The same for the folders of the emulator; each may also import the modules beside them that stand on nothing.
+# The same for the folders of the emulator; each may also import the modules next to them that import nothing.
 EMULATOR_MAY_IMPORT = {
     "routes": {"middleware", "store", "engine"},
     "middleware": set(),
@@ -71,7 +71,7 @@ EMULATOR_MAY_IMPORT = {
     "engine": set(),
 }
 EMULATOR_BASE = {"config", "errors", "schemas", "strict_json"}
-EMULATOR_STATE = {"state": {"routes"}}  # who may import it, beside the modules at the top
+EMULATOR_STATE = {"state": {"routes"}}  # who may import it, besides the modules at the top
 
 AIRFLOW_FOLDERS = ("task_groups", "decorators", "operators", "transfers", "sensors", "triggers", "links")
 KNOWS_AIRFLOW = {*AIRFLOW_FOLDERS, "cli", "ui", "tasks", "hooks", "retry_policies"}
@@ -179,7 +179,7 @@ IN_AIRFLOW_FOLDERS = [
     for name in AIRFLOW_FOLDERS
     for path in (PACKAGE / name).glob("*.py")
     if path.name not in ("__init__.py", "_base.py", "_landing.py")
-    and (HAS_WATCHERS or path.name != "runs_ended.py")  # which says there what it needs
+    and (HAS_WATCHERS or path.name != "runs_ended.py")  # which reports there what it needs
 ]
 
 

@@ -143,7 +143,7 @@ def test_a_whole_flow_leaves_no_secret_anywhere(emulator, secrets, assertions, f
         assert not any(assertion in text for assertion in assertions)
 
 
-def told_of(error):
+def exception_text(error):
     """Return all that is shown of an exception, its causes included."""
     parts = ["".join(traceback.format_exception(error))]
     while error is not None:
@@ -153,8 +153,8 @@ def told_of(error):
 
 
 @pytest.mark.parametrize("status", [400, 401, 422, 500, 200])
-def test_an_api_that_says_the_credential_back_does_not_get_it_told(emulator, secrets, workflow, status, logs):
-    """The first request tells what is sent; then the API answers with just that."""
+def test_a_credential_that_the_api_echoes_is_neither_raised_nor_logged(emulator, secrets, workflow, status, logs):
+    """The first request records what is sent; then the API echoes it."""
     client = SixtyfourHook().client
     client.send(calls.get_workflow(workflow))
     headers = emulator.requests()[-1]["headers"]
@@ -165,13 +165,13 @@ def test_an_api_that_says_the_credential_back_does_not_get_it_told(emulator, sec
     with pytest.raises(Exception) as failure:  # noqa: PT011 - whichever it is
         client.send(calls.get_workflow(workflow), attempts=2)
 
-    told = told_of(failure.value) + "\n".join(logs.texts())
-    assert credential not in told
-    assert secrets.found_in(told) == []
+    output = exception_text(failure.value) + "\n".join(logs.texts())
+    assert credential not in output
+    assert secrets.found_in(output) == []
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "fault",
     [
         {"action": "answer", "status": 403, "body": "expired"},
         {"action": "answer", "status": 500},
@@ -182,22 +182,22 @@ def test_an_api_that_says_the_credential_back_does_not_get_it_told(emulator, sec
     ],
     ids=str,
 )
-def test_a_download_that_fails_tells_no_link(emulator, secrets, workflow, folder, trouble, logs):
+def test_a_failed_download_shows_no_link(emulator, secrets, workflow, folder, fault, logs):
     job_id = emulator.completed_run(workflow)
-    emulator.fault(where="storage", times=100, **trouble)
+    emulator.fault(where="storage", times=100, **fault)
     one = Task(lambda: SixtyfourToObjectStorageOperator(task_id="t", job_id=job_id, destination=f"file://{folder}"))
 
     with pytest.raises(SixtyfourTransferError) as failure:
         one.run()
 
     assert emulator.storage_requests()
-    told = told_of(failure.value) + "\n".join(logs.texts())
-    assert secrets.found_in(told) == []
-    assert "X-Signature" not in told
+    output = exception_text(failure.value) + "\n".join(logs.texts())
+    assert secrets.found_in(output) == []
+    assert "X-Signature" not in output
 
 
 @pytest.mark.parametrize("status", [400, 401, 500])
-def test_a_token_that_is_refused_tells_no_assertion(emulator, keys, assertions, monkeypatch, logs, status):
+def test_a_refused_token_shows_no_assertion(emulator, keys, assertions, monkeypatch, logs, status):
     fields = {"login": CLIENT_ID, "extra": {"key_id": KEY_ID, "private_key": keys.private}}
     monkeypatch.setenv(
         "AIRFLOW_CONN_SIXTYFOUR_DEFAULT", json.dumps({"conn_type": "sixtyfour", "host": emulator.url, **fields})
@@ -209,13 +209,13 @@ def test_a_token_that_is_refused_tells_no_assertion(emulator, keys, assertions, 
     with pytest.raises(Exception) as failure:  # noqa: PT011 - whichever it is
         one.run()
 
-    told = told_of(failure.value) + "\n".join(logs.texts())
+    output = exception_text(failure.value) + "\n".join(logs.texts())
     assert assertions
-    assert not any(assertion in told for assertion in assertions)
-    assert secrets.found_in(told) == []
+    assert not any(assertion in output for assertion in assertions)
+    assert secrets.found_in(output) == []
 
 
-def test_an_unreadable_private_key_is_not_told(emulator, keys, monkeypatch, logs):
+def test_an_unreadable_private_key_is_not_shown(emulator, keys, monkeypatch, logs):
     broken = keys.private.replace("-----END", "----END")
     fields = {"login": CLIENT_ID, "extra": {"key_id": KEY_ID, "private_key": broken}}
     monkeypatch.setenv("AIRFLOW_CONN_SIXTYFOUR_DEFAULT", json.dumps({"conn_type": "sixtyfour", **fields}))
@@ -224,7 +224,7 @@ def test_an_unreadable_private_key_is_not_told(emulator, keys, monkeypatch, logs
     with pytest.raises(AirflowFailException) as failure:
         one.run()
 
-    assert Secrets(emulator, keys).found_in(told_of(failure.value) + "\n".join(logs.texts())) == []
+    assert Secrets(emulator, keys).found_in(exception_text(failure.value) + "\n".join(logs.texts())) == []
 
 
 def test_every_minted_secret_is_masked_before_it_is_used(emulator, keys, folder, monkeypatch):

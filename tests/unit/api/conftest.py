@@ -61,7 +61,7 @@ def forget(emulator: EmulatorProcess) -> None:
 
 @pytest.fixture
 def new_runs(emulator: EmulatorProcess) -> Callable[[], list[dict[str, Any]]]:
-    """Tell the runs that this test has started."""
+    """Return a function that lists the runs that this test has started."""
     before = len(emulator.runs())
     return lambda: emulator.runs()[before:]
 

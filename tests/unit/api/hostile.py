@@ -1,5 +1,5 @@
 """
-300 waits in one event loop beside answers that are made to hurt; measures what those cost.
+Measures what hostile answers cost 300 waits in the same event loop.
 
 `measured` serves all of it and runs the waits in a process of their own, ``python -m tests.unit.api.hostile``, whose
 memory and turns of the event loop are nobody else's. A turn is measured in CPU time, which a busy machine doesn't add
@@ -34,7 +34,7 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
 from tests.unit.api.servers import Raw, Reply, Request, Server, trickle
 
 WAITS = 300
-POLLS = 3  # of each run; the last one says that it has completed
+POLLS = 3  # of each run; the last one returns that it has completed
 AT_ONCE = 6  # polls under way. More would queue in the client, and on a busy machine time out there, all of them
 INTERVAL = 4.0  # seconds between two polls of a run. All of them take a fifth of a core: what is measured has to fit in
 TRICKLING = 6
@@ -113,7 +113,7 @@ def _body(kind: str) -> bytes:
 
 
 class _Turns(selectors.DefaultSelector):
-    """Notes the most CPU time that the loop's thread spent between two rests."""
+    """Records the most CPU time that the loop's thread spent between two calls of `select`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Both clients behind one blocking face, so that every test of a promise holds both to it."""
+"""Both clients behind one blocking interface, so that each test covers both."""
 
 from __future__ import annotations
 

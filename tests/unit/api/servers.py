@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback for what the emulator can't do: it answers as a function says, and records."""
+"""A small HTTP server on loopback for what the emulator can't do: a function answers, and requests are recorded."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class _QuietServer(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that go away: tests make them."""
+        """Don't log clients that disconnect: tests make them."""
 
 
 def closed_port() -> int:

@@ -1,4 +1,4 @@
-"""What both clients promise, held against the emulator and, for odd behaviour, against small servers."""
+"""Both clients, tested against the emulator and, for odd behaviour, against small servers."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def test_every_endpoint_of_the_contract(sender: Sender, emulator: EmulatorProces
         assert file.download_url is not None
         assert file.download_url.startswith(emulator.storage_url)
     emulator.plan(seconds=600)
-    going = sender.send(calls.run_workflow(workflow.id, {"webhook_payload": {"name": "Ada"}}))
-    assert sender.send(calls.cancel_run(going.job_id)) is None
-    assert sender.send(calls.live_status(going.job_id)).status == "cancelled"
+    running = sender.send(calls.run_workflow(workflow.id, {"webhook_payload": {"name": "Ada"}}))
+    assert sender.send(calls.cancel_run(running.job_id)) is None
+    assert sender.send(calls.live_status(running.job_id)).status == "cancelled"
     assert sender.send(calls.delete_workflow(workflow.id)).status == "deleted"
     with pytest.raises(SixtyfourNotFoundError):
         sender.send(calls.get_workflow(workflow.id))
@@ -86,7 +86,7 @@ def test_every_endpoint_of_the_contract(sender: Sender, emulator: EmulatorProces
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 422])
 @pytest.mark.parametrize("key", [None, "key"])
-def test_a_refusal_is_asked_for_once_and_told(
+def test_a_refusal_is_requested_once_and_raised(
     sender: Sender, emulator: EmulatorProcess, submission: Submission, new_runs: NewRuns, status: int, key: str | None
 ):
     call = submission(key)
@@ -100,7 +100,7 @@ def test_a_refusal_is_asked_for_once_and_told(
     assert new_runs() == []
 
 
-WEATHER = {
+OUTAGES = {
     "502 with HTML": {"action": "answer", "status": 502, "body": HTML},
     "503 empty": {"action": "answer", "status": 503},
     "504 after it worked": {"action": "answer", "status": 504, "body": HTML, "when": "after"},
@@ -117,41 +117,41 @@ WORKED = {"504 after it worked", "dropped after it worked", "reset after it work
 WORKED |= {"200 with half an answer", "200 with another answer"}
 
 
-@pytest.mark.parametrize("weather", WEATHER)
+@pytest.mark.parametrize("outage", OUTAGES)
 def test_a_submission_that_may_have_worked_is_sent_once(
-    sender: Sender, emulator: EmulatorProcess, submission: Submission, new_runs: NewRuns, weather: str
+    sender: Sender, emulator: EmulatorProcess, submission: Submission, new_runs: NewRuns, outage: str
 ):
     call = submission()
-    emulator.fault(**WEATHER[weather], path="/workflows/run", times=10)
+    emulator.fault(**OUTAGES[outage], path="/workflows/run", times=10)
     with pytest.raises(SixtyfourUnavailableError) as caught:
         sender.send(call)
     assert caught.value.may_have_worked
     assert f"While starting workflow {dict(call.query)['workflow_id']}" in str(caught.value)
     assert len(submissions(emulator)) == 1
-    assert len(new_runs()) == (1 if weather in WORKED else 0)
+    assert len(new_runs()) == (1 if outage in WORKED else 0)
     assert sender.slept == []
 
 
-@pytest.mark.parametrize("weather", WEATHER)
+@pytest.mark.parametrize("outage", OUTAGES)
 def test_under_a_key_it_is_repeated_and_starts_one_run(
-    sender: Sender, emulator: EmulatorProcess, submission: Submission, new_runs: NewRuns, weather: str
+    sender: Sender, emulator: EmulatorProcess, submission: Submission, new_runs: NewRuns, outage: str
 ):
-    key = f"{weather}-{type(sender).__name__}"
+    key = f"{outage}-{type(sender).__name__}"
     call = submission(key)
-    emulator.fault(**WEATHER[weather], path="/workflows/run", times=3)
+    emulator.fault(**OUTAGES[outage], path="/workflows/run", times=3)
     started = sender.send(call)
     [run] = new_runs()
     assert started.job_id == run["job_id"]
-    assert started.already_started == (weather in WORKED)
+    assert started.already_started == (outage in WORKED)
     sent = submissions(emulator)
     assert [request["idempotency_key"] for request in sent] == [key] * 4
     assert len(sender.slept) == 3
     assert all(0.5 <= pause <= 4.5 for pause in sender.slept)
 
 
-@pytest.mark.parametrize("weather", WEATHER)
-def test_a_question_is_asked_again(sender: Sender, emulator: EmulatorProcess, weather: str):
-    emulator.fault(**WEATHER[weather], path="/workflows", times=3)
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_a_request_without_effects_is_repeated(sender: Sender, emulator: EmulatorProcess, outage: str):
+    emulator.fault(**OUTAGES[outage], path="/workflows", times=3)
     sender.send(calls.list_workflows())
     assert len(emulator.requests()) == 4
     assert len(sender.slept) == 3
@@ -189,9 +189,9 @@ def test_the_tries_come_to_an_end(sender: Sender, emulator: EmulatorProcess, cap
         sender.send(calls.list_workflows())
     assert str(caught.value) == "Sixtyfour answered 502: 502 Bad Gateway. While listing the workflows."
     assert len(emulator.requests()) == ATTEMPTS
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider_sixtyfour")]
-    assert len(told) == ATTEMPTS - 1
-    assert told[0].startswith(f"{caught.value} Trying again in 1 s (1 of {ATTEMPTS}).")
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider_sixtyfour")]
+    assert len(lines) == ATTEMPTS - 1
+    assert lines[0].startswith(f"{caught.value} Trying again in 1 s (1 of {ATTEMPTS}).")
 
 
 def test_one_attempt_is_one_request(sender: Sender, emulator: EmulatorProcess):
@@ -236,7 +236,7 @@ def test_a_name_that_does_not_exist(open_sender: OpenSender):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_told_and_not_followed(open_sender: OpenSender, submission: Submission, status: int):
+def test_a_redirect_is_raised_and_not_followed(open_sender: OpenSender, submission: Submission, status: int):
     def redirect(request: Request) -> Reply:
         return Reply(status, headers={"Location": f"{elsewhere.url}/other?signature=1"})
 
@@ -273,9 +273,9 @@ def test_the_token_call_carries_no_second_credential(
     open_sender: OpenSender, oauth_settings: Any, emulator: EmulatorProcess, netrc: Path
 ):
     open_sender(oauth_settings()).send(calls.list_workflows())
-    token, question = emulator.requests()
+    token, listing = emulator.requests()
     assert "authorization" not in token["headers"]
-    assert question["headers"]["authorization"].startswith("Bearer ")
+    assert listing["headers"]["authorization"].startswith("Bearer ")
 
 
 def test_a_wrong_key_is_refused_and_not_shown(open_sender: OpenSender, emulator: EmulatorProcess):
@@ -308,7 +308,7 @@ def test_rows_arrive_as_they_were_given(sender: Sender, emulator: EmulatorProces
     assert run["body"] == {"webhook_payload": rows}
 
 
-def test_a_certificate_that_is_not_trusted_is_told_and_asked_for_once(
+def test_a_certificate_that_is_not_trusted_is_raised_after_one_request(
     open_sender: OpenSender, certificates: Certificates, no_bundle: None
 ):
     with Server(lambda request: Reply(body=b"[]"), tls=certificates.server) as server:
@@ -367,7 +367,7 @@ def test_a_server_that_speaks_no_http(open_sender: OpenSender, certificates: Cer
             assert str(caught.value).endswith(" While listing the workflows.")
 
 
-def test_an_answer_that_can_not_be_decoded_is_bad_weather(open_sender: OpenSender):
+def test_an_answer_that_can_not_be_decoded_is_an_outage(open_sender: OpenSender):
     with (
         Server(lambda request: Reply(body=b"no gzip", headers={"Content-Encoding": "gzip"})) as server,
         pytest.raises(SixtyfourUnavailableError),

@@ -75,15 +75,15 @@ def test_both_forms_of_an_rsa_key_are_taken(rsa_key: rsa.RSAPrivateKey, form: Pr
 
 
 def test_the_assertion_is_what_rfc_7523_asks_for(rsa_key: rsa.RSAPrivateKey, private_pem: str):
-    told: list[str] = []
+    secrets_reported: list[str] = []
     clock = Clock()
-    client = OAuthClient("client-1", "key-1", private_pem, on_secret=told.append, clock=clock)
+    client = OAuthClient("client-1", "key-1", private_pem, on_secret=secrets_reported.append, clock=clock)
     assert client.headers() is None
     first, second = client.renewal("https://api.example/v1"), client.renewal("https://api.example/v1")
     assert first.form is not None
     assert second.form is not None
     assertion = first.form["client_assertion"]
-    assert told == []  # a masker keeps each text for ever, and these are good for one use
+    assert secrets_reported == []  # a masker keeps each text for ever, and these are good for one use
     assert jwt.get_unverified_header(assertion) == {"alg": "RS256", "kid": "key-1", "typ": "JWT"}
     claims = jwt.decode(
         assertion,
@@ -115,20 +115,20 @@ def test_a_token_is_used_until_shortly_before_its_end(private_pem: str, lives: f
 
 
 def test_a_thousand_renewals_hand_over_a_thousand_secrets_and_no_more(private_pem: str):
-    told: list[str] = []
-    client = OAuthClient("c", "k", private_pem, on_secret=told.append)
+    secrets_reported: list[str] = []
+    client = OAuthClient("c", "k", private_pem, on_secret=secrets_reported.append)
     for number in range(1000):
         client.accept(Token(f"TOKEN-{number}", 3600))
         if number % 100 == 0:
             client.renewal("https://api.example")  # signing takes a while
-    assert told == [f"TOKEN-{number}" for number in range(1000)]
+    assert secrets_reported == [f"TOKEN-{number}" for number in range(1000)]
 
 
-def test_a_token_is_told_as_a_secret_before_it_is_used(private_pem: str):
-    seen_when_told: list[Any] = []
-    client = OAuthClient("c", "k", private_pem, on_secret=lambda _: seen_when_told.append(client.headers()))
+def test_a_token_is_reported_as_a_secret_before_it_is_used(private_pem: str):
+    headers_when_reported: list[Any] = []
+    client = OAuthClient("c", "k", private_pem, on_secret=lambda _: headers_when_reported.append(client.headers()))
     client.accept(Token("TOKEN", 3600))
-    assert seen_when_told == [None]
+    assert headers_when_reported == [None]
 
 
 def test_only_the_token_that_was_refused_is_forgotten(private_pem: str):

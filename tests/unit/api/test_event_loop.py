@@ -1,4 +1,4 @@
-"""What the asynchronous client owes to the event loop that it shares with all other triggers."""
+"""The asynchronous client doesn't block the event loop that it shares with all other triggers."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ async def test_a_long_answer_is_read_off_the_loop(rows: int, is_on_the_loop: boo
     assert (thread == threading.get_ident()) == is_on_the_loop
 
 
-async def test_secrets_are_told_off_the_loop(emulator: EmulatorProcess, oauth_settings: MakeSettings):
-    # Airflow's `mask_secret` asks the supervisor, which must not be done on the triggerer's loop.
-    told_in: list[int] = []
-    settings = oauth_settings(on_secret=lambda _: told_in.append(threading.get_ident()))
+async def test_secrets_are_reported_off_the_event_loop(emulator: EmulatorProcess, oauth_settings: MakeSettings):
+    # Airflow's `mask_secret` sends a request to the supervisor, which must not be done on the triggerer's loop.
+    threads: list[int] = []
+    settings = oauth_settings(on_secret=lambda _: threads.append(threading.get_ident()))
     async with AsyncSixtyfourClient(settings) as client:
         await client.send(calls.list_workflows())
-    assert len(told_in) == 1
-    assert threading.get_ident() not in told_in
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 async def test_a_trigger_that_is_cancelled_while_it_gets_a_token_is_in_nobodys_way(

@@ -1,4 +1,4 @@
-"""One hostile answer hurts one wait: the other 300 end, the loop runs on and memory stays."""
+"""One hostile answer affects one wait: the other 300 end, the loop keeps running and memory doesn't grow."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_every_end_of_a_job_is_that_of_a_run(status: str, end: str):
     assert ended(status=status).status == end
 
 
-def test_a_job_tells_what_it_was_charged_and_why_it_failed():
+def test_a_job_has_its_charge_and_the_reason_of_its_failure():
     assert ended(status="completed", charge_amount=5).metrics == {CHARGE: 5}
     assert ended(status="completed").metrics == {}
     assert ended(status="failed", error="no balance").message == "no balance"

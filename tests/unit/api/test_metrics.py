@@ -40,7 +40,7 @@ def test_there_is_an_end_to_them():
 
 
 @given(st.dictionaries(st.text(max_size=5), ANYTHING, max_size=5))
-def test_whatever_the_api_says_can_travel_and_be_added_up(metrics):
+def test_any_metrics_of_the_api_can_be_serialized_and_added_up(metrics):
     found = numbers(metrics)
 
     assert json.loads(json.dumps(found, allow_nan=False)) == found

@@ -95,7 +95,7 @@ def test_an_empty_object_is_enough_where_nothing_is_required():
     assert BlockProgress.read("?") == BlockProgress("?", None, None, None, None, None)
 
 
-def test_a_live_status_as_the_api_tells_it():
+def test_a_live_status_as_the_api_returns_it():
     live = LiveStatus.read(
         {
             "workflow_id": "w",
@@ -133,7 +133,7 @@ def test_a_count_that_is_none_is_unknown(bad: Any):
     assert (file.row_count, file.file_size, file.block_number) == (None, None, None)
 
 
-def test_a_submission_was_replayed_only_if_the_api_says_true():
+def test_a_submission_was_replayed_only_if_the_api_returns_true():
     assert StartedRun.read({"job_id": "j", "already_started": True}).already_started
     for other in (False, None, "true", 1, "absent"):
         data = {"job_id": "j"} if other == "absent" else {"job_id": "j", "already_started": other}

@@ -152,7 +152,7 @@ def test_a_submission_is_repeated_if_only_its_token_could_not_be_had(
     assert len(sender.slept) == 2
 
 
-def test_each_try_at_a_token_proves_itself_anew(
+def test_each_try_at_a_token_sends_a_new_assertion(
     emulator: EmulatorProcess, open_sender: OpenSender, oauth_settings: MakeSettings
 ):
     # The emulator refuses an assertion that it has seen: the answer of the first try is lost.
@@ -163,18 +163,18 @@ def test_each_try_at_a_token_proves_itself_anew(
     assert len(set(settings.credential.secrets())) == 3
 
 
-def test_what_is_minted_is_told_and_appears_nowhere(
+def test_a_new_token_is_reported_as_a_secret_and_appears_nowhere(
     emulator: EmulatorProcess,
     open_sender: OpenSender,
     oauth_settings: MakeSettings,
     caplog: pytest.LogCaptureFixture,
 ):
     caplog.set_level(logging.DEBUG)
-    told: list[str] = []
-    settings = oauth_settings(on_secret=told.append)
+    secrets_reported: list[str] = []
+    settings = oauth_settings(on_secret=secrets_reported.append)
     sender = open_sender(settings)
     sender.send(calls.list_workflows())
-    [token] = told
+    [token] = secrets_reported
     assertion, _ = settings.credential.secrets()
     assert emulator.requests()[-1]["headers"]["authorization"] == f"Bearer {token}"
     texts = [repr(settings), repr(settings.credential), repr(sender.client)]
@@ -200,7 +200,7 @@ ADVICE = "Check this machine's clock, and the connection's client id (login), ke
     ids=["RFC 6749", "detail"],
 )
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refusal_of_the_token_endpoint_says_what_to_check(
+def test_the_error_of_the_token_endpoint_names_what_to_check(
     emulator: EmulatorProcess, open_sender: OpenSender, oauth_settings: MakeSettings, status: int, body: object
 ):
     emulator.fault("answer", path=TOKEN_PATH, status=status, body=body)

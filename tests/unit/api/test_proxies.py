@@ -1,4 +1,4 @@
-"""The environment's proxy is the way to the API and to the hosts of result files; a broken one is named in words."""
+"""The environment's proxy is the way to the API and to the hosts of result files; a broken one is a clear error."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ BROKEN = ["gopher://me:secret@127.0.0.1:1", "socks5://me:secret@127.0.0.1:1", "h
 
 @pytest.mark.filterwarnings("ignore:SOCKS support in urllib3")
 @pytest.mark.parametrize("proxy", BROKEN)
-def test_a_proxy_that_can_not_be_used_is_told_without_its_password(
+def test_the_error_of_an_unusable_proxy_has_no_password(
     proxied: Proxied, settings: Settings, open_sender: Callable[[Settings], Sender], proxy: str
 ):
     proxied(http=proxy)
@@ -118,7 +118,7 @@ def test_a_proxy_that_can_not_be_used_is_told_without_its_password(
 
 
 @pytest.mark.parametrize("proxy", ["gopher://me:secret@127.0.0.1:1", "socks://me:secret@127.0.0.1:1"])
-def test_a_proxy_of_another_scheme_is_told_what_there_is(
+def test_the_error_of_another_proxy_scheme_names_the_supported_ones(
     proxied: Proxied, settings: Settings, open_sender: Callable[[Settings], Sender], proxy: str
 ):
     proxied(all=proxy)
@@ -261,14 +261,14 @@ def test_a_proxy_with_tls_is_trusted_by_the_connections_bundle(
         assert len(proxy.requests) == 2
 
 
-def test_a_proxy_that_is_not_there_is_bad_weather(proxied: Proxied, settings: Settings):
+def test_a_proxy_that_is_not_there_is_an_outage(proxied: Proxied, settings: Settings):
     proxied(http="http://127.0.0.1:9")
     with pytest.raises(RequestException):
         fetched(settings, f"{ELSEWHERE}/f")
 
 
 def download_error(settings: Settings, url: str) -> str:
-    """Return what a download says that gives up."""
+    """Return the error of a download that gives up."""
 
     class Target:
         def write(self, piece: bytes, /) -> None:
@@ -284,7 +284,7 @@ def download_error(settings: Settings, url: str) -> str:
     return str(caught.value)
 
 
-# Of an answer to a plain request other than 407, nobody can tell whether it is the proxy's.
+# Whether an answer to a plain request is the proxy's is known of a 407 only.
 @pytest.mark.parametrize(
     ("scheme", "status", "reason"),
     [

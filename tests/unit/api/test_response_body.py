@@ -1,4 +1,4 @@
-"""An answer is read within a bound on what it decodes to; beyond it, it is unreadable, and memory stays as it was."""
+"""An answer is read within a bound on what it decodes to; beyond it, it is unreadable, and memory doesn't grow."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_bound_itself_is_allowed_and_one_byte_more_is_not(step: int):
     ],
     ids=["cut", "one byte", "no gzip", "junk behind", "length", "br", "twice", "deflate", "empty members"],
 )
-def test_what_can_not_be_decoded_is_said_in_words(data: bytes, encoding: str, words: str):
+def test_the_error_explains_what_can_not_be_decoded(data: bytes, encoding: str, words: str):
     with pytest.raises(UnreadableBodyError, match=words):
         taken(data, encoding)
 
@@ -164,7 +164,7 @@ def test_a_list_is_read_as_far_as_it_was_asked_for(open_sender: OpenSender, limi
     assert [run.job_id for run in runs] == [f"r{number}" for number in range(limit)]
 
 
-def test_a_list_that_is_none_is_said_so(open_sender: OpenSender):
+def test_the_error_explains_that_a_list_is_expected(open_sender: OpenSender):
     with (
         Server(lambda _: Reply(body=b"{}")) as server,
         pytest.raises(SixtyfourUnavailableError, match="should be a list, not dict"),

@@ -113,7 +113,7 @@ def test_every_shape_of_error_becomes_one_readable_line(body: Any, reason: str):
         (100, SixtyfourUnavailableError, ""),
     ],
 )
-def test_the_status_says_who_can_mend_it(status: int, kind: type[SixtyfourError], advice: str):
+def test_the_status_determines_the_class_and_the_advice(status: int, kind: type[SixtyfourError], advice: str):
     error = error_of(status, {"detail": "Why"})
     assert type(error) is kind
     assert error.status == status  # type: ignore[attr-defined]
@@ -160,7 +160,7 @@ def test_a_200_without_meaning_counts_as_unavailable(body: bytes, what: str):
     assert error.may_have_worked
 
 
-def test_a_redirect_is_told_with_its_host_and_nothing_more_of_it():
+def test_the_error_of_a_redirect_has_its_host_and_nothing_more_of_it():
     error = error_of(307, b"", {"location": "https://user:pw@elsewhere.example:8443/path?signature=sesame"})
     assert isinstance(error, SixtyfourRefusedError)
     assert str(error) == (
@@ -170,7 +170,7 @@ def test_a_redirect_is_told_with_its_host_and_nothing_more_of_it():
 
 
 @pytest.mark.parametrize("location", ["", "/relative", "http://[", "http://" + "a" * 100_000, "\x00\x1b[31m"])
-def test_any_location_can_be_told(location: str):
+def test_any_location_makes_a_short_error(location: str):
     error = error_of(302, b"", {"location": location})
     assert isinstance(error, SixtyfourRefusedError)
     assert len(str(error)) < 400

@@ -53,7 +53,7 @@ def test_what_could_happen_twice_is_repeated_only_if_it_did_not_happen(name: str
 
 
 @pytest.mark.parametrize("error", [*FINAL, ValueError("a bug"), KeyboardInterrupt()])
-def test_what_no_patience_mends_is_not_repeated(error: BaseException):
+def test_what_waiting_does_not_fix_is_not_repeated(error: BaseException):
     assert not any(may_repeat(call, error) for call in [*REPEATABLE.values(), *ONCE.values()])
 
 

@@ -68,7 +68,7 @@ def test_the_file_arrives_byte_for_byte_in_one_part():
     ("name", "kind"),
     [("leads.CSV", "text/csv"), ("leads.json", "application/json"), ("leads.ndjson", "application/octet-stream")],
 )
-def test_a_file_says_of_what_kind_it_is(name: str, kind: str):
+def test_the_content_type_of_a_file(name: str, kind: str):
     with Server(lambda request: HANDLE) as server:
         SixtyfourClient(plain_settings(server.url, ApiKey("k"))).send(calls.upload_file(io.BytesIO(b"[]"), name))
         [request] = server.requests

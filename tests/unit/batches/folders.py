@@ -90,7 +90,7 @@ class Split:
         self._check()
 
     def _check(self) -> None:
-        """Hold every reference against its file."""
+        """Check every reference against its file."""
         assert [batch["path"] for batch in self.batches] == [f"memory://{name}" for name in sorted(self.folder.files)]
         for number, (batch, content) in enumerate(zip(self.batches, self.contents, strict=True)):
             assert content.startswith(self.header)
@@ -101,7 +101,7 @@ class Split:
 
     @property
     def rows(self) -> list[int]:
-        """The rows of each batch, as its reference says."""
+        """The rows of each batch, by its reference."""
         return [batch["rows"] for batch in self.batches]
 
     def tables(self) -> list[list[list[str]]]:

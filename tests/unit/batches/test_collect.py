@@ -92,7 +92,7 @@ def test_a_dry_run_is_known_as_such():
 
 
 @pytest.mark.parametrize(
-    ("batches", "results", "said"),
+    ("batches", "results", "message"),
     [
         ([batch(0)], [result(1)], "1.csv, which is none of the batches"),
         ([batch(0)], [result(0), result(0)], "two results of the batch file:///sent/0.csv"),
@@ -107,8 +107,8 @@ def test_a_dry_run_is_known_as_such():
         ([], {"job_id": "x"}, "results has something without 'source'"),
     ],
 )
-def test_what_does_not_fit_is_an_error(batches, results, said):
-    with pytest.raises(SixtyfourInputError, match=said):
+def test_what_does_not_fit_is_an_error(batches, results, message):
+    with pytest.raises(SixtyfourInputError, match=message):
         collect(batches, results)
 
 

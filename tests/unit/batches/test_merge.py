@@ -36,7 +36,7 @@ def opened(number, content, extension):
 
 
 def merged(*contents, extension="csv", columns=()):
-    """Return the merged file, after a look whether what is told of it is true."""
+    """Return the merged file, after a check of its reported counts."""
     target = Target()
     parts = [partial(opened, number, content, extension) for number, content in enumerate(contents)]
     made = merge(parts, target, columns)

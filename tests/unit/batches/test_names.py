@@ -54,7 +54,7 @@ def test_a_name_that_can_be_used_stays_as_it_is(stem):
 
 
 @pytest.mark.parametrize("name", ["My leads", "leads: all"])
-def test_what_files_take_and_folders_do_not_is_told_apart(name):
+def test_names_for_files_and_names_for_folders_differ(name):
     assert folder_name(f"{name}-00000.csv") != folder_name(f"{name.replace(' ', '_').replace(':', '_')}-00000.csv")
 
 

@@ -1,4 +1,4 @@
-"""What is owed of an input: rows that are missing in the results, or there with nothing in them."""
+"""The pending rows of an input: missing in the results, or there with empty result columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def opened(content, name="leads.csv", **more):
 
 
 def pending(source, *results, key=("email",), result_columns=(), **more):
-    """Return the records that are owed, and the repair."""
+    """Return the records that are pending, and the repair."""
     repair = Repair(key=key, result_columns=result_columns)
     for name, content in results:
         repair.note_results(open_result(BytesIO(content), name))
@@ -33,7 +33,7 @@ def pending(source, *results, key=("email",), result_columns=(), **more):
     return b"".join(chunk.data for chunk in chunks), repair
 
 
-def test_missing_rows_and_rows_with_nothing_in_them_are_owed():
+def test_missing_rows_and_rows_with_nothing_in_them_are_pending():
     first = ("first.csv", b"email,phone,title\n1@x,555,\n2@x, ,\n")
     second = ("second.ndjson", b'{"email": "3@x", "phone": null, "title": ""}\n{"email": "5@x", "title": "x"}\n')
 
@@ -63,7 +63,7 @@ def test_the_input_has_its_columns_renamed_as_it_was_for_the_split():
 
 
 @pytest.mark.parametrize(
-    ("source", "results", "said"),
+    ("source", "results", "message"),
     [
         (b"mail\n1@x\n", b"email,phone\n", "leads.csv has no column 'email'; it has 'mail'"),
         (INPUT, b"mail,phone\n1@x,1\n", "results.csv has no column 'email'; it has 'mail', 'phone'"),
@@ -71,8 +71,8 @@ def test_the_input_has_its_columns_renamed_as_it_was_for_the_split():
         (INPUT, b"email,phone,email\n1@x,1,2@x\n", "results.csv has two columns of the name 'email'"),
     ],
 )
-def test_a_column_that_is_not_there_pays_for_nothing_again(source, results, said):
-    with pytest.raises(SixtyfourInputError, match=said):
+def test_a_column_that_is_not_there_pays_for_nothing_again(source, results, message):
+    with pytest.raises(SixtyfourInputError, match=message):
         pending(source, ("results.csv", results), result_columns=("phone",))
 
 
@@ -107,7 +107,7 @@ def test_results_are_read_whatever_is_in_them(name, results):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\n", b"email,phone\n", b"email,phone"])
-def test_a_file_without_a_row_says_nothing(content):
+def test_a_file_without_a_row_changes_nothing(content):
     assert pending(INPUT, ("r.csv", content), result_columns=("phone",))[0].count(b"\n") == 4
 
 
@@ -126,7 +126,7 @@ def test_inputs_that_cannot_be_one_file(name, content):
     st.lists(st.tuples(st.sampled_from(["", "1", "2", "3", "4,5", '"']), st.sampled_from(["", " ", "x"])), max_size=12),
     st.booleans(),
 )
-def test_what_is_owed_and_what_came_back_are_the_whole_input(rows, came_back, as_json):
+def test_pending_rows_and_results_are_the_whole_input(rows, came_back, as_json):
     rows = [(key, "".join(letter for letter in text if letter.isprintable())) for key, text in rows]
     content = written([("id", "text"), *rows])
     results = written([("found", "id"), *((found, key) for key, found in came_back)])

@@ -75,7 +75,7 @@ def test_what_counts_as_empty(value):
         Split([{"a": value}], name="rows", required=("a",))
 
 
-def test_a_check_says_why_a_row_cannot_go():
+def test_a_check_returns_why_a_row_is_rejected():
     def check(row):
         return None if "@" in row["email"] else f"{row['name']} has no address"
 

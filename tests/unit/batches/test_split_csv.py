@@ -141,7 +141,7 @@ def test_ragged_rows_are_rejected_and_all_others_kept(rows, ragged, block):
             split(written(lengthened), block)
 
 
-# What the pieces are made of, held against the slow way of going through them byte by byte.
+# The chunks, compared with a slow reference that reads byte by byte.
 
 
 @searched
@@ -225,7 +225,7 @@ HEADER = b"a,b\n1,2\n"
 
 
 @pytest.mark.parametrize(
-    ("content", "line", "said"),
+    ("content", "line", "message"),
     [
         (HEADER + b"3\n", 3, "the header has 2 cells, this row 1"),
         (HEADER + b"3,4,5\n6\n", 3, "the header has 2 cells, this row 3"),
@@ -249,11 +249,11 @@ HEADER = b"a,b\n1,2\n"
         (b'a,b"c"\n1,2\n', 1, "in the header there is text before an opening quote"),
     ],
 )
-def test_an_error_names_the_line(content, line, said):
+def test_an_error_names_the_line(content, line, message):
     for block in (1, 3, 1000):
         with pytest.raises(SixtyfourInputError, match=re.escape(f"leads.csv, line {line}: ")) as caught:
             split(content, block)
-        assert said in str(caught.value)
+        assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\n\r\n", b"\xef\xbb\xbf"])
@@ -280,11 +280,14 @@ def test_a_row_that_does_not_end_is_not_read_into_memory(block):
             assert sum(taken) < 4 * pieces.LONGEST_RECORD, "it would be read until memory is full"
             return b"x" * size if len(taken) > 2 else super().read(size)
 
-    for beginning, said in [(b"a,b\n1,2\n", "a row of more than 8 MiB begins"), (b'a,b\n1,"', "a quoted cell begins")]:
+    for beginning, message in [
+        (b"a,b\n1,2\n", "a row of more than 8 MiB begins"),
+        (b'a,b\n1,"', "a quoted cell begins"),
+    ]:
         taken = []
         with (
             patch.object(pieces, "BLOCK", block),
-            pytest.raises(SixtyfourInputError, match=f"line {beginning.count(10) + 1}: {said}"),
+            pytest.raises(SixtyfourInputError, match=f"line {beginning.count(10) + 1}: {message}"),
         ):
             list(open_source(Endless(beginning), "leads.csv", rejects=NoRejects("leads.csv")).chunks())
         assert sum(taken) < 2.5 * pieces.LONGEST_RECORD
@@ -302,7 +305,7 @@ def test_a_row_within_the_bound_is_kept_whatever_its_size():
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"),
+    ("limits", "message"),
     [
         ({"rows": 0}, "batch_rows should be a whole number from 1 to 100,000"),
         ({"rows": 100_001}, "batch_rows"),
@@ -313,8 +316,8 @@ def test_a_row_within_the_bound_is_kept_whatever_its_size():
         ({"bytes": 100_000_001}, "batch_bytes"),
     ],
 )
-def test_limits_that_the_api_does_not_take(limits, said):
-    with pytest.raises(SixtyfourInputError, match=re.escape(said)):
+def test_limits_that_the_api_does_not_take(limits, message):
+    with pytest.raises(SixtyfourInputError, match=re.escape(message)):
         Limits(**limits)
 
 
@@ -343,7 +346,7 @@ def test_two_columns_may_change_places():
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "message"),
     [
         ({"c": "d"}, "leads.csv has no column 'c'; it has 'a', 'b'"),
         ({"A": "d"}, "has no column 'A'"),
@@ -355,8 +358,8 @@ def test_two_columns_may_change_places():
         ("a", "rename_columns should give"),
     ],
 )
-def test_names_that_cannot_be_meant(columns, said):
-    with pytest.raises(SixtyfourInputError, match=re.escape(said)):
+def test_names_that_cannot_be_meant(columns, message):
+    with pytest.raises(SixtyfourInputError, match=re.escape(message)):
         split(b"a,b\n1,2\n", rename_columns=columns)
 
 

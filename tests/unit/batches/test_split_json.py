@@ -88,7 +88,7 @@ def test_batches_hold_the_very_bytes(content, batches, name):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         (b"{broken}", "not JSON (Expecting property name enclosed in double quotes, at character 2)"),
         (b'{"a": 1} {"a": 2}', "not JSON (Extra data, at character 10)"),
@@ -104,9 +104,9 @@ def test_batches_hold_the_very_bytes(content, batches, name):
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_a_line_that_is_no_object_is_an_error_or_a_reject(wrong, said):
+def test_a_line_that_is_no_object_is_an_error_or_a_reject(wrong, message):
     content = b'{"a": 1}\n\n' + wrong + b'\n{"a": 2}\n'
-    with pytest.raises(SixtyfourInputError, match=re.escape(f"leads.ndjson, line 3: {said}")):
+    with pytest.raises(SixtyfourInputError, match=re.escape(f"leads.ndjson, line 3: {message}")):
         split(content)
 
     done = split(content, rejecting=True)
@@ -114,12 +114,12 @@ def test_a_line_that_is_no_object_is_an_error_or_a_reject(wrong, said):
     assert done.objects() == [[{"a": 1}, {"a": 2}]]
     [reject] = done.rejects
     assert (reject["line"], reject["text"]) == (3, wrong.decode())
-    assert reject["reason"].startswith(said)
+    assert reject["reason"].startswith(message)
 
 
-@pytest.mark.parametrize(("wrong", "said"), [(b'{"a": "\0"}', "a NUL byte"), (b'{"a": "\xe9"}', "not UTF-8")])
-def test_what_is_no_text_is_an_error_whatever_is_rejected(wrong, said):
-    with pytest.raises(SixtyfourInputError, match=f"line 2: {said}"):
+@pytest.mark.parametrize(("wrong", "message"), [(b'{"a": "\0"}', "a NUL byte"), (b'{"a": "\xe9"}', "not UTF-8")])
+def test_what_is_no_text_is_an_error_whatever_is_rejected(wrong, message):
+    with pytest.raises(SixtyfourInputError, match=f"line 2: {message}"):
         split(b"{}\n" + wrong, rejecting=True)
 
 
@@ -181,7 +181,7 @@ def test_rows_that_are_none(rows):
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("text", "rows, line 301: an object should be here, not str"),
         ({"a": float("nan")}, "rows, line 301['a'] is nan, which JSON cannot represent"),
@@ -189,8 +189,8 @@ def test_rows_that_are_none(rows):
         ({"a": {1, 2}}, "rows, line 301['a']"),
     ],
 )
-def test_a_row_that_json_cannot_say_is_named(row, said):
-    with pytest.raises(SixtyfourInputError, match=re.escape(said)):
+def test_a_row_that_json_cannot_represent_is_named(row, message):
+    with pytest.raises(SixtyfourInputError, match=re.escape(message)):
         split([{"a": 1}] * 300 + [row])
 
 

@@ -1,4 +1,4 @@
-"""Files are brought to their places while the next ones are filled: a few at a time, and none is forgotten."""
+"""Files are published while the next ones are written: a few at a time, and none is left out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def commits(monkeypatch):
     class SlowFile(MemoryFile):
         def write(self, chunk):
             if self._name == commits.unwritable:
-                raise OSError("the disk is gone")
+                raise OSError("the disk failed")
             commits.writes.append(len(chunk))
             return super().write(chunk)
 
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_written_fails_the_split(commits, held, monkeypatc
     monkeypatch.setattr(folders, "MemoryFolder", lambda: folder)
     monkeypatch.setattr(split, "HELD", held)
 
-    with pytest.raises(OSError, match="the disk is gone"):
+    with pytest.raises(OSError, match="the disk failed"):
         Split(CONTENT, limits=Limits(rows=1))
 
     assert commits.unwritable not in folder.files

@@ -51,7 +51,7 @@ def paths(root):
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() or path.is_symlink()}
 
 
-GONE = {"sent/leads-00000.csv", "sent/leads-00001.csv"}
+REMOVED = {"sent/leads-00000.csv", "sent/leads-00001.csv"}
 
 
 def test_it_lists_and_removes_nothing_unasked(cli, destination, temporary):
@@ -61,7 +61,7 @@ def test_it_lists_and_removes_nothing_unasked(cli, destination, temporary):
 
     assert done.code == 0
     listed = {os.path.relpath(record["path"], destination) for record in done.json}
-    assert listed == GONE | {str(temporary.relative_to(destination))}
+    assert listed == REMOVED | {str(temporary.relative_to(destination))}
     assert {record["removed"] for record in done.json} == {False}
     assert paths(destination) == before
     assert "Nothing was removed" in done.err
@@ -74,7 +74,7 @@ def test_it_removes_what_it_lists(cli, destination, temporary):
 
     assert done.code == 0
     assert {record["removed"] for record in done.json} == {True}
-    assert before - paths(destination) == GONE | {str(temporary.relative_to(destination))}
+    assert before - paths(destination) == REMOVED | {str(temporary.relative_to(destination))}
     assert cli("cleanup", "--destination", destination, "--yes", "-o", "json").json == []
 
 
@@ -105,20 +105,20 @@ def test_what_a_living_process_writes_stays_however_old_it_is(cli, destination, 
 def test_batches_stay_where_the_manifest_can_not_be_read(cli, destination, content):
     write(destination / "_manifest.json", content)
     cli("cleanup", "--destination", destination, "--yes")
-    assert paths(destination) >= GONE
+    assert paths(destination) >= REMOVED
 
 
 def test_without_a_manifest_the_age_decides(cli, destination):
     (destination / "_manifest.json").unlink()
     before = paths(destination)
     cli("cleanup", "--destination", destination, "--yes")
-    assert before - paths(destination) == GONE | {"sent/leads-00002.csv"}
+    assert before - paths(destination) == REMOVED | {"sent/leads-00002.csv"}
 
 
 def test_a_folder_above_several_destinations_may_be_named(cli, destination):
     before = paths(destination)
     cli("cleanup", "--destination", destination.parent, "--yes")
-    assert before - paths(destination) == GONE
+    assert before - paths(destination) == REMOVED
 
 
 def test_links_are_not_followed(cli, destination, tmp_path):
@@ -130,7 +130,7 @@ def test_links_are_not_followed(cli, destination, tmp_path):
 
     done = cli("cleanup", "--destination", destination, "--yes", "-o", "json")
 
-    assert {os.path.relpath(record["path"], destination) for record in done.json} == GONE
+    assert {os.path.relpath(record["path"], destination) for record in done.json} == REMOVED
     assert outside.exists()
     assert (destination / "sent" / "leads-00009.csv").is_symlink()
 

@@ -156,7 +156,7 @@ def test_the_module_runs_without_airflow_at_all(process, emulator):
     assert (done.code, done.err) == (0, "")
 
 
-# Not skipped elsewhere: an older Airflow has to say that there is no such command.
+# Not skipped elsewhere: an older Airflow has to report that there is no such command.
 def test_airflow_has_the_commands_from_3_2_on(process, emulator):
     """By a function: the installed metadata need not be that of this source tree."""
     command = (

@@ -166,7 +166,7 @@ def test_one_query_reads_all(cli, tables, running):
     assert len([query for query in queries if "xcom" in query]) == 1
 
 
-def test_without_a_database_it_says_so_in_one_line(process, emulator):
+def test_without_a_database_it_fails_with_one_line(process, emulator):
     env = {"SIXTYFOUR_API_KEY": emulator.api_key, "SIXTYFOUR_API_URL": emulator.url}
     done = process("orphans", "-o", "json", **env)
 

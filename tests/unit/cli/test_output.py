@@ -81,14 +81,14 @@ def test_an_output_without_unicode_is_json_all_the_same(emulator, key):
 
 
 @pytest.mark.parametrize("text", ["\x1b[31m", "\x9b1m", "a\nb", "\u202eabc", "\ud800", "é𝄞", '"\\', "\x00", "\u2028"])
-def test_structured_output_says_the_same_without_what_can_not_be_printed(text):
+def test_structured_output_is_the_same_without_what_can_not_be_printed(text):
     import yaml
 
     value = {"name": text, text: [text]}
     as_json = json_text(value, "utf-8")
     assert all(line.isprintable() for line in as_json.split("\n"))
     assert json.loads(as_json) == value
-    if text != "\ud800":  # no YAML says that
+    if text != "\ud800":  # YAML cannot represent that
         as_yaml = yaml_text(value, "utf-8")
         assert all(line.isprintable() for line in as_yaml.split("\n"))
         assert yaml.safe_load(as_yaml) == value

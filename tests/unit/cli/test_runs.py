@@ -1,4 +1,4 @@
-"""Runs from a shell: started once and at a price that was said, waited for, looked at, listed, cancelled."""
+"""Runs from a shell: started once and at a price that was shown, waited for, shown, listed, cancelled."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def test_a_run_is_started_and_waited_for(cli, emulator, workflow, rows):
     assert "Completed. Run" in done.err
 
 
-def test_the_price_of_past_runs_is_said_before_anything_is_started(cli, emulator, workflow, rows):
+def test_the_price_of_past_runs_is_shown_before_anything_is_started(cli, emulator, workflow, rows):
     emulator.completed_run(workflow)
 
     done = cli("run", "--workflow-id", workflow, "--rows", rows)
@@ -61,7 +61,7 @@ def test_a_repetition_under_the_printed_key_starts_nothing_more(cli, emulator, w
     assert len(emulator.runs()) == 1
 
 
-def test_a_lost_answer_says_how_to_repeat_without_paying_twice(cli, emulator, workflow, rows, no_pauses):
+def test_after_a_lost_answer_it_shows_how_to_repeat_without_paying_twice(cli, emulator, workflow, rows, no_pauses):
     emulator.fault("answer", path="/workflows/run", status=502, body="<html>", when="after", times=9)
 
     done = cli("run", "--workflow-id", workflow, "--rows", rows, "--yes")
@@ -289,7 +289,7 @@ def test_a_credential_that_is_refused_exits_3(cli, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["run", "wait"])
-def test_an_interrupted_wait_says_that_the_run_keeps_running(emulator, key, workflow, rows, command):
+def test_an_interrupted_wait_logs_that_the_run_keeps_running(emulator, key, workflow, rows, command):
     emulator.plan(seconds=60)
     if command == "run":
         arguments = ["run", "--workflow-id", workflow, "--rows", str(rows), "--yes", "--wait"]
@@ -302,7 +302,7 @@ def test_an_interrupted_wait_says_that_the_run_keeps_running(emulator, key, work
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(emulator.questions)
+    until(emulator.status_checks)
     [run] = emulator.runs()
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=30)

@@ -129,7 +129,7 @@ def test_other_rows_are_other_work(emulator, decorated):
     assert len(emulator.runs()) == 2
 
 
-def test_a_function_that_says_it_returns_a_dict_has_its_result_kept_whole(decorated):
+def test_a_function_annotated_with_a_dict_has_its_result_kept_whole(decorated):
     def lead() -> dict[str, str]:
         return {"company_name": "Example One"}
 

@@ -51,10 +51,12 @@ def test_another_separator_is_refused_by_name_and_what_is_advised_works(called, 
     with pytest.raises(SixtyfourInputError) as caught:
         Split(content, rejecting=rejecting)
 
-    said = str(caught.value)
-    assert said.startswith(f"Separated by {called}; this provider reads commas: convert the file, or pass delimiter=")
-    assert f"delimiter={delimiter!r}" in said
-    assert said.endswith("leads.csv, line 1.")
+    message = str(caught.value)
+    assert message.startswith(
+        f"Separated by {called}; this provider reads commas: convert the file, or pass delimiter="
+    )
+    assert f"delimiter={delimiter!r}" in message
+    assert message.endswith("leads.csv, line 1.")
     done = Split(content, delimiter=delimiter)
     [reader] = [csv.reader(io.StringIO(content.decode("utf-8-sig")), delimiter=check_delimiter(delimiter))]
     rows = [row for row in reader if row]
@@ -102,7 +104,7 @@ def test_a_comma_that_is_asked_for_is_not_doubted():
 
 
 @pytest.mark.parametrize(
-    ("content", "delimiter", "said"),
+    ("content", "delimiter", "message"),
     [
         (b"company,revenue\nAcme,5\n", ";", "Separated by commas, not by semicolons: leave delimiter out"),
         (b"company\trevenue\nAcme\t5\n", ";", "Separated by tabs, not by semicolons: pass delimiter='tab'"),
@@ -114,8 +116,8 @@ def test_a_comma_that_is_asked_for_is_not_doubted():
         (b"a;b\n1;2\n\0;3\n", ";", "leads.csv, line 3: a NUL byte"),
     ],
 )
-def test_what_can_not_be_converted_is_named(content, delimiter, said):
-    with pytest.raises(SixtyfourInputError, match=re.escape(said)):
+def test_what_can_not_be_converted_is_named(content, delimiter, message):
+    with pytest.raises(SixtyfourInputError, match=re.escape(message)):
         Split(content, delimiter=delimiter)
 
 
@@ -155,7 +157,7 @@ def workbook():
 
 @pytest.mark.parametrize("name", ["leads.csv", "leads.ndjson"])
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "The file is an HTML page"),
         (b"\xef\xbb\xbf\r\n <html lang='en'>\n", "The file is an HTML page"),
@@ -171,9 +173,9 @@ def workbook():
         ("a,b\n1,2\n".encode("utf-16-le"), "a NUL byte"),
     ],
 )
-def test_another_kind_of_file_is_refused_whatever_its_name_says(content, said, name):
+def test_another_kind_of_file_is_refused_whatever_its_name(content, message, name):
     for rejecting in (False, True):
-        with pytest.raises(SixtyfourInputError, match=said):
+        with pytest.raises(SixtyfourInputError, match=message):
             Split(content, name, rejecting=rejecting)
 
 

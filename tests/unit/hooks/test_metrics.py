@@ -290,7 +290,7 @@ def test_importing_the_metrics_loads_no_part_of_airflow():
 
 
 def test_sending_a_metric_loads_no_metadata_database(tmp_path):
-    """Beside what a task's process has loaded before."""
+    """Modules that a task's process has loaded before don't count."""
     code = textwrap.dedent(
         """
         import sys

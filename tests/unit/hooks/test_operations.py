@@ -52,13 +52,13 @@ def graph(*names):
 def test_every_operation_is_documented_with_its_parameters(name):
     method = getattr(SixtyfourHook, name)
     signature = inspect.signature(method)
-    said = inspect.getdoc(method) or ""
+    docstring = inspect.getdoc(method) or ""
 
     assert all(each.annotation is not inspect.Parameter.empty for each in list(signature.parameters.values())[1:])
     assert signature.return_annotation is not inspect.Signature.empty
-    elsewhere = inspect.getdoc(SixtyfourHook.start_bulk_people) if "start_bulk_people" in said else ""
+    elsewhere = inspect.getdoc(SixtyfourHook.start_bulk_people) if "start_bulk_people" in docstring else ""
     for parameter in list(signature.parameters)[1:]:
-        assert f":param {parameter}:" in f"{said}\n{elsewhere}" or parameter == "struct", parameter
+        assert f":param {parameter}:" in f"{docstring}\n{elsewhere}" or parameter == "struct", parameter
 
 
 def test_workflows_are_created_saved_and_deleted(hook, emulator):

@@ -1,4 +1,4 @@
-"""From an Airflow connection to a client: every form of it, every fault of it, and what the Test button says."""
+"""From an Airflow connection to a client: every form of it, every fault of it, and what the Test button shows."""
 
 import asyncio
 import json
@@ -205,12 +205,12 @@ def bad_connections(private_key):
 
 @pytest.mark.parametrize("fault", bad_connections(""))
 def test_a_fault_of_the_connection_is_named_and_no_secret_with_it(connect, keys, fault):
-    fields, said = bad_connections(keys.private)[fault]
+    fields, message = bad_connections(keys.private)[fault]
     hook = connect(**fields)
 
-    with pytest.raises(SixtyfourInputError, match=re.escape(said)) as failure:
+    with pytest.raises(SixtyfourInputError, match=re.escape(message)) as failure:
         _ = hook.settings
-    with pytest.raises(SixtyfourInputError, match=re.escape(said)):
+    with pytest.raises(SixtyfourInputError, match=re.escape(message)):
         asyncio.run(hook.open_async_client())
 
     for secret in (KEY, keys.private[40:80]):
@@ -229,7 +229,7 @@ def entry_points(hook):
 
 
 @pytest.mark.parametrize(
-    ("define", "said"),
+    ("define", "message"),
     [
         ({"conn_type": "aws"}, "Connection 'c' is of type aws, not sixtyfour"),
         ({"conn_type": "generic"}, "is of type generic, not sixtyfour"),
@@ -242,7 +242,7 @@ def entry_points(hook):
     ],
     ids=str,
 )
-def test_nothing_is_sent_with_a_connection_of_another_type(connect, monkeypatch, define, said):
+def test_nothing_is_sent_with_a_connection_of_another_type(connect, monkeypatch, define, message):
     asked = []
     monkeypatch.setattr(socket.socket, "connect", lambda *given: asked.append(given))
     host = "api.example.com"
@@ -252,12 +252,12 @@ def test_nothing_is_sent_with_a_connection_of_another_type(connect, monkeypatch,
         hook = connect(host=f"https://{host}", password=KEY, **define)
 
     for enter in entry_points(hook):
-        with pytest.raises(SixtyfourInputError, match=said) as failure:
+        with pytest.raises(SixtyfourInputError, match=message) as failure:
             enter()
         assert KEY not in str(failure.value)
-    passed, told = hook.test_connection()
+    passed, message = hook.test_connection()
 
-    assert (passed, KEY in told, "'c'" in told) == (False, False, False)
+    assert (passed, KEY in message, "'c'" in message) == (False, False, False)
     assert asked == []
 
 
@@ -311,8 +311,10 @@ def test_fields_that_an_older_form_has_written_count(connect, logs):
 @pytest.mark.parametrize("extra", ["not JSON SESAME", "[1, 2]", '"text"', "7"])
 def test_an_extra_that_is_no_json_object(connect, extra):
     # Airflow 3.0 and 3.1 themselves fail on some of these.
-    said = "Connection 'c' (has an extra that is no JSON object|can't be read: AIRFLOW_CONN_C is no valid connection)"
-    with pytest.raises(SixtyfourInputError, match=said) as failure:
+    message = (
+        "Connection 'c' (has an extra that is no JSON object|can't be read: AIRFLOW_CONN_C is no valid connection)"
+    )
+    with pytest.raises(SixtyfourInputError, match=message) as failure:
         _ = connect(password=KEY, extra=extra).settings
     assert "SESAME" not in str(failure.value)
 
@@ -350,16 +352,16 @@ def test_a_key_file_in_the_home_folder(connect, keys, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"\x00" * (1024 * 1024 + 1), "private_key_path that can't be read here: it has more than 1,048,576 bytes"),
         (b"", "private_key can't be read"),
         (b"\xff\xfe\x00", "private_key can't be read"),
     ],
 )
-def test_a_key_file_that_holds_none(connect, tmp_path, content, said):
+def test_a_key_file_that_holds_none(connect, tmp_path, content, message):
     (tmp_path / "key.pem").write_bytes(content)
-    with pytest.raises(SixtyfourInputError, match=said):
+    with pytest.raises(SixtyfourInputError, match=message):
         _ = connect(login=CLIENT_ID, extra={"key_id": KEY_ID, "private_key_path": str(tmp_path / "key.pem")}).settings
 
 
@@ -406,21 +408,21 @@ def test_a_key_that_is_not_rsa_or_is_encrypted(connect, keys):
     encrypted = private.private_bytes(pem, pkcs8, encryption).decode()
     elliptic = ec.generate_private_key(ec.SECP256R1()).private_bytes(pem, pkcs8, serialization.NoEncryption()).decode()
 
-    for key, said in ((encrypted, "unencrypted RSA private key"), (elliptic, "not an RSA key")):
-        with pytest.raises(SixtyfourInputError, match=said):
+    for key, message in ((encrypted, "unencrypted RSA private key"), (elliptic, "not an RSA key")):
+        with pytest.raises(SixtyfourInputError, match=message):
             _ = connect(login=CLIENT_ID, extra={"key_id": KEY_ID, "private_key": key}).settings
 
 
 def test_a_missing_connection_is_named_and_no_retry_can_help(backends):
     backends(Empty())
-    said = "Connection 'nowhere' is not defined: create it with type 'sixtyfour'"
-    with pytest.raises(SixtyfourInputError, match=said) as worker:
+    message = "Connection 'nowhere' is not defined: create it with type 'sixtyfour'"
+    with pytest.raises(SixtyfourInputError, match=message) as worker:
         _ = SixtyfourHook("nowhere").client
-    with pytest.raises(SixtyfourInputError, match=said):
+    with pytest.raises(SixtyfourInputError, match=message):
         asyncio.run(SixtyfourHook("nowhere").open_async_client())
 
     assert "AIRFLOW_CONN_NOWHERE" in str(worker.value)
-    assert worker.value.__suppress_context__  # Airflow's own error says no more
+    assert worker.value.__suppress_context__  # Airflow's own error adds nothing
     assert SixtyfourHook("nowhere").test_connection() == (False, str(worker.value))
 
 
@@ -474,7 +476,7 @@ if not AIRFLOW_2:  # which has no supervisor
                 return ErrorResponse(error=ErrorType(kind), detail={"conn_id": msg.conn_id})
 
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Channel(), raising=False)
-        # As 3.1 and later say it; 3.0 lets an error of the API server pass, which is retried as well.
+        # As 3.1 and later word it; 3.0 lets an error of the API server pass, which is retried as well.
         backends(Empty())
         monkeypatch.setattr(SixtyfourHook, "get_connection", not_defined)
         monkeypatch.setattr(SixtyfourHook, "aget_connection", anot_defined, raising=False)
@@ -542,7 +544,7 @@ def test_a_good_connection_passes_with_the_credits_that_are_left(emulator):
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         ({"status": 200, "body": {"credits": 0.5}}, "; 0.5 credits left."),
         ({"status": 200, "body": {"credits": -3}}, "; -3 credits left."),
@@ -553,10 +555,10 @@ def test_a_good_connection_passes_with_the_credits_that_are_left(emulator):
     ],
     ids=str,
 )
-def test_a_balance_that_is_not_told_is_no_fault_of_the_connection(emulator, answer, said):
+def test_a_missing_balance_is_no_fault_of_the_connection(emulator, answer, message):
     emulator.fault("answer", path="/check-balance", times=5, **answer)
 
-    assert SixtyfourHook().test_connection() == (True, f"{emulator.url} accepts the credential{said}")
+    assert SixtyfourHook().test_connection() == (True, f"{emulator.url} accepts the credential{message}")
 
 
 def test_airflow_itself_finds_the_hook_and_its_test(emulator):
@@ -575,24 +577,24 @@ def test_an_oauth_client_passes(emulator, connect, keys):
 
 
 def test_a_wrong_key(emulator, connect):
-    passed, said = connect(host=emulator.url, password=KEY).test_connection()
+    passed, message = connect(host=emulator.url, password=KEY).test_connection()
 
     assert passed is False
-    assert said.startswith(f"Credential refused by {emulator.url}: Sixtyfour answered 401")
-    assert KEY not in said
+    assert message.startswith(f"Credential refused by {emulator.url}: Sixtyfour answered 401")
+    assert KEY not in message
     assert len(emulator.requests()) == 1
 
 
 def test_an_oauth_client_that_nobody_knows(emulator, connect, keys):
-    hook = connect(host=emulator.url, login="stranger", extra={"key_id": KEY_ID, "private_key": keys.private})
+    hook = connect(host=emulator.url, login="unknown-client", extra={"key_id": KEY_ID, "private_key": keys.private})
 
-    passed, said = hook.test_connection()
+    passed, message = hook.test_connection()
 
-    assert (passed, "Credential refused" in said, "Unknown client stranger" in said) == (False, True, True)
+    assert (passed, "Credential refused" in message, "Unknown client unknown-client" in message) == (False, True, True)
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "expected"),
     [
         ({"status": 200, "body": b"<html><title>Welcome</title></html>"}, "Not the Sixtyfour API at http"),
         ({"status": 404, "body": b"<html>nothing here</html>"}, "Not the Sixtyfour API (404) at http"),
@@ -603,21 +605,21 @@ def test_an_oauth_client_that_nobody_knows(emulator, connect, keys):
     ],
     ids=lambda value: str(value["status"]) if isinstance(value, dict) else "",
 )
-def test_a_wrong_address_that_answers(connect, page_server, answer, said):
+def test_a_wrong_address_that_answers(connect, page_server, answer, expected):
     url = page_server(**answer)
 
-    passed, told = connect(host=url, password=KEY).test_connection()
+    passed, message = connect(host=url, password=KEY).test_connection()
 
-    assert (passed, said in told, KEY in told) == (False, True, False), told
-    assert "127.0.0.1" in told or "Sixtyfour answered" in told
+    assert (passed, expected in message, KEY in message) == (False, True, False), message
+    assert "127.0.0.1" in message or "Sixtyfour answered" in message
 
 
-def test_an_address_that_says_the_key_back(connect, page_server):
+def test_an_address_that_echoes_the_key(connect, page_server):
     url = page_server(401, json.dumps({"error": "Unauthorized", "message": f"no such key: {KEY}"}).encode())
 
-    passed, told = connect(host=url, password=KEY).test_connection()
+    passed, message = connect(host=url, password=KEY).test_connection()
 
-    assert (passed, KEY in told, "***" in told) == (False, False, True)
+    assert (passed, KEY in message, "***" in message) == (False, False, True)
 
 
 def test_a_port_where_nobody_listens(connect):
@@ -637,25 +639,25 @@ def test_a_host_that_nobody_knows(connect, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
-    passed, told = connect(host="https://api.example.invalid", password=KEY).test_connection()
+    passed, message = connect(host="https://api.example.invalid", password=KEY).test_connection()
 
-    assert (passed, "its name can't be resolved" in told) == (False, True)
+    assert (passed, "its name can't be resolved" in message) == (False, True)
 
 
 def test_a_host_that_does_not_answer(connect, page_server):
     url = page_server(200, b"[]", delay=3)
 
-    passed, told = connect(host=url, password=KEY, extra={"timeout": 0.3}).test_connection()
+    passed, message = connect(host=url, password=KEY, extra={"timeout": 0.3}).test_connection()
 
-    assert (passed, told) == (False, f"No answer from {url}: timed out after 0.3 s. While listing the runs.")
+    assert (passed, message) == (False, f"No answer from {url}: timed out after 0.3 s. While listing the runs.")
 
 
 def test_a_certificate_bundle_that_is_not_there(connect):
-    passed, told = connect(
+    passed, message = connect(
         host="https://127.0.0.1:1", password=KEY, extra={"verify": "/nowhere/ca.pem"}
     ).test_connection()
 
-    assert (passed, "/nowhere/ca.pem" in told) == (False, True)
+    assert (passed, "/nowhere/ca.pem" in message) == (False, True)
 
 
 def test_the_connection_is_read_once_for_both_clients(monkeypatch):

@@ -1,4 +1,4 @@
-"""What a connection says of webhooks; and that none of it gets into a log, or in the way of anything else."""
+"""What a connection sets for webhooks; none of it gets into a log, or affects anything else."""
 
 import json
 from types import SimpleNamespace
@@ -33,7 +33,7 @@ def of(kind):
         ({"allow_unsigned": "true"}, (), True),
     ],
 )
-def test_what_a_connection_says(extra, secrets, allows_unsigned):
+def test_the_settings_of_a_connection(extra, secrets, allows_unsigned):
     found = webhook_settings(of("sixtyfour"), extra)
 
     assert found == (secrets, allows_unsigned)
@@ -53,7 +53,7 @@ def test_what_a_connection_says(extra, secrets, allows_unsigned):
     ],
     ids=str,
 )
-def test_a_connection_that_says_nothing_takes_none(extra):
+def test_a_connection_without_settings_takes_none(extra):
     assert webhook_settings(of("sixtyfour"), extra) is None
 
 

@@ -23,7 +23,7 @@ RUNS = [{"credits_used": 20, "rows_in": 10}]
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What Airflow was told to ask."""
+    """What Airflow was given to ask."""
     questions = []
     if CAN_ASK:
         from airflow.providers.standard.operators import hitl
@@ -83,25 +83,25 @@ def test_an_approval_is_returned_with_who_gave_it_and_the_price():
 
 
 WRONG = pytest.mark.parametrize(
-    ("limits", "said"),
+    ("limits", "message"),
     [({}, "Give approve_above_rows or"), ({"approve_above_rows": "many"}, "approve_above_rows should be a number")],
     ids=str,
 )
 
 
 @WRONG
-def test_a_wrong_limit_in_the_dag_file_is_found_when_it_is_read(limits, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_a_wrong_limit_in_the_dag_file_is_found_when_it_is_read(limits, message):
+    with pytest.raises(AirflowFailException, match=message):
         SixtyfourApprovalOperator(task_id="approve", estimate="{{ 1 }}", **limits)
 
 
 @WRONG
-def test_a_wrong_limit_of_a_template_is_no_reason_to_pay(asked, limits, said):
+def test_a_wrong_limit_of_a_template_is_no_reason_to_pay(asked, limits, message):
     one = approving(1, approve_above_rows="{{ params.limit }}")
     operator = one.operator()
     operator.approve_above_rows = limits.get("approve_above_rows", "None")
 
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         operator.execute(one.context)
 
     assert asked == []
@@ -117,15 +117,15 @@ def test_airflow_s_own_parameters_are_taken_on_every_version():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"bulk": {"kind": "people"}, "approve_above_rows": 1}, "max_cost_cents in bulk"),
         ({"workflow_id": "w", "approval": {"notifiers": []}}, "approval is given without"),
     ],
     ids=["bulk", "no limit"],
 )
-def test_what_the_group_refuses(arguments, said):
-    with pytest.raises(SixtyfourInputError, match=said):
+def test_what_the_group_refuses(arguments, message):
+    with pytest.raises(SixtyfourInputError, match=message):
         sixtyfour_enrichment(source="file:///x.csv", destination="file:///y", **arguments)
 
 

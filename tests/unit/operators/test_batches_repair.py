@@ -35,7 +35,7 @@ def results(tmp_path, name, text):
     return {"path": f"file://{tmp_path}/{name}", "rows": 1}
 
 
-def test_rows_that_are_owed_become_the_next_batches(sent, tmp_path, folder, logs):
+def test_pending_rows_become_the_next_batches(sent, tmp_path, folder, logs):
     first = results(tmp_path, "first.csv", "email,phone,title\n0@x,5,\n1@x,,\n2@x,,Baker\n")
     second = results(tmp_path, "second.ndjson", json.dumps({"email": "9@x", "phone": "5", "title": None}))
 
@@ -63,7 +63,7 @@ def test_rows_that_are_owed_become_the_next_batches(sent, tmp_path, folder, logs
     assert "7 rows of leads-00000.csv left to be enriched, in 2 batches, found in 0." in logs
 
 
-def test_what_a_run_left_out_is_run_again_until_nothing_is_owed(emulator, sent, tmp_path, folder):
+def test_what_a_run_left_out_is_run_again_until_nothing_is_pending(emulator, sent, tmp_path, folder):
     """Upload, run and land one batch of three; the repair has the rows of the other two."""
     workflow = emulator.store_workflow(source="read_csv")
     landed = []
@@ -82,9 +82,9 @@ def test_what_a_run_left_out_is_run_again_until_nothing_is_owed(emulator, sent, 
         )
 
     enrich(sent[0])
-    owed = repair(source=sent, results=landed, destination=f"file://{folder}", key=["email"])
-    assert [batch["rows"] for batch in owed] == [6]
-    enrich(owed[0])
+    pending = repair(source=sent, results=landed, destination=f"file://{folder}", key=["email"])
+    assert [batch["rows"] for batch in pending] == [6]
+    enrich(pending[0])
 
     assert repair(source=sent, results=landed, destination=f"file://{folder}", key=["email"]) == []
     assert [run["rows"] for run in emulator.runs()] == [4, 6]
@@ -99,7 +99,7 @@ def test_more_batches_than_may_be_run_fail_for_good(sent, folder):
 
 
 @pytest.mark.parametrize("results", [[], None, [[], None]])
-def test_without_results_everything_is_owed(sent, folder, results):
+def test_without_results_everything_is_pending(sent, folder, results):
     made = repair(source=sent, results=results, destination=f"file://{folder}", key="email")
 
     assert [batch["rows"] for batch in made] == [10]
@@ -150,7 +150,7 @@ def test_the_same_files_give_the_same_repair_again(sent, tmp_path, folder):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"key": ()}, "key should name the columns that identify a row"),
         ({"key": 7}, "key should be names of columns"),
@@ -170,14 +170,14 @@ def test_the_same_files_give_the_same_repair_again(sent, tmp_path, folder):
     ],
     ids=str,
 )
-def test_what_cannot_be_right_fails_for_good_and_owes_nothing(sent, tmp_path, folder, arguments, said):
+def test_invalid_arguments_fail_for_good_and_write_nothing(sent, tmp_path, folder, arguments, message):
     came_back = results(tmp_path, "results.csv", "email,phone\n1@x,5\n")
     if "leads.json" in str(arguments):
         (tmp_path / "leads.json").write_text("[]")
         arguments = {"results": f"file://{tmp_path}/leads.json"}
     given = {"source": sent, "results": came_back, "destination": f"file://{folder}", "key": "email", **arguments}
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         repair(**given)
 
     assert not folder.exists() or list(folder.iterdir()) == []
@@ -293,7 +293,7 @@ def test_results_without_a_row_have_no_quality(sent, tmp_path, folder):
 
 
 @pytest.mark.parametrize(
-    ("least", "said"),
+    ("least", "message"),
     [
         (0.8, "min_quality should give shares from 0 to 1 by names of columns"),
         ("email", "min_quality should give shares"),
@@ -309,10 +309,10 @@ def test_results_without_a_row_have_no_quality(sent, tmp_path, folder):
     ],
     ids=str,
 )
-def test_a_least_quality_that_can_not_be_right_is_an_error_of_the_dag(sent, folder, least, said):
+def test_an_invalid_least_quality_is_an_error_of_the_dag(sent, folder, least, message):
     given = {"task_id": "repair", "source": sent, "results": [], "destination": f"file://{folder}", "key": "email"}
 
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         SixtyfourRepairInputOperator(**given, min_quality=least)
 
 
@@ -325,9 +325,9 @@ def test_a_typo_in_a_column_pays_for_nothing(sent, came_back, folder):
 @pytest.mark.parametrize("hidden", [{}, {"quality": {}}, {"quality": {"phone": 3}}])
 def test_results_of_unknown_quality_are_named(sent, came_back, folder, tmp_path, hidden):
     unknown = {name: value for name, value in came_back[0].items() if name != "quality"} | hidden
-    said = "min_quality needs results with their quality, and first.csv has none: give it what"
+    message = "min_quality needs results with their quality, and first.csv has none: give it what"
 
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         repaired(sent, [unknown, came_back[2]], folder, min_quality={"phone": 0.5})
     with pytest.raises(AirflowFailException, match=r"and file://.*first\.csv has none"):
         repaired(sent, f"file://{tmp_path}/first.csv", folder, min_quality={"phone": 0.5})

@@ -228,7 +228,7 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"source": None}, "Give source or rows, and not both"),
         ({"rows": [{"a": 1}]}, "Give source or rows, and not both"),
@@ -267,7 +267,7 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
     ],
     ids=lambda value: str(value)[:80],
 )
-def test_what_cannot_be_right_fails_for_good(leads, folder, arguments, said):
+def test_invalid_arguments_fail_for_good(leads, folder, arguments, message):
     (leads.parent / "folder.csv").mkdir()
     (leads.parent / "empty.csv").touch()
     for name in ("leads.xlsx", "leads.tsv", "lines.ndjson"):
@@ -276,7 +276,7 @@ def test_what_cannot_be_right_fails_for_good(leads, folder, arguments, said):
     if given["source"]:
         given["source"] = given["source"].format(folder=leads.parent)
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         split(**given)
 
     assert not folder.exists() or everything_below(folder) == []

@@ -85,11 +85,11 @@ def test_a_limit_that_is_reached_in_batch_7_of_20_and_then_raised(
     assert len(emulator.runs()) - before == 7
     with pytest.raises(AirflowFailException) as failed:
         collecting(twenty, results, budget)
-    said = str(failed.value)
-    assert said.startswith("13 of 20 batches have no result: hundred-00007.csv")
-    assert "max_credits has left out 13 of them" in said
-    assert "65 rows are not yet enriched" in said
-    assert f"{35 * price:,.2f}".rstrip("0").rstrip(".") + " of " in said
+    message = str(failed.value)
+    assert message.startswith("13 of 20 batches have no result: hundred-00007.csv")
+    assert "max_credits has left out 13 of them" in message
+    assert "65 rows are not yet enriched" in message
+    assert f"{35 * price:,.2f}".rstrip("0").rstrip(".") + " of " in message
 
     assert len(budgeted(twenty, max_credits=10.5 * ROWS * price)[0]) == 10  # what is spent counts
     within, xcoms = budgeted(twenty, max_credits=20 * ROWS * price)
@@ -101,7 +101,7 @@ def test_a_limit_that_is_reached_in_batch_7_of_20_and_then_raised(
 
 
 def test_runs_that_cost_more_than_estimated_stop_the_next(emulator, enriching, budgeted, twenty, price, folder):
-    """By what has really been used: the manifests of the batches before say that it was three times as much."""
+    """By what has really been used: the manifests of the batches before record three times as much."""
     within, xcoms = budgeted(twenty[:5], max_credits=5 * ROWS * price)
     first = enriching(source=within[0], budget=xcoms["budget"]).run()
     manifest = Path(first["manifest"].removeprefix("file://"))
@@ -170,11 +170,11 @@ def test_a_limit_that_pays_for_no_batch_is_an_error(budgeted, twenty, price):
     with pytest.raises(AirflowFailException) as failed:
         budgeted(twenty, max_credits=ROWS * price / 2)
 
-    said = str(failed.value)
+    message = str(failed.value)
     assert re.match(
-        r"max_credits leaves out 20 batches with 100 rows \(.*and 15 more\): 0 credits_used are spent", said
+        r"max_credits leaves out 20 batches with 100 rows \(.*and 15 more\): 0 credits_used are spent", message
     )
-    assert "No run was started. Raise max_credits" in said
+    assert "No run was started. Raise max_credits" in message
 
 
 def test_without_a_limit_all_batches_pass(budgeted, twenty):
@@ -184,7 +184,7 @@ def test_without_a_limit_all_batches_pass(budgeted, twenty):
     assert (xcoms["budget"]["limit"], xcoms["budget"]["to_pay"]) == (None, [])
 
 
-def test_a_limit_that_renders_to_none_is_said_and_an_empty_one_is_an_error(budgeted, twenty, price, logs):
+def test_a_limit_that_renders_to_none_is_logged_and_an_empty_one_is_an_error(budgeted, twenty, price, logs):
     assert len(budgeted(twenty, max_credits="{{ none }}")[0]) == 20
     assert "max_credits is None, so it limits nothing" in logs
 

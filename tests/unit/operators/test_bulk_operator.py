@@ -25,7 +25,7 @@ ROWS, CENTS = 5, 25  # of the file `leads` in tier "low", by the emulator's exam
 
 @pytest.fixture
 def bulk(emulator, leads, folder, tmp_path):
-    """Make tasks that enrich that file in bulk, each with a store unless told otherwise."""
+    """Make tasks that enrich that file in bulk, each with a store by default."""
 
     def task(*, has_store=True, identity=None, **arguments):
         given = {
@@ -91,7 +91,7 @@ def test_the_files_land_with_what_was_estimated_and_charged(emulator, bulk, fold
     assert len(submissions(emulator)) == 1
 
 
-def test_the_event_of_an_outlet_tells_the_charge(emulator, bulk):
+def test_the_event_of_an_outlet_has_the_charge(emulator, bulk):
     asset = Asset("x://enriched")
     one = bulk(outlets=[asset])
     events = OutletEventAccessors()
@@ -139,7 +139,7 @@ def test_companies_with_all_that_can_be_asked_of_them(emulator, bulk):
         full_org_chart=True,
     ).run()
 
-    # The emulator refuses members that it does not know. People that are found cost more than the estimate said.
+    # The emulator refuses members that it does not know. People that are found cost more than estimated.
     assert (result["estimated_cost_cents"], result["charge_cents"]) == (75, 100)
     assert len(submissions(emulator, "company")) == 1
 
@@ -165,11 +165,11 @@ def test_a_job_that_is_estimated_over_the_limit_is_cancelled_and_nothing_lands(
     with pytest.raises(AirflowFailException) as refused:
         bulk(deferrable=deferrable, max_cost_cents=CENTS - 1).run()
 
-    said = str(refused.value)
-    assert said.startswith(
+    message = str(refused.value)
+    assert message.startswith(
         f"The estimated cost of {CENTS} cents exceeds max_cost_cents ({CENTS - 1}). The estimate is a floor: "
     )
-    assert "The run is cancelled" in said
+    assert "The run is cancelled" in message
     assert emulator.statuses() == ["cancelled"]
     assert files_below(folder) == []
     assert len(emulator.cancels()) == 1
@@ -216,7 +216,7 @@ def test_a_limit_that_could_not_be_cancelled_for_is_held_by_the_next_try(emulato
     assert files_below(folder) == []
 
 
-def test_an_estimate_that_was_lost_with_the_answer_is_said(emulator, bulk, logs):
+def test_an_estimate_that_was_lost_with_the_answer_is_logged(emulator, bulk, logs):
     emulator.fault("drop", path="/bulk-intelligence/people", when="after")
 
     result = bulk(max_cost_cents=CENTS).run()
@@ -228,7 +228,7 @@ def test_an_estimate_that_was_lost_with_the_answer_is_said(emulator, bulk, logs)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"kind": "animals"}, "kind should be 'people' or 'company', not 'animals'"),
         ({"tier": "extreme"}, "tier should be one of micro, low, medium, high, xhigh, scout for people"),
@@ -248,10 +248,10 @@ def test_an_estimate_that_was_lost_with_the_answer_is_said(emulator, bulk, logs)
         ({"max_cost_cents": float("nan")}, "max_cost_cents should be a number of cents"),
     ],
 )
-def test_what_is_wrong_in_the_dag_file_is_seen_when_it_is_read(emulator, bulk, arguments, said):
+def test_what_is_wrong_in_the_dag_file_is_seen_when_it_is_read(emulator, bulk, arguments, message):
     with pytest.raises(SixtyfourInputError) as refused:
         bulk(**arguments).make()
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert emulator.requests() == []
 
 
@@ -533,14 +533,14 @@ def test_the_task_group_with_bulk_jobs():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({}, "Give workflow_id or bulk"),
         ({"workflow_id": "w", "bulk": {"kind": "people"}}, "Give workflow_id or bulk"),
         ({"bulk": {"kind": "people", "struct": {"title": 7}}}, "struct['title'] is invalid"),
     ],
 )
-def test_the_task_group_takes_a_workflow_or_bulk(arguments, said):
+def test_the_task_group_takes_a_workflow_or_bulk(arguments, message):
     with DAG("enrich", schedule=None), pytest.raises(SixtyfourInputError) as refused:
         sixtyfour_enrichment(source="file:///in/leads.csv", destination="file:///out", **arguments)
-    assert said in str(refused.value)
+    assert message in str(refused.value)

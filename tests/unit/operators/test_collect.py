@@ -64,7 +64,7 @@ def test_who_agreed_to_the_cost_is_in_the_value_and_in_the_manifest(enriched, ba
     assert collect_batches(results=enriched, destination=f"file://{folder}", approval=approval)["approval"] == approval
 
 
-def test_where_nobody_was_to_agree_nothing_says_so(enriched, batches, collecting, folder):
+def test_without_an_approval_none_is_reported(enriched, batches, collecting, folder):
     assert "approval" not in collecting(batches=batches, results=enriched)
     assert "approval" not in json.loads((folder / MANIFEST).read_text())
 
@@ -194,20 +194,20 @@ def test_a_file_that_is_not_what_was_landed_is_not_merged(enriched, batches, col
 
 
 def test_what_a_repair_brought_is_part_of_the_whole(enriching, enriched, batches, collecting, folder, tmp_path):
-    sent = f"file://{tmp_path}/owed"
-    owed = Task(
+    sent = f"file://{tmp_path}/pending"
+    pending = Task(
         lambda: SixtyfourRepairInputOperator(
             task_id="repair", source=batches, results=enriched[:2], destination=sent, key="name"
         )
     ).run()
-    repaired = [enriching(source=batch).run() for batch in owed]
+    repaired = [enriching(source=batch).run() for batch in pending]
 
-    summary = collecting(batches=[batches[:2], owed], results=[enriched[:2], repaired])
+    summary = collecting(batches=[batches[:2], pending], results=[enriched[:2], repaired])
 
     assert (summary["batches"], summary["rows_sent"], summary["rows"]) == (3, 5, 5)
 
 
-def test_its_outlets_are_told_of_the_whole(enriched, batches, folder):
+def test_its_outlets_receive_the_totals(enriched, batches, folder):
     asset = Asset(uri="s3://bucket/leads/")
     task = Task(
         lambda: SixtyfourCollectBatchesOperator(
@@ -259,7 +259,7 @@ def test_as_a_function(enriched, folder):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"destination": "/landed"}, "destination should be a URL"),
         ({"merge_into": "all.csv"}, "merge_into should be a URL"),
@@ -267,24 +267,24 @@ def test_as_a_function(enriched, folder):
         ({"batches": []}, "none of the batches"),
     ],
 )
-def test_what_can_not_be_right_is_told(enriched, batches, collecting, folder, wrong, said):
+def test_invalid_arguments_are_reported(enriched, batches, collecting, folder, wrong, message):
     before = sorted(folder.rglob("*"))
 
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         collecting(**{"batches": batches, "results": enriched, **wrong})
 
     assert sorted(folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize("parameter", ["destination", "merge_into"])
-def test_a_path_that_no_store_takes_is_told(enriched, batches, collecting, folder, parameter):
+def test_a_path_that_no_store_takes_is_reported(enriched, batches, collecting, folder, parameter):
     with pytest.raises(
         AirflowFailException, match=rf"^{parameter} has a name of 256 bytes in it; file systems take 255"
     ):
         collecting(batches=batches, results=enriched, **{parameter: f"file://{folder}/{'d' * 252}.csv"})
 
 
-def test_files_that_can_not_be_merged_are_told(enriched, batches, collecting, folder):
+def test_files_that_can_not_be_merged_are_reported(enriched, batches, collecting, folder):
     two = [{**enriched[0], "files": enriched[0]["files"] * 2}, *enriched[1:]]
     own = enriched[1]["files"][0]["path"]
 
@@ -349,7 +349,7 @@ def test_whatever_is_in_the_results_they_are_merged_and_repaired(
     assert json.loads((folder / MANIFEST).read_text())["merged"]
     repair = Task(
         lambda: SixtyfourRepairInputOperator(
-            task_id="repair", source=batches, results=results, destination=f"file://{tmp_path}/owed", key="name"
+            task_id="repair", source=batches, results=results, destination=f"file://{tmp_path}/pending", key="name"
         )
     )
     assert repair.run()

@@ -60,7 +60,7 @@ def test_with_other_options_the_same_batch_is_other_work(enriching, estimating, 
     assert estimating(batches=batches, **other).run()["rows_done"] == 0
 
 
-def test_a_batch_whose_files_are_gone_is_paid_for_again(enriching, estimating, batches, folder):
+def test_a_batch_whose_files_are_missing_is_paid_for_again(enriching, estimating, batches, folder):
     summary = enriching(source=batches[0]).run()
     [file] = summary["files"]
     Path(file["path"].removeprefix("file://")).unlink()
@@ -75,15 +75,15 @@ def test_with_overwrite_all_is_paid_for_again(enriching, estimating, batches):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({}, "Give rows, a number, or batches"),
         ({"batches": "{{ 1 }}"}, "Give destination with batches"),
     ],
     ids=str,
 )
-def test_wrong_parameters_in_the_dag_file_are_found_when_it_is_read(arguments, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_wrong_parameters_in_the_dag_file_are_found_when_it_is_read(arguments, message):
+    with pytest.raises(AirflowFailException, match=message):
         SixtyfourEstimateCostOperator(task_id="estimate", workflow_id="w", **arguments)
 
 
@@ -104,7 +104,7 @@ def test_without_a_completed_run_there_is_no_estimate(emulator, estimating, logs
     assert "No estimate for 10 rows: the workflow has no completed run with credits_used and rows_in" in logs
 
 
-def test_without_that_metric_the_names_that_there_are_are_said(enriching, estimating, batches, logs):
+def test_without_that_metric_the_available_names_are_logged(enriching, estimating, batches, logs):
     enriching(source=batches[0]).run()
 
     assert estimating(rows=10, cost_metric="tokens").run()["cost"] is None
@@ -118,7 +118,7 @@ def test_a_server_without_a_balance(emulator, estimating):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"rows": 1, "batches": []}, "Give rows, a number, or batches"),
         ({"rows": -1}, "rows should be a number"),
@@ -133,8 +133,8 @@ def test_a_server_without_a_balance(emulator, estimating):
     ],
     ids=str,
 )
-def test_what_can_not_be_right(emulator, estimating, arguments, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_invalid_arguments(emulator, estimating, arguments, message):
+    with pytest.raises(AirflowFailException, match=message):
         estimating(**arguments).run()
 
     assert emulator.requests() == []

@@ -1,4 +1,4 @@
-"""A workflow as code: saved when it differs, told how, and never half or wrong."""
+"""A workflow as code: saved when it differs, with the differences logged, and never half or wrong."""
 
 import json
 import re
@@ -61,10 +61,10 @@ def test_a_new_workflow_is_stored(emulator, workflow_id, logs):
     names = [one["block_name"] for one in stored["workflow_definition"]["blocks"]]
     assert names == ["webhook", "lead_enrichment", "find_email"]
     assert len(stored["workflow_definition"]["edges"]) == 2
-    [told] = [text for text in logs.texts() if text.startswith("Saved the workflow.") and workflow_id in text]
-    assert '~ workflow_name: null -> "Leads"' in told
-    assert told.count("+ block") == 3
-    assert told.count("+ edge") == 2
+    [message] = [text for text in logs.texts() if text.startswith("Saved the workflow.") and workflow_id in text]
+    assert '~ workflow_name: null -> "Leads"' in message
+    assert message.count("+ block") == 3
+    assert message.count("+ edge") == 2
 
 
 @pytest.mark.parametrize("ids", ["names", "uuids", "none"])
@@ -102,22 +102,22 @@ def test_what_the_server_writes_out_as_defaults_is_no_difference(emulator, workf
     assert saves(emulator) == []
 
 
-def test_a_difference_is_told_value_by_value_and_saved(emulator, workflow_id, logs):
+def test_a_difference_is_logged_value_by_value_and_saved(emulator, workflow_id, logs):
     deploy(workflow_id, wanted())
     workflow = chain(block("webhook", 1), block("lead_enrichment", 2), block("find_email", 3, mode="PERSONAL"))
     workflow["workflow_description"] = "Changed"
 
     deploy(workflow_id, workflow)
 
-    [told] = [text for text in logs.texts() if text.startswith("Saved the workflow.")][1:]
-    lines = told.splitlines()
+    [message] = [text for text in logs.texts() if text.startswith("Saved the workflow.")][1:]
+    lines = message.splitlines()
     assert lines[1] == '~ workflow_description: "From tests" -> "Changed"'
     assert re.fullmatch(r"~ block 'find_email' \(\w{8}\) specs\.mode: \"PROFESSIONAL\" -> \"PERSONAL\"", lines[2])
     assert lines[3:] == [f"Workflow {workflow_id}."]
     assert len(saves(emulator)) == 2
 
 
-def test_check_tells_the_difference_and_saves_nothing(emulator, workflow_id):
+def test_check_reports_the_difference_and_saves_nothing(emulator, workflow_id):
     deploy(workflow_id, wanted())
     emulator.clear()
     workflow = chain(block("webhook", 1), block("lead_enrichment", 2))
@@ -167,9 +167,9 @@ def invalid():
 
 @pytest.mark.parametrize("fault", invalid())
 def test_an_invalid_workflow_fails_for_good_with_all_faults_named_and_nothing_sent(emulator, workflow_id, fault):
-    workflow, said = invalid()[fault]
+    workflow, message = invalid()[fault]
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         deploy(workflow_id, workflow)
 
     assert saves(emulator) == []
@@ -193,22 +193,22 @@ def unpublished():
 def test_what_the_published_schema_does_not_have_is_a_warning_and_the_servers_to_judge(
     emulator, workflow_id, logs, finding
 ):
-    workflow, said = unpublished()[finding]
+    workflow, message = unpublished()[finding]
     emulator.fault("answer", path="/workflows/update_workflow", status=200, body={"id": workflow_id})
 
     assert deploy(workflow_id, workflow) == workflow_id
 
     [warning] = warnings(logs)
     assert warning.startswith("Differs from the API's published schema: block ")
-    assert said in warning
+    assert message in warning
     assert len(saves(emulator)) == 1
 
 
 @pytest.mark.parametrize("finding", unpublished())
 def test_validate_specs_makes_it_an_error_and_nothing_is_sent(emulator, workflow_id, finding):
-    workflow, said = unpublished()[finding]
+    workflow, message = unpublished()[finding]
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         deploy(workflow_id, workflow, validate_specs=True)
 
     assert saves(emulator) == []
@@ -245,7 +245,7 @@ def test_a_notebook_that_the_server_has_created_is_no_difference_and_kept(emulat
     assert stored_specs() == {"notebook_id": "nb_1", "notebook_name": "Others"}
 
 
-def test_a_save_that_may_cost_credits_is_said(emulator, workflow_id, logs):
+def test_a_save_that_may_cost_credits_is_logged(emulator, workflow_id, logs):
     found = chain(block("search", 1, query="bakeries", auto_execute=True), block("lead_enrichment", 2))
 
     deploy(workflow_id, found)
@@ -282,7 +282,7 @@ def test_its_own_id_may_stand_in_the_workflow(emulator, workflow_id):
 
 
 @pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
-def test_a_file_beside_the_dag_with_templates_in_it(emulator, workflow_id, tmp_path, native):
+def test_a_file_next_to_the_dag_with_templates_in_it(emulator, workflow_id, tmp_path, native):
     text = (
         json.dumps(wanted()).replace("From tests", "{{ params.purpose }} of {{ run_id }}").replace("Leads", "{{ ds }}")
     )
@@ -317,13 +317,15 @@ def test_json_text(emulator, workflow_id):
     ).run()
 
 
-@pytest.mark.parametrize(("workflow", "said"), [("missing.json", "There is no file"), ("{broken", "not valid JSON")])
-def test_a_file_or_text_that_is_none_fails_for_good_and_asks_nothing(emulator, workflow_id, tmp_path, workflow, said):
+@pytest.mark.parametrize(("workflow", "message"), [("missing.json", "There is no file"), ("{broken", "not valid JSON")])
+def test_a_file_or_text_that_is_none_fails_for_good_and_asks_nothing(
+    emulator, workflow_id, tmp_path, workflow, message
+):
     dag = DAG("deploys", schedule=None)
     dag.fileloc = str(tmp_path / "dag.py")
     given = {"task_id": "d", "dag": dag, "workflow_id": workflow_id, "workflow": workflow}
 
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         Task(lambda: SixtyfourDeployWorkflowOperator(**given)).run()
 
     assert emulator.requests() == []
@@ -339,7 +341,7 @@ def test_a_refused_save_fails_for_good_after_one_request(emulator, workflow_id, 
     assert len(saves(emulator)) == 1
 
 
-def test_bad_weather_is_waited_out(emulator, workflow_id, no_pauses):
+def test_an_outage_is_waited_out(emulator, workflow_id, no_pauses):
     emulator.fault("reset", path="/workflows/blocks", times=2)
     emulator.fault("answer", path="/workflows/update_workflow", status=502, body="<html>", when="after")
 

@@ -147,7 +147,7 @@ def test_five_requests_a_batch_are_enough(emulator, enriching, batches):
     assert len([one for one in asked if "live_status" in one]) == 1
 
 
-def test_its_outlets_are_told_what_was_landed(enriching, batches, folder):
+def test_its_outlets_receive_what_was_landed(enriching, batches, folder):
     asset = Asset(uri=f"file://{folder}")
     events = OutletEventAccessors()
     one = enriching(source=batches[0], outlets=[asset])
@@ -160,7 +160,7 @@ def test_its_outlets_are_told_what_was_landed(enriching, batches, folder):
     assert extra["metrics"] == summary["metrics"]
 
 
-def test_what_a_run_has_used_is_told_from_the_list_where_the_wait_has_not_seen_it(emulator, enriching, batches):
+def test_what_a_run_has_used_is_read_from_the_list_where_the_wait_has_not_seen_it(emulator, enriching, batches):
     summary = enriching(source=batches[0]).run()
 
     [listed] = [one for one in emulator.requests() if one["path"] == "/workflows/runs"]
@@ -197,31 +197,31 @@ def test_after_a_deferral_a_link_of_a_subclass_stays(enriching, batches):
     assert operator.operator_extra_links == (own,)
 
 
-@pytest.mark.parametrize("trouble", [{"status": 403}, {"status": 200, "body": "<html>"}, {"status": 200, "body": "[]"}])
-def test_that_it_is_not_known_what_a_run_has_used_fails_no_task(emulator, enriching, batches, trouble):
-    emulator.fault("answer", path="/workflows/runs", times=2, **trouble)
+@pytest.mark.parametrize("fault", [{"status": 403}, {"status": 200, "body": "<html>"}, {"status": 200, "body": "[]"}])
+def test_unknown_usage_of_a_run_fails_no_task(emulator, enriching, batches, fault):
+    emulator.fault("answer", path="/workflows/runs", times=2, **fault)
 
     summary = enriching(source=batches[0]).run()
 
     assert (summary["metrics"], summary["rows"]) == ({}, 2)
 
 
-def test_a_batch_that_is_done_tells_what_it_has_used_then(enriching, batches):
+def test_a_batch_that_is_done_returns_what_it_used_then(enriching, batches):
     first = enriching(source=batches[0]).run()
 
     assert enriching(source=batches[0]).run() == first
 
 
-def test_what_is_still_owed_is_found_from_what_it_returns(enriching, batches, tmp_path):
+def test_what_is_still_pending_is_found_from_what_it_returns(enriching, batches, tmp_path):
     done = [enriching(source=batch).run() for batch in batches[:2]]
 
-    owed = Task(
+    pending = Task(
         lambda: SixtyfourRepairInputOperator(
-            task_id="repair", source=batches, results=done, destination=f"file://{tmp_path}/owed", key="name"
+            task_id="repair", source=batches, results=done, destination=f"file://{tmp_path}/pending", key="name"
         )
     ).run()
 
-    assert [batch["rows"] for batch in owed] == [1]
+    assert [batch["rows"] for batch in pending] == [1]
 
 
 # What is done already
@@ -261,13 +261,15 @@ def test_a_file_with_the_same_content_elsewhere_is_the_same_work(emulator, enric
     assert len(emulator.runs()) == 1
 
 
-@pytest.mark.parametrize("what", ["content", "workflow", "specs", "format", "selection", "a file is gone", "overwrite"])
+@pytest.mark.parametrize(
+    "what", ["content", "workflow", "specs", "format", "selection", "a file is missing", "overwrite"]
+)
 def test_other_work_is_not_done_yet(emulator, enriching, leads, folder, what):
     more = {"specs_override": {}} if what == "specs" else {}
     first = enriching(source=f"file://{leads}", **more).run()
     if what == "content":
         leads.write_text(leads.read_text() + "Lead 5,Example 5\n")
-    elif what == "a file is gone":
+    elif what == "a file is missing":
         Path(first["files"][0]["path"].removeprefix("file://")).unlink()
     other = {
         "workflow": {"workflow_id": emulator.store_workflow("find_email", source="read_csv")},
@@ -297,14 +299,14 @@ def test_of_a_backfill_with_failed_days_those_alone_run_again(emulator, enrichin
     assert emulator.statuses() == ["failed", "completed", "completed", "completed"]
 
 
-def test_a_manifest_of_the_same_run_that_tells_of_no_input_gets_it(emulator, enriching, leads, folder):
+def test_a_manifest_of_the_same_run_without_an_input_gets_it(emulator, enriching, leads, folder):
     one = enriching(source=f"file://{leads}")
     first = one.run()
     Task(
         lambda: SixtyfourToObjectStorageOperator(task_id="land", job_id=first["job_id"], destination=f"file://{folder}")
     ).run()
     text = (folder / MANIFEST).read_text()
-    assert "input" in json.loads(text)  # a landing that knows of no input keeps what is said of it
+    assert "input" in json.loads(text)  # a landing without an input keeps the recorded one
     (folder / MANIFEST).write_text(json.dumps({**json.loads(text), "input": None}))
 
     assert one.retry()["job_id"] == first["job_id"]
@@ -312,11 +314,11 @@ def test_a_manifest_of_the_same_run_that_tells_of_no_input_gets_it(emulator, enr
     assert len(emulator.runs()) == 1
 
 
-# What is refused, and what is only told
+# What is refused, and what is only logged
 
 
 @pytest.mark.parametrize("kind", ["reference", "url"])
-def test_a_dry_run_tells_and_sends_nothing(emulator, enriching, batches, leads, folder, kind, logs):
+def test_a_dry_run_logs_and_sends_nothing(emulator, enriching, batches, leads, folder, kind, logs):
     source = batches[0] if kind == "reference" else f"file://{leads}"
 
     summary = enriching(source=source, validate_only=True, specs_override={"note": "n"}).run()
@@ -332,7 +334,7 @@ def test_a_dry_run_tells_and_sends_nothing(emulator, enriching, batches, leads, 
     assert 'Specs: {"note": "n"}.' in logs
 
 
-def test_a_dry_run_of_what_is_done_says_that_it_is(emulator, enriching, batches, logs):
+def test_a_dry_run_of_what_is_done_logs_that_it_is(emulator, enriching, batches, logs):
     first = enriching(source=batches[0]).run()
 
     assert enriching(source=batches[0], validate_only=True).run() == first
@@ -347,7 +349,7 @@ def test_a_dry_run_finds_what_is_wrong(enriching, batches):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({}, "Give source or rows, and not both"),
         ({"source": "file:///a.csv", "rows": ROWS}, "Give source or rows, and not both"),
@@ -370,8 +372,8 @@ def test_a_dry_run_finds_what_is_wrong(enriching, batches):
     ],
     ids=str,
 )
-def test_what_cannot_be_right_fails_for_good_before_anything_is_sent(emulator, enriching, arguments, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_invalid_arguments_fail_for_good_before_anything_is_sent(emulator, enriching, arguments, message):
+    with pytest.raises(AirflowFailException, match=message):
         enriching(**arguments).run()
 
     assert emulator.requests() == []
@@ -413,13 +415,13 @@ def test_input_of_the_wrong_kind_is_refused_before_it_is_sent(emulator, enrichin
     assert (emulator.submissions(), uploads(emulator)) == ([], [])
 
 
-def test_a_batch_of_the_wrong_kind_is_told_so_when_the_api_refuses_it(emulator, enriching, batches):
+def test_a_batch_of_the_wrong_kind_is_explained_when_the_api_refuses_it(emulator, enriching, batches):
     with pytest.raises(AirflowFailException, match=r"^Give rows instead: the workflow begins with the block 'webhook'"):
         enriching(workflow_id=emulator.store_workflow(source="webhook"), source=batches[0]).run()
     assert emulator.runs() == []
 
 
-def test_a_batch_that_is_refused_for_another_reason_is_told_that(emulator, enriching, batches):
+def test_a_batch_that_is_refused_for_another_reason_shows_that_reason(emulator, enriching, batches):
     emulator.fault("answer", path="/workflows/run", status=422, body='{"detail": "the moon is full"}')
 
     with pytest.raises(AirflowFailException, match="the moon is full"):
@@ -443,13 +445,13 @@ def test_another_separator_is_enriched_as_commas_and_known_again(emulator, enric
         AirflowFailException, match=r"^Separated by semicolons; this provider reads commas: convert the"
     ):
         enriching(source=f"file://{source}").run()
-    told = enriching(source=f"file://{source}", delimiter="{{ params.one }}", params={"one": ";"}).run()
+    summary = enriching(source=f"file://{source}", delimiter="{{ params.one }}", params={"one": ";"}).run()
 
-    assert (told["rows"], told["source"]) == (2, f"file://{source}")
-    assert enriching(source=f"file://{source}", delimiter=";").run() == told
+    assert (summary["rows"], summary["source"]) == (2, f"file://{source}")
+    assert enriching(source=f"file://{source}", delimiter=";").run() == summary
     # What was sent is what counts: the same file with commas is the same work.
     source.write_text('name,company_name\nLead One,"A; B, C"\nLead Two,"1,5"\n')
-    assert enriching(source=f"file://{source}").run()["job_id"] == told["job_id"]
+    assert enriching(source=f"file://{source}").run()["job_id"] == summary["job_id"]
     assert len(emulator.runs()) == 1
 
 

@@ -136,7 +136,7 @@ def test_a_worker_killed_while_it_waits_is_taken_over(emulator, enriching, given
     emulator.plan(seconds=0.8)
     one = enriching(has_store=has_store, **given("reference"))
 
-    dies(one, emulator.questions)
+    dies(one, emulator.status_checks)
     summary = one.retry()
 
     assert ids(emulator) == [summary["job_id"]]
@@ -355,7 +355,7 @@ def test_a_user_who_stops_the_task_stops_the_run(emulator, enriching, given, can
     one = enriching(cancel_on_kill=cancels, **given("reference"))
     one.ti.state = "failed"
     operator = one.operator()
-    killer = threading.Thread(target=lambda: (until(emulator.questions), operator.on_kill()))
+    killer = threading.Thread(target=lambda: (until(emulator.status_checks), operator.on_kill()))
     killer.start()
 
     with pytest.raises(SixtyfourError, match="stopped while its run was in progress"):

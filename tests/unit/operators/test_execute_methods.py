@@ -29,7 +29,7 @@ def test_the_operators_that_start_a_run_are_among_them():
 
 
 @pytest.mark.parametrize("name", sorted(STARTS_A_RUN))
-def test_an_operator_that_starts_a_run_says_how_in_few_lines(name):
+def test_an_operator_that_starts_a_run_does_so_in_few_lines(name):
     method = METHODS[name]
 
     assert method.end_lineno - method.lineno + 1 <= LINES

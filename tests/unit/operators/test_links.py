@@ -166,19 +166,19 @@ def test_a_workflow_that_has_never_been_stored_has_no_link(emulator, deploy):
 
 @both
 @KINDS
-@pytest.mark.parametrize("trouble", ["push", "id", "connection"])
-def test_a_link_that_can_not_be_made_is_none_and_fails_nothing(job_id, tmp_path, monkeypatch, kind, trouble, pushes):
-    if trouble == "connection":
+@pytest.mark.parametrize("fault", ["push", "id", "connection"])
+def test_a_link_that_can_not_be_made_is_none_and_fails_nothing(job_id, tmp_path, monkeypatch, kind, fault, pushes):
+    if fault == "connection":
         elsewhere = {"conn_type": "sixtyfour", "host": "ftp://x", "password": "k"}
         monkeypatch.setenv("AIRFLOW_CONN_SIXTYFOUR_DEFAULT", json.dumps(elsewhere))
-    given = "{{ '../x' }}" if trouble == "id" else job_id
+    given = "{{ '../x' }}" if fault == "id" else job_id
     one = Task(of_a_run(given, tmp_path)[kind])
     operator = one.operator()
-    if trouble == "push":
+    if fault == "push":
         one.ti.xcom_push = lambda key, value: (_ for _ in ()).throw(OSError("the API server is away"))
         one.go(operator)
     else:
-        with pytest.raises(AirflowFailException, match="job_id should be an id" if trouble == "id" else "http"):
+        with pytest.raises(AirflowFailException, match="job_id should be an id" if fault == "id" else "http"):
             one.go(operator)
         assert operator.run_link is None
 

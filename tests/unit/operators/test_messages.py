@@ -14,7 +14,7 @@ from tests.unit.standins import Task
 
 BOTH_MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 ID = r"[0-9a-f-]{36}"
-VISIBLE = 80  # characters of a line, without a look to the right
+VISIBLE = 80  # characters of a line that show without scrolling
 
 
 def run(workflow, **arguments):
@@ -53,7 +53,7 @@ def test_an_enrichment_ends_with_one_line_of_numbers(emulator, workflow, deferra
     )
 
 
-def test_an_enrichment_that_was_done_before_says_so(emulator, workflow, logs, tmp_path):
+def test_an_enrichment_that_was_done_before_is_logged_as_such(emulator, workflow, logs, tmp_path):
     folder = f"file://{tmp_path}/out"
     enrich(workflow, folder).run()
     enrich(workflow, folder).run()

@@ -21,11 +21,11 @@ LAST_TRY, FIRST_TRY = {"try_number": 4, "max_tries": 3}, {"try_number": 1, "max_
 
 
 class Killed(BaseException):
-    """The worker is gone at this instant: nothing more of the try is done."""
+    """The worker dies at this instant: nothing more of the try is done."""
 
 
 class AirflowAnswers(Exception):
-    """What Airflow's API server says through the supervisor; ``None`` where it can't be reached."""
+    """What Airflow's API server answers through the supervisor; ``None`` where it can't be reached."""
 
     def __init__(self, status):
         super().__init__(f"API_SERVER_ERROR: {status}")
@@ -257,7 +257,7 @@ def test_a_record_that_stays_unwritten_keeps_the_run_for_the_next_try(emulator, 
     assert "The task failed, but its run is kept: the next try reattaches to it." in logs
 
 
-def test_a_task_instance_that_is_gone_is_not_written_to_again(emulator, task, monkeypatch):
+def test_a_removed_task_instance_is_not_written_to_again(emulator, task, monkeypatch):
     one = task()
     written = []
     write = one.store.set

@@ -134,7 +134,7 @@ def test_the_first_run_has_no_price_and_may_start_but_a_known_one_is_held_to(emu
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"min_fill_rate": {"email": 30}}, "min_fill_rate should give shares from 0 to 1"),
         ({"min_fill_rate": 0.3}, "min_fill_rate should give shares"),
@@ -143,8 +143,8 @@ def test_the_first_run_has_no_price_and_may_start_but_a_known_one_is_held_to(emu
     ],
     ids=str,
 )
-def test_wrong_parameters_in_the_dag_file_are_found_when_it_is_read(given, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_wrong_parameters_in_the_dag_file_are_found_when_it_is_read(given, message):
+    with pytest.raises(AirflowFailException, match=message):
         SixtyfourPilotOperator(task_id="p", workflow_id="w", destination="file:///x", batches="{{ 1 }}", **given)
 
 
@@ -186,7 +186,7 @@ def test_the_tasks_of_a_group_with_a_pilot_and_a_budget():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"min_fill_rate": {"email": 0.3}}, "min_fill_rate is given without pilot_rows"),
         ({"pilot_rows": 1, "enrich": {"overwrite": True}}, "the pilot's rows would be paid for twice"),
@@ -195,8 +195,8 @@ def test_the_tasks_of_a_group_with_a_pilot_and_a_budget():
     ],
     ids=str,
 )
-def test_what_a_group_refuses(arguments, said):
-    with pytest.raises(SixtyfourInputError, match=said):
+def test_what_a_group_refuses(arguments, message):
+    with pytest.raises(SixtyfourInputError, match=message):
         tasks(**arguments)
 
 
@@ -223,7 +223,7 @@ def test_a_number_of_pilot_rows_that_is_missing_makes_no_pilot_of_a_whole_batch(
             operator.execute(task.context)
 
 
-def test_a_minimum_that_renders_to_none_is_said_and_an_empty_one_is_an_error(trying, many, logs):
+def test_a_minimum_that_renders_to_none_is_logged_and_an_empty_one_is_an_error(trying, many, logs):
     trying(many, min_fill_rate="{{ none }}").run()
     assert "min_fill_rate is empty, so any results are good enough" in logs
 

@@ -1,4 +1,4 @@
-"""A run that failed is paid for again at each retry, unless the user has said that it is not worth it."""
+"""A run that failed is paid for again at each retry, unless the user has turned that off."""
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException

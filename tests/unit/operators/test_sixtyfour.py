@@ -1,4 +1,4 @@
-"""The run operator's main road: values, logs, XComs, statuses, templates; the same on the worker and deferred."""
+"""The run operator's main path: values, logs, XComs, statuses, templates; the same on the worker and deferred."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def test_a_run_is_started_once_with_the_rows_and_its_id_returned(emulator, workf
 
 
 def test_sync_and_deferred_log_the_same_lines(emulator, workflow, logs):
-    told = []
+    logged = []
     for deferrable in (False, True):
         emulator.plan(queue_seconds=1000)
         logs.lines.clear()
@@ -47,16 +47,16 @@ def test_sync_and_deferred_log_the_same_lines(emulator, workflow, logs):
         def complete(runs_before=runs_before):
             """Let the run complete once it has been seen waiting in the queue."""
             run = until(lambda: emulator.runs()[runs_before:])[0]
-            until(lambda: any(run["job_id"] in asked["path"] for asked in emulator.questions()))
+            until(lambda: any(run["job_id"] in asked["path"] for asked in emulator.status_checks()))
             emulator.set_status(run["job_id"], "completed")
 
         helper = threading.Thread(target=complete)
         helper.start()
         job_id = task(workflow, deferrable=deferrable).run()
         helper.join()
-        told.append([text.replace(job_id, "JOB") for text in logs.texts() if "cannot be called outside" not in text])
+        logged.append([text.replace(job_id, "JOB") for text in logs.texts() if "cannot be called outside" not in text])
 
-    sync, deferred = told
+    sync, deferred = logged
     triggerers = [
         "Waiting in the triggerer now, which checks the status about every 0.02 s. Run JOB.",
         f"Completed. Run JOB, workflow {workflow}.",
@@ -75,13 +75,13 @@ def test_sync_and_deferred_log_the_same_lines(emulator, workflow, logs):
         )
 
 
-def test_progress_is_told_when_it_changes_and_not_at_each_question(emulator, workflow, logs):
+def test_progress_is_logged_when_it_changes_and_not_at_each_status_check(emulator, workflow, logs):
     emulator.plan(queue_seconds=0.5, seconds=0.5)
 
     task(workflow, poll_interval=0.02).run()
 
     progress = [text.partition(". ")[0] for text in logs.texts() if " %" in text]
-    assert len(emulator.questions()) > len(progress)
+    assert len(emulator.status_checks()) > len(progress)
     assert progress.count("Queued 0 %") == 1
     assert progress == list(dict.fromkeys(progress))
     assert any(
@@ -115,7 +115,7 @@ def test_every_bad_end_fails_the_task_and_names_run_block_and_message(emulator, 
 
 
 @BOTH_MODES
-def test_a_failed_run_without_a_message_of_a_block_tells_the_reason_of_the_list(emulator, workflow, deferrable):
+def test_a_failed_run_without_a_message_of_a_block_has_the_reason_of_the_list(emulator, workflow, deferrable):
     emulator.fault(
         "answer",
         path=".*/live_status",
@@ -129,12 +129,12 @@ def test_a_failed_run_without_a_message_of_a_block_tells_the_reason_of_the_list(
 
 
 @BOTH_MODES
-def test_a_status_that_no_page_names_is_waited_out_and_told_once(emulator, workflow, deferrable, logs):
+def test_an_undocumented_status_is_waited_out_and_logged_once(emulator, workflow, deferrable, logs):
     emulator.plan(status="archiving", seconds=0)
 
     def complete():
         run = until(lambda: emulator.runs())[0]
-        until(lambda: len(emulator.questions()) >= 3)
+        until(lambda: len(emulator.status_checks()) >= 3)
         emulator.set_status(run["job_id"], "completed")
 
     helper = threading.Thread(target=complete)
@@ -148,7 +148,7 @@ def test_a_status_that_no_page_names_is_waited_out_and_told_once(emulator, workf
 
 
 @BOTH_MODES
-def test_a_run_that_is_absent_from_the_list_is_still_going(emulator, workflow, deferrable):
+def test_a_run_that_is_absent_from_the_list_is_still_running(emulator, workflow, deferrable):
     emulator.fault("answer", path="/workflows/runs", times=1000, status=200, body=[])
 
     assert task(workflow, deferrable=deferrable).run() == emulator.runs()[0]["job_id"]
@@ -160,7 +160,7 @@ def test_id_and_link_are_pushed_before_the_wait(emulator, workflow, deferrable):
     seen = {}
     one = task(workflow, deferrable=deferrable, wait_for_completion=True, timeout=0.5)
     push = one.ti.xcom_push
-    one.ti.xcom_push = lambda key, value: (push(key, value), seen.setdefault(key, len(emulator.questions())))
+    one.ti.xcom_push = lambda key, value: (push(key, value), seen.setdefault(key, len(emulator.status_checks())))
 
     if deferrable:
         one.defer()
@@ -188,7 +188,7 @@ def test_without_waiting_the_task_is_done_when_the_run_is_started(emulator, work
     value = one.run()
 
     assert value == one.ti.xcoms["job_id"] == emulator.runs()[0]["job_id"]
-    assert emulator.questions() == []
+    assert emulator.status_checks() == []
     assert (emulator.statuses(), one.deferrals) == (["running"], 0)
 
 
@@ -327,7 +327,7 @@ def test_text_that_ends_like_a_file_name_inside_rows_is_not_read_as_one(emulator
 
 @pytest.fixture
 def dag_folder(tmp_path):
-    """A folder with a Dag's file in it, and JSON files beside that."""
+    """A folder with a Dag's file in it, and JSON files next to it."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "leads.json").write_text('[{"name": "{{ run_id }}", "n": {{ 6 * 7 }}, "ok": true, "none": null}]')
     (tmp_path / "sub" / "ascii.json").write_text('[{"name": "{{ run_id }}", "list": {{ [1, 2] | tojson }}}]')
@@ -337,7 +337,7 @@ def dag_folder(tmp_path):
     return tmp_path
 
 
-def dag_beside(folder, native=False):
+def dag_in(folder, native=False):
     dag = DAG("enrich", schedule=None, render_template_as_native_obj=native)
     dag.fileloc = str(folder / "dag.py")
     return dag
@@ -345,14 +345,14 @@ def dag_beside(folder, native=False):
 
 @pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
 @pytest.mark.parametrize("name", ["leads.json", "sub/ascii.json", "absolute"])
-def test_rows_in_a_file_beside_the_dag_are_rendered_and_sent(emulator, workflow, dag_folder, name, native):
+def test_rows_in_a_file_next_to_the_dag_are_rendered_and_sent(emulator, workflow, dag_folder, name, native):
     expected = {
         "leads.json": [{"name": "scheduled__2026-11-01", "n": 42, "ok": True, "none": None}],
         "sub/ascii.json": [{"name": "scheduled__2026-11-01", "list": [1, 2]}],
     }
     expected["absolute"] = expected["leads.json"]
     given = str(dag_folder / "leads.json") if name == "absolute" else name
-    dag = dag_beside(dag_folder, native)
+    dag = dag_in(dag_folder, native)
 
     Task(
         lambda: SixtyfourRunWorkflowOperator(
@@ -364,7 +364,7 @@ def test_rows_in_a_file_beside_the_dag_are_rendered_and_sent(emulator, workflow,
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("missing.json", "There is no file 'missing.json' in the Dag's folder"),
         ("broken.json", "webhook_payload (broken.json) is not valid JSON"),
@@ -374,12 +374,12 @@ def test_rows_in_a_file_beside_the_dag_are_rendered_and_sent(emulator, workflow,
         ("not json at all", "webhook_payload is not valid JSON"),
     ],
 )
-def test_a_file_that_cannot_be_read_fails_for_good_and_starts_nothing(emulator, workflow, dag_folder, name, said):
-    dag = dag_beside(dag_folder)
+def test_a_file_that_cannot_be_read_fails_for_good_and_starts_nothing(emulator, workflow, dag_folder, name, message):
+    dag = dag_in(dag_folder)
     (dag_folder.parent / "outside.json").write_text("[]")
     given = {"task_id": "run", "dag": dag, "workflow_id": workflow, "webhook_payload": name}
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         Task(lambda: SixtyfourRunWorkflowOperator(**given)).run()
 
     assert emulator.submissions() == []
@@ -420,7 +420,7 @@ def test_a_token_that_is_revoked_on_the_way_is_renewed(emulator, workflow, keys,
     emulator.plan(seconds=1.0)
 
     def revoke():
-        until(lambda: emulator.questions())
+        until(lambda: emulator.status_checks())
         emulator.control("DELETE", "tokens")
 
     helper = threading.Thread(target=revoke)

@@ -23,7 +23,7 @@ WITH_AND_WITHOUT_STORE = pytest.mark.parametrize("has_store", [True, False], ids
 
 @pytest.fixture
 def task(workflow, tmp_path):
-    """Make a task of the run operator, with a store in a file unless told otherwise."""
+    """Make a task of the run operator, with a store in a file by default."""
 
     def make(*, has_store=True, identity=None, **arguments):
         arguments = {"webhook_payload": ROWS, "poll_interval": 0.02, "deferrable": False, **arguments}
@@ -39,7 +39,7 @@ def ids(emulator):
 
 
 class Killed(BaseException):
-    """The worker is gone at this instant: nothing more of the try is done."""
+    """The worker dies at this instant: nothing more of the try is done."""
 
 
 def killed_at(one, moment):
@@ -118,7 +118,7 @@ def test_a_worker_killed_while_it_waits_is_taken_over(emulator, task, has_store,
     emulator.plan(seconds=0.8)
     one = task(has_store=has_store)
 
-    dies(one, emulator.questions)
+    dies(one, emulator.status_checks)
     value = one.retry()
 
     assert ids(emulator) == [value]
@@ -197,7 +197,7 @@ def test_a_clear_that_reached_nobody_is_made_good_for_by_the_next_try(emulator, 
     assert "The task was cleared: cancelling the run of the earlier request" in logs
 
 
-def test_an_outdated_run_is_left_going_where_the_dag_says_so(emulator, task, logs):
+def test_an_outdated_run_is_left_running_where_the_dag_sets_that(emulator, task, logs):
     emulator.plan(seconds=1000)
     one = task(deferrable=True, cancel_on_kill=False)
     one.defer()
@@ -300,16 +300,16 @@ def test_a_recorded_id_that_is_none_is_asked_for_by_its_key(emulator, task, job_
     assert len(emulator.runs()) == 1
 
 
-def test_a_recorded_run_that_is_gone_is_replaced(emulator, task):
+def test_a_recorded_run_that_no_longer_exists_is_replaced(emulator, task):
     one = task()
     first = one.run()
-    gone = str(uuid.uuid4())
-    one.store.set(RECORD_KEY, {**one.store.get(RECORD_KEY), "job_id": gone})
+    missing = str(uuid.uuid4())
+    one.store.set(RECORD_KEY, {**one.store.get(RECORD_KEY), "job_id": missing})
 
     value = one.retry()
 
     assert ids(emulator) == [first, value]
-    asked = [question for question in emulator.questions() if gone in question["path"]]
+    asked = [check for check in emulator.status_checks() if missing in check["path"]]
     assert len(asked) > 1  # a new run's first seconds apart
 
 

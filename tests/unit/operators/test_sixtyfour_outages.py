@@ -1,4 +1,4 @@
-"""Bad weather: what passes is waited out, on the worker and deferred, and never pays for a second run."""
+"""Outages: transient errors are waited out, on the worker and deferred, and never pay for a second run."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.unit.standins import StateStore, Task
 
 BOTH_MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
 BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
-WEATHER = {
+OUTAGES = {
     "502 with HTML": {"action": "answer", "status": 502, "body": BAD_GATEWAY},
     "503 without a body": {"action": "answer", "status": 503},
     "reset": {"action": "reset"},
@@ -31,9 +31,9 @@ def task(workflow, **arguments):
 
 
 @BOTH_MODES
-@pytest.mark.parametrize("weather", WEATHER)
-def test_bad_weather_during_the_wait_is_waited_out(emulator, workflow, weather, deferrable, no_pauses, logs):
-    emulator.fault(path=".*/live_status", times=4, **WEATHER[weather])
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_an_outage_during_the_wait_is_waited_out(emulator, workflow, outage, deferrable, no_pauses, logs):
+    emulator.fault(path=".*/live_status", times=4, **OUTAGES[outage])
 
     value = task(workflow, deferrable=deferrable).run()
 
@@ -44,9 +44,9 @@ def test_bad_weather_during_the_wait_is_waited_out(emulator, workflow, weather, 
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("weather", WEATHER)
-def test_bad_weather_at_the_submission_makes_one_run(emulator, workflow, weather, when, no_pauses):
-    emulator.fault(method="POST", path="/workflows/run", when=when, times=2, **WEATHER[weather])
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_an_outage_at_the_submission_makes_one_run(emulator, workflow, outage, when, no_pauses):
+    emulator.fault(method="POST", path="/workflows/run", when=when, times=2, **OUTAGES[outage])
 
     value = task(workflow).run()
 
@@ -56,15 +56,17 @@ def test_bad_weather_at_the_submission_makes_one_run(emulator, workflow, weather
     assert len({one["idempotency_key"] for one in sent}) == 1
 
 
-@pytest.mark.parametrize(("call", "deferrable"), [("submission", False), ("question", False), ("question", True)])
+@pytest.mark.parametrize(
+    ("call", "deferrable"), [("submission", False), ("status_check", False), ("status_check", True)]
+)
 def test_retry_after_is_waited_for(emulator, workflow, deferrable, call):
-    where = {"submission": {"path": "/workflows/run"}, "question": {"path": ".*/live_status"}}[call]
+    where = {"submission": {"path": "/workflows/run"}, "status_check": {"path": ".*/live_status"}}[call]
     emulator.fault("answer", status=429, headers={"Retry-After": "1"}, body={"detail": "slow down"}, **where)
 
     value = task(workflow, deferrable=deferrable).run()
 
     assert value == emulator.runs()[0]["job_id"]
-    first, second, *_ = emulator.submissions() if call == "submission" else emulator.questions()
+    first, second, *_ = emulator.submissions() if call == "submission" else emulator.status_checks()
     assert 1.0 <= second["at"] - first["at"] < 2.5
 
 
@@ -75,7 +77,7 @@ def test_a_run_may_be_unknown_in_its_first_second(emulator, workflow, deferrable
     value = task(workflow, deferrable=deferrable).run()
 
     assert value == emulator.runs()[0]["job_id"]
-    assert {one["status"] for one in emulator.questions()} == {404, 200}
+    assert {one["status"] for one in emulator.status_checks()} == {404, 200}
 
 
 @BOTH_MODES
@@ -123,14 +125,14 @@ def test_a_lost_answer_makes_one_run_also_without_a_durable_record(emulator, wor
 
 
 @BOTH_MODES
-def test_the_weather_is_told_in_words_and_without_a_page_of_html(emulator, workflow, deferrable, no_pauses, logs):
+def test_an_outage_is_logged_in_words_and_without_a_page_of_html(emulator, workflow, deferrable, no_pauses, logs):
     emulator.fault("answer", path=".*/live_status", times=2, status=502, body=BAD_GATEWAY)
 
     task(workflow, deferrable=deferrable).run()
 
-    [told] = [text for text in logs.texts("warning") if "502" in text]
+    [line] = [text for text in logs.texts("warning") if "502" in text]
     job_id = emulator.runs()[0]["job_id"]
-    assert told == (
+    assert line == (
         f"Sixtyfour answered 502: 502 Bad Gateway. While checking the status of run {job_id}. "
         "Polling continues; the run is not affected."
     )

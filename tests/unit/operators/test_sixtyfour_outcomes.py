@@ -120,24 +120,22 @@ def complete_first(emulator):
 
 
 @BOTH_MODES
-@pytest.mark.parametrize("trouble", [{"status": 403, "body": {"detail": "may not"}}, {"status": 503}], ids=str)
-def test_a_cancel_that_fails_does_not_hide_the_deadline(emulator, workflow, deferrable, trouble, no_pauses, logs):
+@pytest.mark.parametrize("fault", [{"status": 403, "body": {"detail": "may not"}}, {"status": 503}], ids=str)
+def test_a_cancel_that_fails_does_not_hide_the_deadline(emulator, workflow, deferrable, fault, no_pauses, logs):
     emulator.plan(seconds=20)
-    emulator.fault("answer", path="/workflows/cancel", times=100, **trouble)
+    emulator.fault("answer", path="/workflows/cancel", times=100, **fault)
 
     with pytest.raises(SixtyfourTimeoutError, match=r"^Not completed by the task's deadline"):
         task(workflow, deferrable=deferrable, timeout=0.3).run()
 
     job_id = emulator.runs()[0]["job_id"]
-    [told] = [text for text in logs.texts("error") if "could not be cancelled and may keep running" in text]
-    assert told.startswith(
-        f"The run could not be cancelled and may keep running: Sixtyfour answered {trouble['status']}"
-    )
-    assert told.endswith(f"Run {job_id}.")
+    [line] = [text for text in logs.texts("error") if "could not be cancelled and may keep running" in text]
+    assert line.startswith(f"The run could not be cancelled and may keep running: Sixtyfour answered {fault['status']}")
+    assert line.endswith(f"Run {job_id}.")
 
 
 @BOTH_MODES
-def test_a_deadline_in_bad_weather_still_comes(emulator, workflow, deferrable):
+def test_a_deadline_during_an_outage_still_holds(emulator, workflow, deferrable):
     emulator.plan(seconds=20)
     emulator.fault("answer", path=".*/live_status", times=2, status=503)
 
@@ -147,7 +145,7 @@ def test_a_deadline_in_bad_weather_still_comes(emulator, workflow, deferrable):
     assert emulator.statuses() == ["cancelled"]
 
 
-def test_the_retry_after_a_deadline_counts_anew_and_starts_another_run(emulator, workflow):
+def test_the_retry_after_a_deadline_counts_from_zero_and_starts_another_run(emulator, workflow):
     emulator.plan(seconds=20)
     one = task(workflow, timeout=0.5, store=StateStore())
     with pytest.raises(SixtyfourTimeoutError):
@@ -164,7 +162,7 @@ def test_no_limit_means_no_deadline(emulator, workflow):
 
 
 # Kills. Airflow calls on_kill from a signal handler in the middle of execute: from 3.0 on the handler returns and
-# the task goes on until it ends by itself, on 2.x it raises. A timeout of Airflow's own raises first, then calls it.
+# the task keeps running until it ends by itself, on 2.x it raises. Airflow's own timeout raises first, then calls it.
 
 
 class Terminated(BaseException):
@@ -189,25 +187,25 @@ def test_a_kill_during_the_wait_cancels_once(emulator, workflow, at_signal, styl
     emulator.plan(seconds=20)
     one = task(workflow, poll_interval=30)
     operator = one.operator()
-    at_signal(emulator.questions, kill(operator, style))
+    at_signal(emulator.status_checks, kill(operator, style))
     began = time.monotonic()
 
     with pytest.raises((SixtyfourError, Terminated)) as end:
         one.go(operator)
 
     assert isinstance(end.value, Terminated if style == "raises" else SixtyfourError)
-    assert time.monotonic() - began < 5  # not at the next question, half a minute later
+    assert time.monotonic() - began < 5  # not at the next status check, half a minute later
     assert (emulator.statuses(), len(emulator.cancels())) == (["cancelled"], 1)
 
 
 @STYLES
-def test_a_kill_during_a_question_cancels_once(emulator, workflow, at_signal, style):
+def test_a_kill_during_a_status_check_cancels_once(emulator, workflow, at_signal, style):
     """The signal comes while the client holds its connection."""
     emulator.plan(seconds=20)
     emulator.fault("delay", path=".*/live_status", delay=1.0)
     one = task(workflow)
     operator = one.operator()
-    at_signal(emulator.questions, kill(operator, style))
+    at_signal(emulator.status_checks, kill(operator, style))
 
     with pytest.raises((SixtyfourError, Terminated)):
         one.go(operator)
@@ -251,7 +249,7 @@ def test_a_kill_while_looking_at_an_earlier_tries_run_cancels_it(emulator, workf
     one.defer()
     emulator.fault("delay", path=".*/live_status", delay=0.5)
     operator = one.operator()
-    at_signal(emulator.questions, kill(operator, style))
+    at_signal(emulator.status_checks, kill(operator, style))
 
     with pytest.raises(Terminated if style == "raises" else SixtyfourError, match=STOPPED[style]):
         one.go(operator)
@@ -261,7 +259,7 @@ def test_a_kill_while_looking_at_an_earlier_tries_run_cancels_it(emulator, workf
 
 
 def test_a_timeout_that_cuts_the_submission_off_cancels_the_run_that_it_made(emulator, workflow, at_signal):
-    """Airflow's own timer may fire before there is a run's id; its key tells which run it was."""
+    """Airflow's own timer may fire before there is a run's id; its key identifies the run."""
     emulator.plan(seconds=20)
     emulator.fault("delay", method="POST", path="/workflows/run", when="after", delay=2.0)
     one = task(workflow)
@@ -288,7 +286,7 @@ def test_a_timeout_during_the_wait_cancels(emulator, workflow, at_signal):
     def time_out():
         raise AirflowTaskTimeout("Timeout")
 
-    at_signal(emulator.questions, time_out)
+    at_signal(emulator.status_checks, time_out)
     with pytest.raises(AirflowTaskTimeout):
         one.go(operator)
     operator.on_kill()
@@ -301,7 +299,7 @@ def test_a_kill_leaves_the_run_alone_if_the_task_may_not_cancel(emulator, workfl
     emulator.plan(seconds=20)
     one = task(workflow, cancel_on_kill=False, poll_interval=30)
     operator = one.operator()
-    at_signal(emulator.questions, kill(operator, style))
+    at_signal(emulator.status_checks, kill(operator, style))
 
     with pytest.raises((SixtyfourError, Terminated)):
         one.go(operator)
@@ -318,7 +316,7 @@ def test_many_kills_cancel_once(emulator, workflow, at_signal):
         for _ in range(3):
             operator.on_kill()
 
-    at_signal(emulator.questions, kill_thrice)
+    at_signal(emulator.status_checks, kill_thrice)
     with pytest.raises(SixtyfourError):
         one.go(operator)
 
@@ -374,7 +372,7 @@ def test_a_kill_with_the_api_away_ends_in_a_line_of_the_log(emulator, workflow, 
     emulator.fault("reset", path="/workflows/cancel", times=100)
     one = task(workflow, poll_interval=30)
     operator = one.operator()
-    at_signal(emulator.questions, kill(operator, "returns"))
+    at_signal(emulator.status_checks, kill(operator, "returns"))
 
     with pytest.raises(SixtyfourError, match="The task was stopped while its run was in progress"):
         one.go(operator)

@@ -23,7 +23,7 @@ def task(workflow, **arguments):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"webhook_payload": ["Example Bakery"]}, "Row 0 of webhook_payload should be an object"),
         ({"webhook_payload": [ROWS[0], None]}, "Row 1 of webhook_payload should be an object"),
@@ -63,11 +63,11 @@ def task(workflow, **arguments):
     ],
     ids=lambda value: re.sub(r"\W+", "-", str(value))[:50] if isinstance(value, dict) else "",
 )
-def test_input_that_cannot_be_right_fails_for_good_and_starts_nothing(emulator, workflow, arguments, said):
+def test_invalid_input_fails_for_good_and_starts_nothing(emulator, workflow, arguments, message):
     one = task(workflow, **arguments)
     one.store = StateStore()
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         one.run()
 
     assert emulator.submissions() == []
@@ -112,7 +112,7 @@ OAUTH = {"login": CLIENT_ID, "extra": {"key_id": KEY_ID}}
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({}, "has no credential"),
         ({"password": "key with its line break\n"}, "The API key (the connection's password)"),
@@ -125,12 +125,12 @@ OAUTH = {"login": CLIENT_ID, "extra": {"key_id": KEY_ID}}
     ],
 )
 def test_a_connection_that_cannot_be_right_fails_for_good_and_sends_nothing(
-    emulator, workflow, monkeypatch, fields, said
+    emulator, workflow, monkeypatch, fields, message
 ):
     fields = {"host": emulator.url, **fields}
     monkeypatch.setenv("AIRFLOW_CONN_SIXTYFOUR_DEFAULT", connection(**fields))
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         task(workflow).run()
 
     assert emulator.requests() == []
@@ -159,7 +159,7 @@ REFUSALS = {
 @BOTH_MODES
 @pytest.mark.parametrize("status", sorted(REFUSALS))
 def test_a_refused_submission_is_sent_once_and_fails_for_good_with_the_reason(emulator, workflow, status, deferrable):
-    body, said = REFUSALS[status]
+    body, message = REFUSALS[status]
     emulator.fault("answer", method="POST", path="/workflows/run", status=status, body=body, times=10)
     one = task(workflow, deferrable=deferrable)
     one.store = StateStore()
@@ -167,7 +167,7 @@ def test_a_refused_submission_is_sent_once_and_fails_for_good_with_the_reason(em
     with pytest.raises(AirflowFailException) as failure:
         one.run()
 
-    assert said in str(failure.value)
+    assert message in str(failure.value)
     assert str(failure.value).startswith(f"Sixtyfour answered {status}: ")
     assert str(failure.value).endswith(f" While starting workflow {workflow}.")
     assert len(emulator.submissions()) == 1
@@ -210,7 +210,7 @@ def test_a_refusal_that_is_repeated_during_the_wait_fails_but_not_for_good(
 
     assert "the next try of this task reattaches to it" in str(failure.value)
     assert emulator.cancels() == []
-    assert len(emulator.questions()) > 5
+    assert len(emulator.status_checks()) > 5
 
 
 @BOTH_MODES
@@ -224,5 +224,5 @@ def test_a_redirect_is_not_followed(emulator, workflow, deferrable):
     assert len(emulator.submissions()) == 1
 
 
-def test_input_errors_of_the_provider_say_so_to_python_code_too():
+def test_input_errors_of_the_provider_are_value_errors_too():
     assert issubclass(SixtyfourInputError, ValueError)

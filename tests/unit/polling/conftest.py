@@ -13,7 +13,7 @@ from tests.emulator_process import EmulatorProcess
 
 
 class Lines:
-    """A log that keeps what it is told."""
+    """A log that keeps its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -30,7 +30,7 @@ class Lines:
 
 class World:
     """
-    Time, an API and a log: each question takes the next answer, each pause moves the clock.
+    Time, an API and a log: each request takes the next answer, each pause moves the clock.
 
     An answer is a value to return or an exception to raise; the last one is given again and again.
     """

@@ -68,7 +68,7 @@ def test_a_run_that_has_ended_is_not_waited_for(world: MakeWorld):
     assert here.now == 1000.0
 
 
-def test_bad_weather_gets_one_warning_and_one_all_clear(world: MakeWorld):
+def test_an_outage_logs_one_warning_and_one_recovery(world: MakeWorld):
     here = world(RUNNING, bad("Sixtyfour answered 502."), bad("Reset."), bad(), RUNNING, bad("Again."), DONE)
     here.wait()
     assert here.log.lines == [
@@ -81,7 +81,7 @@ def test_bad_weather_gets_one_warning_and_one_all_clear(world: MakeWorld):
     ]
 
 
-def test_bad_weather_is_waited_out_however_long(world: MakeWorld):
+def test_an_outage_is_waited_out_however_long(world: MakeWorld):
     here = world(*[bad()] * 500, DONE)
     assert here.wait().status == "completed"
     pauses = [later - earlier for earlier, later in zip(here.asked_at, here.asked_at[1:], strict=False)]
@@ -101,13 +101,13 @@ def test_retry_after_is_waited_for_and_a_slow_poller_stays_slow(world: MakeWorld
     assert slow.asked_at == [1000.0, 1600.0, 2200.0]
 
 
-def test_after_bad_weather_the_pace_is_the_usual_one(world: MakeWorld):
+def test_after_an_outage_the_poll_interval_is_the_usual_one(world: MakeWorld):
     here = world(*[bad()] * 20, RUNNING, RUNNING, DONE)
     here.wait()
     assert here.asked_at[-1] - here.asked_at[-3] == pytest.approx(20.0)
 
 
-def test_a_newborn_run_may_be_unknown(world: MakeWorld):
+def test_a_new_run_may_be_unknown(world: MakeWorld):
     here = world(NOT_FOUND, NOT_FOUND, NOT_FOUND, RUNNING, DONE)
     here.wait(may_be_unknown=NEWBORN)
     # It is asked for soon, not at the poll interval.
@@ -166,7 +166,7 @@ def test_a_slow_poller_is_quicker_in_doubt_and_still_believes_no_two_answers(wor
 @pytest.mark.parametrize(
     "error", [PAGE, SixtyfourRefusedError("The certificate is not trusted."), SixtyfourRefusedError("!", status=302)]
 )
-def test_what_the_api_did_not_say_is_waited_out_however_long(world: MakeWorld, error: SixtyfourError):
+def test_an_error_that_is_not_the_apis_is_waited_out_however_long(world: MakeWorld, error: SixtyfourError):
     here = world(*[error] * 500, DONE)
     assert here.wait().status == "completed"
     assert here.now > 1000.0 + 10 * REFUSAL_PATIENCE
@@ -206,7 +206,7 @@ def test_another_credential_has_patience_of_its_own(world: MakeWorld):
     assert len(another.asked_at) == 31
 
 
-def test_a_bug_is_not_taken_for_weather(world: MakeWorld):
+def test_a_bug_is_not_taken_for_an_outage(world: MakeWorld):
     here = world(ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
         here.wait()
@@ -218,7 +218,7 @@ def test_the_deadline_is_kept_to_the_instant(world: MakeWorld):
     with pytest.raises(SixtyfourTimeoutError) as caught:
         here.wait(deadline=1025.0)
     assert here.now == 1025.0
-    assert here.asked_at == [1000.0, 1010.0, 1020.0, 1025.0]  # the last question is put at the deadline itself
+    assert here.asked_at == [1000.0, 1010.0, 1020.0, 1025.0]  # the last request is sent at the deadline itself
     assert str(caught.value) == "Not completed by the task's deadline (1970-01-01 00:17:05 UTC): running 50 %."
 
 
@@ -235,7 +235,7 @@ def test_a_deadline_that_has_passed_asks_once(world: MakeWorld):
     assert world(DONE).wait(deadline=10.0).status == "completed"
 
 
-def test_no_weather_outlasts_the_deadline(world: MakeWorld):
+def test_no_outage_outlasts_the_deadline(world: MakeWorld):
     here = world(bad(retry_after=300.0))
     with pytest.raises(
         SixtyfourTimeoutError, match=r"Not completed by the task's deadline .*: no status was received\."
@@ -245,14 +245,14 @@ def test_no_weather_outlasts_the_deadline(world: MakeWorld):
 
 
 @pytest.mark.parametrize("status", ["paused", "Paused", "succeeded"])
-def test_an_unknown_status_is_going_and_told_once(world: MakeWorld, status: str):
+def test_an_unknown_status_is_still_running_and_logged_once(world: MakeWorld, status: str):
     here = world(RUNNING, live(status), live(status, 10), RUNNING, live(status.upper(), 20), DONE)
     assert here.wait().status == "completed"
     warnings = [line for line in here.log.lines if line.startswith("WARNING")]
     assert warnings == [f"WARNING Unrecognised status {status!r}, treated as still running. Run job."]
 
 
-def test_two_unknown_statuses_in_turn_are_told_once_each(world: MakeWorld):
+def test_two_unknown_statuses_in_turn_are_logged_once_each(world: MakeWorld):
     here = world(*[live("paused"), live("held")] * 5, DONE)
     here.wait()
     assert sum(line.startswith("WARNING") for line in here.log.lines) == 2
@@ -268,7 +268,7 @@ def test_two_unknown_statuses_in_turn_are_told_once_each(world: MakeWorld):
 def test_every_end_is_an_end(world: MakeWorld, status: str, ended: str):
     here = world(RUNNING, live(status, 50, BLOCK))
     assert here.wait() == RunOutcome("job", ended, "w", "'find_email' (2)", "no credits", blocks=("find_email",))
-    assert here.story_calls == []  # the block has told
+    assert here.story_calls == []  # the block has the reason
 
 
 def row(job_id: str, **fields: Any) -> ListedRun:
@@ -276,7 +276,7 @@ def row(job_id: str, **fields: Any) -> ListedRun:
     return found
 
 
-def test_a_reason_that_no_block_tells_is_looked_up(world: MakeWorld):
+def test_a_reason_that_no_block_has_is_looked_up(world: MakeWorld):
     rows = (row("another", error_message="not this"), row("job", status_reason="limit", error_message="too many rows"))
     here = world(live("failed"), rows=rows)
     assert here.wait() == RunOutcome("job", "failed", "w", None, "limit - too many rows")
@@ -285,26 +285,26 @@ def test_a_reason_that_no_block_tells_is_looked_up(world: MakeWorld):
 
 
 @pytest.mark.parametrize("rows", [(), (row("another", error_message="x"),), bad(), SixtyfourRefusedError("No.")])
-def test_the_verdict_stands_if_its_reason_can_not_be_had(world: MakeWorld, rows: Any):
+def test_the_outcome_stands_if_its_reason_can_not_be_fetched(world: MakeWorld, rows: Any):
     assert world(live("failed"), rows=rows).wait() == RunOutcome("job", "failed", "w")
 
 
-weather = st.sampled_from([bad(), bad(retry_after=5.0), bad(status=502), bad(may_have_worked=False)])
+outages = st.sampled_from([bad(), bad(retry_after=5.0), bad(status=502), bad(may_have_worked=False)])
 refusals = st.sampled_from([NOT_FOUND, NOT_FOUND, PAGE, refused(401), refused(403)])
-going = st.builds(live, st.sampled_from(["queued", "running", "Running", "paused", "new"]), st.floats(0, 100))
+still_running = st.builds(live, st.sampled_from(["queued", "running", "Running", "paused", "new"]), st.floats(0, 100))
 ends = st.sampled_from(["completed", "failed", "cancelled", "canceled", "timeout", "COMPLETED", "Failed"])
-histories = st.lists(weather | going | refusals, max_size=40)
+histories = st.lists(outages | still_running | refusals, max_size=40)
 MEANT = {"canceled": "cancelled", "COMPLETED": "completed", "Failed": "failed"}
 
 
 @searched
-@given(history=histories, end=ends, newborn=st.booleans(), seconds=st.none() | st.floats(0.001, 2000))
-@example(history=[live("running", 0.0), live("Running", 0.0)], end="completed", newborn=False, seconds=None)
-def test_any_history_ends_as_it_should(history: list[Any], end: str, newborn: bool, seconds: float | None):
+@given(history=histories, end=ends, is_new=st.booleans(), seconds=st.none() | st.floats(0.001, 2000))
+@example(history=[live("running", 0.0), live("Running", 0.0)], end="completed", is_new=False, seconds=None)
+def test_any_history_ends_as_it_should(history: list[Any], end: str, is_new: bool, seconds: float | None):
     here = World(*history, live(end, 100, BLOCK))
     deadline = None if seconds is None else 1000.0 + seconds
     try:
-        outcome: Any = here.wait(deadline=deadline, may_be_unknown=NEWBORN if newborn else 0.0).status
+        outcome: Any = here.wait(deadline=deadline, may_be_unknown=NEWBORN if is_new else 0.0).status
     except SixtyfourTimeoutError:
         outcome = "deadline"
     except SixtyfourWaitError:
@@ -321,7 +321,7 @@ def test_any_history_ends_as_it_should(history: list[Any], end: str, newborn: bo
         assert outcome == MEANT.get(end, end)
         assert len(here.asked_at) == len(history) + 1
     assert deadline is None or here.now <= deadline + 1e-6
-    # One warning when the weather turns bad, one more when it turns into a doubt, one line when it has turned good.
+    # One warning when an outage begins, one more when it turns into a doubt, one line when it is over.
     is_bad = [isinstance(answer, Exception) for answer in asked]
     is_over = outcome not in ("deadline", "unknown")
     falls = sum(now and not before for before, now in zip([False, *is_bad], is_bad, strict=False))

@@ -70,7 +70,7 @@ def waiter(emulator: EmulatorProcess) -> Waiter:
     return Waiter(emulator)
 
 
-def test_a_run_is_waited_for_through_all_weather(waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]):
+def test_a_run_is_waited_for_through_all_outages(waiter: Waiter, emulator: EmulatorProcess, start: Callable[..., str]):
     job_id = start(seconds=0.3, hide_for_seconds=0.05)
     path = r"/workflows/runs/.*/live_status"
     emulator.fault("answer", path=path, status=502, body="<html><title>502 Bad Gateway</title></html>", skip=1)
@@ -86,7 +86,7 @@ def test_a_run_is_waited_for_through_all_weather(waiter: Waiter, emulator: Emula
     assert {request["path"] for request in emulator.requests()} == {f"/workflows/runs/{job_id}/live_status"}
 
 
-def test_a_failed_run_is_told_with_its_block(waiter: Waiter, start: Callable[..., str]):
+def test_a_failed_run_is_reported_with_its_block(waiter: Waiter, start: Callable[..., str]):
     ended = waiter(start(seconds=0, fail_block=2, error_message="no mailbox"))
     assert (ended.status, ended.block, ended.message) == ("failed", "'find_email' (2)", "no mailbox")
 

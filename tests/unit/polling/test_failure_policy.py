@@ -1,4 +1,4 @@
-"""The one policy on failed status checks, as a table; and the two clients that hand it real answers."""
+"""The policy on failed status checks, as a table; and with real answers of both clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many waits, one monitor: in time of its own, against an API that lives in that time too."""
+"""Many waits, one poller: with a virtual clock, against a fake API that uses the same clock."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def of(delays: list[float], share: float) -> float:
     return delays[int(share * len(delays)) - 1]
 
 
-def refused(status: int, said: str = "No.") -> SixtyfourRefusedError:
+def refused(status: int, message: str = "No.") -> SixtyfourRefusedError:
     """Return a refusal in the API's own words."""
-    return SixtyfourRefusedError(said, status=status, from_api=True, about_credential=status == 401)
+    return SixtyfourRefusedError(message, status=status, from_api=True, about_credential=status == 401)
 
 
 def a_run(number: int, ends_at: float, **options: Any) -> FakeRun:
@@ -60,12 +60,12 @@ def a_run(number: int, ends_at: float, **options: Any) -> FakeRun:
 # One wait
 
 
-def test_a_run_is_asked_for_at_once_then_at_the_poll_interval_and_tells_its_progress():
+def test_a_run_is_polled_at_once_then_at_the_poll_interval_and_logs_its_progress():
     api = FakeApi()
     api.add(FakeRun("a", 100.0))
     [wait] = run(wait_for_all(api))
     assert wait.outcome == RunOutcome("a", "completed", "w")
-    asked = api.questions("/live_status")
+    asked = api.request_times("/live_status")
     assert asked[0] == 0.0
     assert all(8.9 < b - a < 11.2 for a, b in pairwise(asked) if a < 90.0)
     assert wait.log.lines[0] == "Running 0 %. Run a."
@@ -77,7 +77,7 @@ def test_a_long_run_is_asked_for_more_rarely_but_not_near_its_end():
     api = FakeApi()
     api.add(FakeRun("a", 3600.0))
     [wait] = run(wait_for_all(api))
-    asked = api.questions("/live_status")
+    asked = api.request_times("/live_status")
     pauses = [b - a for a, b in pairwise(asked)]
     assert max(pauses) > 50
     assert max(b - a for a, b in pairwise(asked) if a > 0.9 * 3600) < 11.5
@@ -89,7 +89,7 @@ def test_a_short_run_is_asked_for_more_often_near_its_end():
     api = FakeApi()
     api.add(FakeRun("a", 100.0))
     [wait] = run(wait_for_all(api, poll_interval=5.0))
-    pauses = [b - a for a, b in pairwise(api.questions("/live_status")) if a > 90.0]
+    pauses = [b - a for a, b in pairwise(api.request_times("/live_status")) if a > 90.0]
     assert pauses
     assert all(2.7 < pause < 4.0 for pause in pauses)  # a thirtieth of the wait; a quarter of the interval were less
     assert wait.ended_at - 100.0 < 4.0
@@ -99,7 +99,7 @@ def test_a_run_that_halts_near_its_end_is_asked_for_at_the_poll_interval():
     api = FakeApi()
     api.add(FakeRun("a", 100.0, live_lag=1000.0))  # 100 %, and not ended
     run(wait_for_all(api, poll_interval=5.0))
-    assert all(4.4 < b - a < 5.6 for a, b in pairwise(api.questions("/live_status")) if a > 170.0)
+    assert all(4.4 < b - a < 5.6 for a, b in pairwise(api.request_times("/live_status")) if a > 170.0)
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "timeout"])
@@ -113,7 +113,7 @@ def test_a_failure_that_no_block_explains_is_looked_up_once(status: str, reason:
 
 
 @pytest.mark.parametrize("error", [refused(403), refused(401), SixtyfourUnavailableError("Away.", status=502)])
-def test_the_verdict_stands_if_its_reason_can_not_be_had(error: Exception):
+def test_the_outcome_stands_if_its_reason_can_not_be_fetched(error: Exception):
     api = FakeApi(fails=lambda call, _: error if call.path == LIST else None)
     api.add(FakeRun("a", 15.0, "timeout", block_message=None))
     [wait] = run(wait_for_all(api))
@@ -131,7 +131,7 @@ def test_the_deadline_is_kept_and_the_last_look_counts():
     assert done.status == "completed"
 
 
-def test_no_weather_outlasts_the_deadline():
+def test_no_outage_outlasts_the_deadline():
     api = FakeApi(fails=lambda *_: SixtyfourUnavailableError("Away."))
     api.add(FakeRun("a"))
     [wait] = run(wait_for_all(api, deadline=EPOCH + 60))
@@ -139,7 +139,7 @@ def test_no_weather_outlasts_the_deadline():
     assert 60 <= wait.ended_at <= 60 + LAST_LOOK
 
 
-def test_a_newborn_run_may_be_unknown_and_another_may_not():
+def test_a_new_run_may_be_unknown_and_another_may_not():
     api = FakeApi()
     api.add(FakeRun("a", 30.0, known_at=5.0), FakeRun("b", 30.0, known_at=NO_END))
     [known, unknown] = run(wait_for_all(api, may_be_unknown=30.0))
@@ -156,13 +156,13 @@ def test_the_same_run_may_be_waited_for_twice():
         return list(await asyncio.gather(Wait(api, "a")(), Wait(api, "a", poll_interval=60.0)()))
 
     assert [wait.status for wait in run(main())] == ["completed"] * 2
-    assert len(api.questions("/live_status")) <= 5
+    assert len(api.request_times("/live_status")) <= 5
 
 
 # Many
 
 
-def test_a_thousand_waits_stay_inside_the_budget_and_hear_of_ends_in_time():
+def test_a_thousand_waits_stay_inside_the_rate_limit_and_receive_ends_in_time():
     api = FakeApi()
     api.add(*(a_run(n, 60 + n * 7 % 1000 / 50, status="completed" if n % 10 else "failed") for n in range(1000)))
     waits = run(wait_for_all(api, over=10.0))
@@ -229,10 +229,10 @@ def test_a_run_that_no_list_has_is_not_asked_for_at_every_list():
     api = FakeApi(list_lag=NO_END)
     api.add(*(a_run(n, 3600.0) for n in range(10)))
     run(wait_for_all(api))
-    assert len(api.questions("/run-0/")) < 180  # as one that nobody misses in a list; 360 at every list
+    assert len(api.request_times("/run-0/")) < 180  # as one that nobody misses in a list; 360 at every list
 
 
-def test_an_api_that_takes_long_gets_a_few_questions_at_once():
+def test_a_slow_api_gets_a_few_requests_at_once():
     api = FakeApi(latency=5.0)
     api.add(*(a_run(n, 60.0) for n in range(100)))
     run(wait_for_all(api))
@@ -251,23 +251,25 @@ def test_progress_takes_half_of_the_budget_at_most():
     api = FakeApi()
     api.add(*(a_run(n, 300.0) for n in range(300)))
     run(wait_for_all(api))
-    asked = [moment for moment in api.questions("/live_status") if 120 <= moment < 180]
+    asked = [moment for moment in api.request_times("/live_status") if 120 <= moment < 180]
     assert 150 <= len(asked) <= 185
 
 
 def test_of_many_a_new_run_is_not_asked_for_at_once():
-    """It has nothing to tell yet, and two hundred batches would spend two hundred requests on that."""
+    """It has no progress yet, and two hundred batches would spend two hundred requests on that."""
     api = FakeApi()
     api.add(*(FakeRun(f"run-{n}", n * 2.0 + 60.0, starts_at=n * 2.0) for n in range(100)))
     waits = run(wait_for_all(api, over=200.0))
-    asked = {job_id: [at - each.starts_at for at in api.questions(f"/{job_id}/")] for job_id, each in api.runs.items()}
+    asked = {
+        job_id: [at - each.starts_at for at in api.request_times(f"/{job_id}/")] for job_id, each in api.runs.items()
+    }
     assert [asked[f"run-{n}"][0] for n in range(5)] == pytest.approx([0.0] * 5, abs=1.0)
     assert min(at for n in range(5, 100) for at in asked[f"run-{n}"]) > 8.9
-    assert sum(map(len, asked.values())) <= 100  # a question for each, and no more
+    assert sum(map(len, asked.values())) <= 100  # a request for each, and no more
     assert of(delays(api, waits), 1.0) <= 15
 
 
-def test_where_one_list_tells_of_all_it_is_read_often_and_the_last_ones_are_not_left_waiting():
+def test_where_one_list_shows_all_runs_it_is_read_often_and_the_last_ones_are_not_left_waiting():
     api = FakeApi()
     api.add(*(FakeRun(f"run-{n}", n * 0.3 + 60.0, starts_at=n * 0.3) for n in range(200)))
     waits = run(wait_for_all(api, over=60.0))
@@ -294,7 +296,7 @@ def test_the_more_lists_a_round_needs_the_later_is_the_next():
     assert 12 <= len(read) <= 26  # 24 at a list for each quarter of the poll interval
 
 
-def test_of_many_runs_that_ended_while_no_triggerer_was_up_the_first_list_tells():
+def test_many_runs_that_ended_while_no_triggerer_was_up_are_found_in_the_first_list():
     api = FakeApi()
     api.add(*(a_run(n, -1.0) for n in range(100)))
     waits = run(wait_for_all(api))
@@ -326,15 +328,15 @@ def test_lists_that_the_credential_is_refused_for_end_nothing():
     assert api.opened == 1
 
 
-def test_a_row_that_says_failed_waits_for_the_details():
-    """The lists know before the live status does; the details must still be told."""
+def test_a_failed_row_waits_for_the_details():
+    """The lists show the end before the live status does; the details must still be reported."""
     api = FakeApi()
     api.add(*(a_run(n, 30.0, status="failed", live_lag=30.0) for n in range(10)))
     for wait in run(wait_for_all(api)):
         assert wait.outcome == RunOutcome(wait.job_id, "failed", "w", "'b' (1)", "no credits", blocks=("b",))
 
 
-def test_a_row_that_says_failed_is_believed_in_the_end():
+def test_a_failed_row_is_accepted_in_the_end():
     api = FakeApi()
     api.add(*(a_run(n, 30.0, status="failed", reason="too many rows", live_lag=NO_END) for n in range(10)))
     for wait in run(wait_for_all(api)):
@@ -342,7 +344,7 @@ def test_a_row_that_says_failed_is_believed_in_the_end():
         assert wait.ended_at < 30 + 10 + 60 + 30
 
 
-# Weather
+# Outages
 
 
 def between(start: float, end: float, error: Callable[[], Exception]) -> Callable[[Any, float], BaseException | None]:
@@ -358,7 +360,7 @@ def between(start: float, end: float, error: Callable[[], Exception]) -> Callabl
     ],
     ids=["network", "503", "429"],
 )
-def test_an_outage_is_waited_out_quietly_and_told_once(error: Callable[[], Exception]):
+def test_an_outage_is_waited_out_quietly_and_logged_once(error: Callable[[], Exception]):
     api = FakeApi(fails=between(60.0, 360.0, error))
     api.add(*(a_run(n, 200.0) for n in range(200)))
     waits = run(wait_for_all(api))
@@ -371,7 +373,7 @@ def test_an_outage_is_waited_out_quietly_and_told_once(error: Callable[[], Excep
         assert wait.ended_at < 360 + 100
 
 
-def test_a_single_hiccup_is_told_to_nobody_else():
+def test_a_single_failure_is_logged_by_no_other_wait():
     failed: list[float] = []
 
     def once(call: Any, moment: float) -> BaseException | None:
@@ -387,7 +389,7 @@ def test_a_single_hiccup_is_told_to_nobody_else():
 
 
 def test_a_limit_that_others_use_up_is_kept_to():
-    """Two triggerers, each with its own budget, on one key."""
+    """Two triggerers, each with its own rate limiter, on one key."""
     api = FakeApi(per_minute=400)
     api.add(*(a_run(n, 300.0 + n) for n in range(1200)))
 
@@ -460,7 +462,7 @@ def test_a_refusal_that_passes_ends_nothing(count: int, latency: float, status: 
     ],
     ids=str,
 )
-def test_what_the_api_did_not_say_is_an_outage_however_long(error: Exception, seconds: float):
+def test_an_error_that_is_not_the_apis_is_an_outage_however_long(error: Exception, seconds: float):
     api = FakeApi(fails=between(30.0, 30.0 + seconds, lambda: error))
     api.add(*(a_run(n, 60.0) for n in range(20)))
     waits = run(wait_for_all(api))
@@ -581,7 +583,8 @@ def test_three_runs_that_ask_for_minutes_stop_nobody_else():
     others = [wait for wait in waits if f"/{wait.job_id}/" not in slow]
     assert {wait.status for wait in others} == {"completed"}
     assert of(delays(api, others), 0.95) <= 75  # as without them: 4.5 a second for 300
-    assert all(len(api.questions(path)) <= 4 for path in slow)  # each is asked for when it said, and at the deadline
+    # Each is polled after its Retry-After, and at the deadline.
+    assert all(len(api.request_times(path)) <= 4 for path in slow)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 50])
@@ -589,10 +592,10 @@ def test_a_run_that_asks_for_minutes_is_left_alone_for_as_long(count: int):
     api = FakeApi(fails=lambda call, _: SixtyfourUnavailableError("Busy.", status=503, retry_after=300.0))
     api.add(*(a_run(n, 60.0) for n in range(count)))
     run(wait_for_all(api, deadline=EPOCH + 280))
-    assert all(len(api.questions(f"/run-{n}/")) <= 2 for n in range(count))
+    assert all(len(api.request_times(f"/run-{n}/")) <= 2 for n in range(count))
 
 
-def test_an_outage_is_over_when_a_probe_says_so():
+def test_an_outage_is_over_when_a_probe_succeeds():
     api = FakeApi(
         fails=between(60.0, 1800.0, lambda: SixtyfourUnavailableError("Busy.", status=503, retry_after=300.0))
     )
@@ -629,7 +632,7 @@ def test_a_stuck_list_hides_no_end():
     assert of(delays(api, waits), 1.0) <= 25
 
 
-def test_an_api_that_takes_longer_than_that_for_all_is_still_heard():
+def test_the_answers_of_an_api_that_takes_longer_than_that_for_all_still_count():
     api = FakeApi(latency=30.0)
     api.add(*(a_run(n, 100.0) for n in range(10)))
     assert {wait.status for wait in run(wait_for_all(api))} == {"completed"}
@@ -708,7 +711,7 @@ def test_lists_that_are_down_hide_no_end():
     assert len(lists(api)) <= 30
 
 
-# Whoever shares it
+# A shared poller
 
 
 def test_a_bug_in_one_wait_ends_that_wait_only(monkeypatch: pytest.MonkeyPatch):
@@ -745,7 +748,7 @@ def test_a_list_that_is_a_bug_ends_nothing():
 
 
 def test_a_bug_in_the_poller_ends_all_waits(monkeypatch: pytest.MonkeyPatch):
-    """They would wait for ever else."""
+    """Otherwise they would wait for ever."""
     monkeypatch.setattr("airflow_provider_sixtyfour.polling.schedule.PollSchedule.next", lambda *_: 1 / 0)
     api = FakeApi()
     api.add(*(a_run(n, 60.0) for n in range(3)))
@@ -761,9 +764,9 @@ def test_a_wait_that_is_given_up_leaves_the_others_and_the_last_one_closes():
         await asyncio.sleep(25)
         tasks[0].cancel()
         await asyncio.sleep(0)
-        asked = len(api.questions("/run-0/"))
+        asked = len(api.request_times("/run-0/"))
         await asyncio.sleep(25)
-        assert len(api.questions("/run-0/")) == asked
+        assert len(api.request_times("/run-0/")) == asked
         assert api.closed == 0
         for task in tasks[1:]:
             task.cancel()
@@ -812,7 +815,7 @@ def test_connections_do_not_share():
     assert [wait.status for wait in run(main())] == ["completed", "failed"]
 
 
-def test_a_connection_that_can_not_be_opened_is_told_to_each():
+def test_a_connection_that_can_not_be_opened_is_an_error_of_each_wait():
     api = FakeApi()
     api.add(FakeRun("a"), FakeRun("b"))
 
@@ -823,7 +826,7 @@ def test_a_connection_that_can_not_be_opened_is_told_to_each():
     assert [str(wait.outcome) for wait in run(wait_for_all(api))] == ["no such connection"] * 2
 
 
-def test_what_is_urgent_comes_before_all_questions():
+def test_urgent_requests_come_before_all_status_checks():
     api = FakeApi(latency=0.2)
     api.add(*(a_run(n, 600.0) for n in range(600)))
 
@@ -837,7 +840,7 @@ def test_what_is_urgent_comes_before_all_questions():
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-        return [moment - began for moment in api.questions("/cancel")]
+        return [moment - began for moment in api.request_times("/cancel")]
 
     sent = run(main())
     assert len(sent) == 40
@@ -854,7 +857,7 @@ def test_what_is_urgent_and_meets_a_429_slows_all_down():
             with pytest.raises(SixtyfourUnavailableError):
                 await poller.send(cancel_run("run-1"), attempts=1)
             await poller.send(cancel_run("run-2"), attempts=1)
-        return api.questions("/cancel")
+        return api.request_times("/cancel")
 
     first, second = run(main())
     assert 30.0 <= second - first < 32.0
@@ -864,7 +867,7 @@ place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="no
 
 
 def test_each_wait_logs_in_its_own_context():
-    """A triggerer tells by context variables which task's log a line belongs to."""
+    """A triggerer finds by context variables which task's log a line belongs to."""
     api = FakeApi()
     api.add(*(a_run(n, 60.0) for n in range(8)))
     seen: list[tuple[str, str]] = []
@@ -879,11 +882,11 @@ def test_each_wait_logs_in_its_own_context():
         await asyncio.gather(*(asyncio.create_task(Placed(api, job_id)()) for job_id in api.runs))
 
     run(main())
-    assert {told for told, _ in seen} == set(api.runs)
-    assert all(told == about for told, about in seen)
+    assert {context for context, _ in seen} == set(api.runs)
+    assert all(context == job_id for context, job_id in seen)
 
 
-# Whatever happens
+# Any history
 
 ends = st.sampled_from(["completed", "completed", "failed", "cancelled", "timeout"])
 a_history = st.builds(
@@ -905,23 +908,23 @@ failures = st.sampled_from(
         SixtyfourUnavailableError("Sixtyfour answered 429.", status=429),
     ]
 )
-storms = st.lists(st.tuples(st.floats(0, 900), st.floats(0, 200), failures, st.floats(0, 1)), max_size=4)
+outages = st.lists(st.tuples(st.floats(0, 900), st.floats(0, 200), failures, st.floats(0, 1)), max_size=4)
 
 
 @settings(searched, max_examples=150)
 @given(
     histories=st.lists(a_history, min_size=1, max_size=40),
-    storms=storms,
+    outages=outages,
     lag=st.sampled_from([0.0, 3.0, 45.0, NO_END]),
     latency=st.floats(0.001, 5),
     dice=st.randoms(use_true_random=True),
     deadline=st.none() | st.floats(1, 1200),
 )
-def test_every_wait_ends_with_the_right_verdict_in_time(
-    histories: list[dict[str, Any]], storms: Any, lag: float, latency: float, dice: Any, deadline: float | None
+def test_every_wait_ends_with_the_right_outcome_in_time(
+    histories: list[dict[str, Any]], outages: Any, lag: float, latency: float, dice: Any, deadline: float | None
 ):
     def fails(call: Any, moment: float) -> BaseException | None:
-        for start, length, error, share in storms:
+        for start, length, error, share in outages:
             if start < moment < start + length and dice.random() < share:
                 return error
         return None
@@ -930,7 +933,7 @@ def test_every_wait_ends_with_the_right_verdict_in_time(
     api.add(*(FakeRun(f"run-{n}", **history) for n, history in enumerate(histories)))
     options = {} if deadline is None else {"deadline": EPOCH + deadline}
     waits = run(wait_for_all(api, over=5.0, may_be_unknown=40.0, **options))
-    clear_at = max((start + length for start, length, _, _ in storms), default=0.0)
+    clear_at = max((start + length for start, length, _, _ in outages), default=0.0)
     for wait in waits:
         truth = api.runs[wait.job_id]
         if isinstance(wait.outcome, SixtyfourTimeoutError):
@@ -944,6 +947,6 @@ def test_every_wait_ends_with_the_right_verdict_in_time(
             if truth.status == "failed" and truth.block_message and clear_at == 0.0:
                 assert wait.outcome.message == "no credits"
             if deadline is None:
-                # The last word before the sky cleared may have asked for a pause of a minute; a reason may take one.
+                # The last answer of the outage may have asked for a pause of a minute; a reason may take one.
                 assert wait.ended_at <= max(truth.ends_at, truth.known_at, clear_at) + 60 + 61 + 50 + 20 * latency
     assert most_in_a_minute(api) <= 370

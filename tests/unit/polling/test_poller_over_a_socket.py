@@ -1,4 +1,4 @@
-"""The shared monitor with its real client, against the emulator over a socket."""
+"""The shared poller with its real client, against the emulator over a socket."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.emulator_process import EmulatorProcess
 from tests.unit.polling.conftest import Lines
 
 MANY = 1000
-STALL = 0.05  # seconds of the loop's own work between two rests
+STALL = 0.05  # seconds of the loop's own work between two calls of `select`
 
 
 class Turns(selectors.DefaultSelector):
-    """Notes the most CPU time that the loop's thread spent between two rests; a busy machine doesn't add to it."""
+    """Records the loop thread's most CPU time between two calls of `select`; a busy machine doesn't add to it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew: what was done since the loop rested last is not the loop's."""
+        """Begin again, without what was done since the last call of `select`."""
         self.longest = 0.0
         self._woke: float | None = None
 
@@ -88,7 +88,7 @@ async def wait_for_all(
 
 
 def test_a_thousand_waits_leave_the_loop_to_others(emulator: EmulatorProcess, start: Callable[..., list[str]]):
-    """A machine that is shared makes a turn longer now and then, never shorter: the best of three tells."""
+    """A machine that is shared makes a turn longer now and then, never shorter: the best of three counts."""
     turns = Turns()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(turns)) as runner:
         runner.run(wait_for_all(emulator, start(1), Lines()))  # what is imported when it is first used
@@ -109,7 +109,7 @@ def test_a_thousand_waits_leave_the_loop_to_others(emulator: EmulatorProcess, st
 
 
 async def test_nothing_blocks_the_loop(emulator: EmulatorProcess, start: Callable[..., list[str]]):
-    """No answer comes for a second, and the loop goes on."""
+    """No answer comes for a second, and the loop keeps running."""
     job_ids = start(20)
     emulator.fault("delay", delay=1.0, times=4)
     ticks: list[float] = []
@@ -136,13 +136,13 @@ async def test_an_outage_in_the_middle_is_waited_out(emulator: EmulatorProcess, 
     assert sum("answers again" in line for line in log.lines) == sum("Polling continues" in line for line in log.lines)
 
 
-async def test_failed_runs_are_told_with_their_block(emulator: EmulatorProcess, start: Callable[..., list[str]]):
+async def test_failed_runs_are_reported_with_their_block(emulator: EmulatorProcess, start: Callable[..., list[str]]):
     job_ids = start(12, seconds=3, fail_block=1, error_message="no mailbox")
     for each in await wait_for_all(emulator, job_ids, Lines()):
         assert (each.status, each.block, each.message) == ("failed", "'webhook' (1)", "no mailbox")
 
 
-async def test_runs_that_were_stopped_are_told_with_their_reason(
+async def test_runs_that_were_stopped_are_reported_with_their_reason(
     emulator: EmulatorProcess, start: Callable[..., list[str]]
 ):
     job_ids = start(8, seconds=600)

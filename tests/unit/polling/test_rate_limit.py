@@ -34,7 +34,7 @@ def test_what_was_not_used_is_not_saved_up():
     assert len(taken(rate_limiter, 1000.0, 10.0)) <= 12
 
 
-def test_a_refusal_closes_for_as_long_as_it_says_and_slows_down():
+def test_a_refusal_closes_for_its_retry_after_and_slows_down():
     rate_limiter = RateLimiter(360.0)
     before = len(taken(rate_limiter, 0.0, 60.0))
     rate_limiter.refused(refusal(30.0), 60.0)
@@ -44,7 +44,7 @@ def test_a_refusal_closes_for_as_long_as_it_says_and_slows_down():
     assert after == pytest.approx(before * 0.75, rel=0.1)
 
 
-def test_a_refusal_that_says_nothing_closes_for_a_moment():
+def test_a_refusal_without_retry_after_closes_for_a_moment():
     rate_limiter = RateLimiter(360.0)
     rate_limiter.refused(refusal(), 60.0)
     assert 0.5 <= rate_limiter.delay(60.0) <= 4.5

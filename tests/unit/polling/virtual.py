@@ -1,4 +1,4 @@
-"""An event loop whose time passes only when nothing is left to do, and a Sixtyfour API that lives in that time."""
+"""An event loop whose time passes only when nothing is left to do, and a fake Sixtyfour API on its clock."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Impatient(selectors.DefaultSelector):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end in time of its own."""
+    """Run a coroutine to its end on a virtual clock."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 
@@ -60,7 +60,7 @@ class FakeRun:
     A run: when it starts and ends, and how.
 
     :param known_at: before, its live status is a 404.
-    :param live_lag: seconds by which its live status tells of the end later than the lists.
+    :param live_lag: seconds by which its live status shows the end later than the lists.
     """
 
     job_id: str
@@ -85,7 +85,7 @@ class FakeApi:
     :param latency: seconds that an answer takes.
     :param list_lag: seconds by which the lists are late.
     :param fails: is asked before each answer, with the call and the time; returns what to raise, or ``None``.
-    :param delays: is asked at each call; returns the seconds that its answer takes beside the latency.
+    :param delays: is asked at each call; returns the seconds that its answer takes besides the latency.
     :param per_minute: the limit; 429 beyond.
     """
 
@@ -135,7 +135,7 @@ class FakeApi:
     def in_a_minute(self) -> int:
         return len(self.asked) - bisect_right(self.asked, now() - 60, key=lambda each: each[0])
 
-    def questions(self, path: str = "") -> list[float]:
+    def request_times(self, path: str = "") -> list[float]:
         """Return when the calls with this in their path were made."""
         return [moment for moment, call in self.asked if path in call.path]
 
@@ -172,7 +172,7 @@ class FakeApi:
 
 
 class Connection:
-    """What a connection says, which may change: the API behind it, and the credential that it gives."""
+    """What a connection holds, which may change: the API behind it, and the credential that it gives."""
 
     def __init__(self, api: FakeApi, credential: str = "conn") -> None:
         self.api = api
@@ -181,7 +181,7 @@ class Connection:
 
 
 class Wait:
-    """One wait through the shared monitor, as a trigger waits, and what came of it."""
+    """One wait through the shared poller, as a trigger waits, and its outcome."""
 
     def __init__(self, api: FakeApi, job_id: str, *, key: str = "conn", connection: Any = None, **options: Any) -> None:
         self.log = Lines()

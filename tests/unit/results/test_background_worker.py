@@ -1,4 +1,4 @@
-"""Work beside: in order, bounded, its error told, its end prompt."""
+"""Work in the background: in order and bounded; its error is raised, and it ends promptly."""
 
 import threading
 
@@ -14,46 +14,46 @@ def gate():
     return threading.Event()
 
 
-def test_pieces_are_worked_on_in_their_order():
+def test_chunks_are_worked_on_in_their_order():
     done = []
-    beside = BackgroundWorker(done.append)
+    worker = BackgroundWorker(done.append)
     for number in range(100):
-        beside.feed(bytes([number]))
-    beside.finish()
+        worker.feed(bytes([number]))
+    worker.finish()
 
     assert b"".join(done) == bytes(range(100))
 
 
-def test_who_brings_too_much_waits(gate):
-    beside = BackgroundWorker(lambda _: gate.wait(LIMIT))
-    bringing = threading.Thread(
-        target=lambda: [beside.feed(b"x") for _ in range(QUEUE_LIMIT + 2)], daemon=True
+def test_a_producer_that_is_too_fast_waits(gate):
+    worker = BackgroundWorker(lambda _: gate.wait(LIMIT))
+    producer = threading.Thread(
+        target=lambda: [worker.feed(b"x") for _ in range(QUEUE_LIMIT + 2)], daemon=True
     )  # one is worked on
-    bringing.start()
-    bringing.join(0.2)
-    assert bringing.is_alive()
+    producer.start()
+    producer.join(0.2)
+    assert producer.is_alive()
 
     gate.set()
-    bringing.join(LIMIT)
-    assert not bringing.is_alive()
-    beside.finish()
+    producer.join(LIMIT)
+    assert not producer.is_alive()
+    worker.finish()
 
 
-def test_an_error_is_told_and_nobody_waits_for_room():
+def test_an_error_is_raised_and_nobody_waits_for_room():
     def fail(chunk):
         raise ZeroDivisionError
 
-    beside = BackgroundWorker(fail)
+    worker = BackgroundWorker(fail)
 
-    def bring():
+    def produce():
         for _ in range(QUEUE_LIMIT * 3):
-            beside.feed(b"x")
+            worker.feed(b"x")
 
     with pytest.raises(ZeroDivisionError):
-        bring()
+        produce()
     with pytest.raises(ZeroDivisionError):
-        beside.finish()
-    beside.close()
+        worker.finish()
+    worker.close()
 
 
 def test_closing_drops_what_waits(gate):
@@ -63,11 +63,11 @@ def test_closing_drops_what_waits(gate):
         done.append(chunk)
         gate.wait(LIMIT)
 
-    beside = BackgroundWorker(work)
+    worker = BackgroundWorker(work)
     for _ in range(4):
-        beside.feed(b"x")
+        worker.feed(b"x")
     threading.Timer(0.2, gate.set).start()
-    beside.close()
+    worker.close()
 
     assert len(done) <= 1
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sixtyfour-background-worker")]

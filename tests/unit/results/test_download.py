@@ -208,7 +208,7 @@ def test_without_ranges_it_starts_over(fetching: Fetching, storage: Storage):
     assert len(server.requests) == fetching.target.starts == 3
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_anew(fetching: Fetching):
+def test_a_file_that_changed_meanwhile_is_fetched_again(fetching: Fetching):
     storage = Storage()
 
     def replace(reply: Reply) -> Reply:
@@ -259,7 +259,7 @@ def test_a_part_that_ends_before_the_file_does_is_not_taken_for_the_rest(fetchin
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_an_expired_link_is_asked_for_anew(fetching: Fetching, status: int):
+def test_an_expired_url_is_refreshed(fetching: Fetching, status: int):
     storage = Storage()
     storage.changes = [instead(status), cut(CHUNK), instead(status)]
     with Server(storage) as server:
@@ -291,7 +291,7 @@ def test_a_link_near_its_end_is_asked_for_before_it_is_used_again(fetching: Fetc
     assert fetching.content == CONTENT
 
 
-def test_bad_weather_at_the_api_is_waited_out_while_asking_for_a_link(fetching: Fetching):
+def test_an_outage_of_the_api_is_waited_out_while_refreshing_a_url(fetching: Fetching):
     with Server(Storage()) as server:
         answers: Iterator[Any] = iter([SixtyfourUnavailableError("502", retry_after=9), link(server.url)])
 
@@ -315,7 +315,7 @@ def test_a_refusal_of_a_link_is_passed_on(fetching: Fetching):
 
 
 @pytest.mark.parametrize("status", [300, 304, 400, 429, 500, 503])
-def test_bad_weather_at_the_storage_is_waited_out(fetching: Fetching, status: int):
+def test_an_outage_of_the_storage_is_waited_out(fetching: Fetching, status: int):
     storage = Storage()
     storage.changes = [instead(status, Retry_After="7")] * 2
     with Server(storage) as server:
@@ -325,7 +325,7 @@ def test_bad_weather_at_the_storage_is_waited_out(fetching: Fetching, status: in
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
-def test_a_file_that_is_always_cut_is_given_up_on_telling_how_far_it_came(fetching: Fetching, has_ranges: bool):
+def test_a_file_that_is_always_cut_is_given_up_with_its_progress(fetching: Fetching, has_ranges: bool):
     storage = Storage(ranges=has_ranges)
     storage.changes = [cut(CHUNK), *[cut(0)] * 50]
     with Server(storage) as server, pytest.raises(SixtyfourTransferError) as caught:
@@ -375,7 +375,7 @@ def test_nobody_listens_at_the_storage(fetching: Fetching):
     ],
     ids=lambda url: ascii(url[:20]),
 )
-def test_a_link_that_is_none_is_told_and_not_shown(fetching: Fetching, url: str):
+def test_an_invalid_link_is_reported_and_not_shown(fetching: Fetching, url: str):
     with pytest.raises(SixtyfourTransferError) as caught:
         fetching.fetch(url)
     assert "SIGNATURE" not in str(caught.value)
@@ -383,7 +383,7 @@ def test_a_link_that_is_none_is_told_and_not_shown(fetching: Fetching, url: str)
 
 
 @pytest.mark.parametrize("size", [7, 10**9])
-def test_what_the_host_says_counts_for_more_than_what_the_api_says(fetching: Fetching, size: int):
+def test_the_size_of_the_host_overrides_the_size_of_the_api(fetching: Fetching, size: int):
     with Server(Storage()) as server:
         assert fetching.fetch(server.url, size=size) == len(CONTENT)
 
@@ -569,7 +569,7 @@ def test_an_empty_body_is_whole_in_any_encoding(fetching: Fetching):
 def test_a_compressed_body_that_stops_early_is_not_whole(
     fetching: Fetching, encoding: str, missing: int, has_length: bool
 ):
-    """Its length may say that all of it is there: it was stored like that."""
+    """Its length may mean that all of it is there: it was stored like that."""
     short = Reply(200, PACKED[encoding][:-missing], {"Content-Encoding": encoding}, has_length=has_length)
     storage = Storage()
     storage.changes = [lambda reply: short]
@@ -753,7 +753,7 @@ def test_cookie_of_a_storage_host_is_not_kept(fetching: Fetching):
     assert ["cookie" in request.headers for request in server.requests] == [False, False]
 
 
-def test_a_store_that_takes_no_more_is_no_bad_weather():
+def test_a_full_store_is_no_outage():
     fetching = Fetching(plain_settings(API, ApiKey("k")), FullStore())
     with Server(Storage()) as server, pytest.raises(OSError, match="No space left on device"):
         fetching.fetch(server.url)

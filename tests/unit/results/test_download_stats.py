@@ -21,7 +21,7 @@ def stats_of(*chunks, format="csv", size=None):
     return stats
 
 
-def test_columns_are_counted_beside_the_rest():
+def test_columns_are_counted_along_with_the_rest():
     stats = stats_of(CONTENT[:5], CONTENT[5:])
 
     assert (stats.rows, stats.bytes, stats.quality) == (2, len(CONTENT), QUALITY)

@@ -72,6 +72,6 @@ def test_a_name_from_the_api_stays_inside_the_destination(name: str, safe: str):
     assert safe_names([file(name)], "csv") == [safe]
 
 
-def test_equal_names_are_told_apart_by_block_then_by_number():
+def test_equal_names_are_distinguished_by_block_then_by_number():
     files = [file("out.csv", 2), file("OUT.csv", 3), file("out.csv", 3), file("out.csv"), file("out.csv")]
     assert safe_names(files, "csv") == ["out.csv", "OUT-block-3.csv", "out-block-3-2.csv", "out-2.csv", "out-3.csv"]

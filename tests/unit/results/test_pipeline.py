@@ -1,4 +1,4 @@
-"""On its way a file is counted once, in pieces that are worth a call; begun anew, all is."""
+"""A file is counted once while it is fetched, in large chunks; after a restart, counting restarts too."""
 
 import hashlib
 import threading
@@ -57,7 +57,7 @@ def test_all_of_it_arrives_and_is_counted(way, step):
     assert way.stats.sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_begun_anew_nothing_of_the_first_time_counts(way):
+def test_after_a_restart_nothing_of_the_first_time_counts(way):
     way.bring(CONTENT, 1000)
     way.passage.start_over()
     way.bring(b"name\nB\n", 3)

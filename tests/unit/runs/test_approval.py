@@ -19,7 +19,7 @@ def spending(rows: int, runs: Any = RUNS, **more: Any) -> Spending:
 
 
 @pytest.mark.parametrize(
-    ("rows", "limits", "said"),
+    ("rows", "limits", "message"),
     [
         (100, (100, None), None),
         (101, (100, None), "101 rows would be paid for, above approve_above_rows (100)"),
@@ -31,8 +31,8 @@ def spending(rows: int, runs: Any = RUNS, **more: Any) -> Spending:
         (0, (0, 0), None),  # all is done: nobody is asked
     ],
 )
-def test_what_exceeds_a_limit(rows: int, limits: tuple[float | None, float | None], said: str | None):
-    assert spending(rows).exceeds(Limits.read(*limits)) == said
+def test_what_exceeds_a_limit(rows: int, limits: tuple[float | None, float | None], message: str | None):
+    assert spending(rows).exceeds(Limits.read(*limits)) == message
 
 
 def test_an_unknown_cost_exceeds_any_limit_of_it_and_none_of_rows():

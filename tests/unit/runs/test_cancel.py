@@ -104,8 +104,8 @@ def test_a_run_that_the_host_does_not_know_is_never_reported_as_cancelled(
     monkeypatch.setattr("asyncio.sleep", _at_once)
     outcome = canceller("0b6f7c58-59a4-4b8e-8f43-0b7c7e7d2c11")
     assert (outcome.answer, outcome.is_stopped) == (Answer.UNKNOWN, False)
-    said = outcome.describe("https://api.example.com")
-    assert said.startswith("Not cancelled: there is no such run at https://api.example.com for this credential.")
+    message = outcome.describe("https://api.example.com")
+    assert message.startswith("Not cancelled: there is no such run at https://api.example.com for this credential.")
     assert asked(emulator) == ["cancel"] * TRIES_IF_UNKNOWN
 
 
@@ -127,7 +127,7 @@ async def _at_once(_: float) -> None:
 
 
 @pytest.mark.parametrize("code", [401, 403, 422])
-def test_a_refusal_to_cancel_is_told(
+def test_a_refusal_to_cancel_is_raised(
     canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str], code: int
 ):
     job_id = run(seconds=600)
@@ -137,7 +137,7 @@ def test_a_refusal_to_cancel_is_told(
     assert asked(emulator) == ["cancel"]
 
 
-def test_bad_weather_is_waited_out(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
+def test_an_outage_is_waited_out(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
     job_id = run(seconds=600)
     emulator.fault("answer", path=CANCEL, status=502, body="<html>")
     emulator.fault("reset", path=CANCEL)

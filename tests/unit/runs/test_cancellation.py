@@ -13,7 +13,7 @@ PAGES = Path(__file__).parents[3] / "docs" / "explanation"
 PAID_ONCE, CANCELLATION = PAGES / "paid-once.md", PAGES / "cancellation.md"
 
 BY_AIRFLOW = ("running", "up_for_retry", "scheduled", "queued", "deferred")  # states that no user has caused
-BY_A_USER = ("failed", "success", "restarting", "skipped", "removed", None)  # None: the task instance is gone
+BY_A_USER = ("failed", "success", "restarting", "skipped", "removed", None)  # None: no such task instance
 STATES = (*BY_AIRFLOW, *BY_A_USER, *Unread)
 FLAGS = (False, True)
 # The exhaustive space: every value of every field.
@@ -35,7 +35,7 @@ def test_with_the_option_off_nothing_is_cancelled():
     assert those(Decision.CANCEL, cancel_on_kill=False) == []
 
 
-def test_a_run_is_left_without_a_waiting_task_only_where_the_option_says_so():
+def test_a_run_is_left_without_a_waiting_task_only_where_the_option_is_set():
     assert those(Decision.LEAVE, cancel_on_kill=True) == []
 
 
@@ -126,7 +126,7 @@ def late(*events):
     ]
 
 
-NO_CODE_RUNS: list[Case] = []  # nothing decides: the process is gone, or nothing has happened to the task
+NO_CODE_RUNS: list[Case] = []  # nothing decides: the process has died, or nothing has happened to the task
 # The table "what happens | waiting on the worker | deferred": for each row the cases of each clause of its two cells.
 WHAT_HAPPENS = {
     "mark failed, mark success, clear": (
@@ -149,8 +149,8 @@ WHAT_HAPPENS = {
     "the triggerer is restarted or dies, or its triggers move": ([NO_CODE_RUNS], [in_triggerer("deferred")]),
     "the API is down, or answers 5xx, 429 or unreadably": ([NO_CODE_RUNS], [NO_CODE_RUNS]),
 }
-SAYS = {"cancelled": Decision.CANCEL, "reattaches": Decision.KEEP, "the run keeps running": Decision.KEEP}
-SAYS_NOTHING_IS_DECIDED = ("\u2013", "polling continues until the API is back")
+DECISIONS = {"cancelled": Decision.CANCEL, "reattaches": Decision.KEEP, "the run keeps running": Decision.KEEP}
+NO_DECISION = ("\u2013", "polling continues until the API is back")
 
 # The rows of the table "an earlier try left | the retry" in which a run is cancelled.
 FOUND_BY_A_RETRY = {
@@ -175,16 +175,16 @@ def test_the_page_names_the_cases_that_are_tested_here():
 
 @pytest.mark.parametrize("row", WHAT_HAPPENS)
 @pytest.mark.parametrize("column", [0, 1], ids=["on the worker", "deferred"])
-def test_the_page_says_what_the_table_decides(row, column):
+def test_the_page_documents_what_the_table_decides(row, column):
     clauses = table(CANCELLATION, "| what happens | waiting on the worker | deferred |")[row][column].split("; ")
     cases = WHAT_HAPPENS[row][column]
     assert len(clauses) == len(cases)
     for clause, decided in zip(clauses, cases, strict=True):
-        said = {decision for words, decision in SAYS.items() if words in clause}
+        documented = {decision for words, decision in DECISIONS.items() if words in clause}
         if decided is NO_CODE_RUNS:
-            assert clause in SAYS_NOTHING_IS_DECIDED or (said == {Decision.KEEP} and retry_of_a_killed_worker_adopts())
+            assert clause in NO_DECISION or (documented == {Decision.KEEP} and retry_of_a_killed_worker_adopts())
         else:
-            assert {decide(case) for case in decided} == said, clause
+            assert {decide(case) for case in decided} == documented, clause
 
 
 def retry_of_a_killed_worker_adopts():
@@ -194,11 +194,11 @@ def retry_of_a_killed_worker_adopts():
 
 
 @pytest.mark.parametrize("row", FOUND_BY_A_RETRY)
-def test_the_page_says_what_a_retry_does_with_a_run_that_it_does_not_want(row):
-    (says,) = table(PAID_ONCE, "| an earlier try left | the retry |")[row]
+def test_the_page_documents_what_a_retry_does_with_a_run_that_it_does_not_want(row):
+    (documented,) = table(PAID_ONCE, "| an earlier try left | the retry |")[row]
 
-    assert ("cancels the old" in says) is (decide(Case(FOUND_BY_A_RETRY[row])) is Decision.CANCEL)
+    assert ("cancels the old" in documented) is (decide(Case(FOUND_BY_A_RETRY[row])) is Decision.CANCEL)
 
 
-def test_the_page_says_what_the_option_does():
+def test_the_page_documents_what_the_option_does():
     assert "`cancel_on_kill=False` switches every cancellation off." in CANCELLATION.read_text()

@@ -37,7 +37,7 @@ def test_each_run_counts_once_whatever_its_size(of_runs, rows):
     json.dumps(found.as_value(), allow_nan=False)
 
 
-def test_runs_that_do_not_say_it_are_left_out():
+def test_runs_without_the_metric_are_left_out():
     of_runs = [
         {},
         {"credits_used": 5},
@@ -51,7 +51,7 @@ def test_runs_that_do_not_say_it_are_left_out():
     assert estimate(7, of_runs).runs == 1
 
 
-def test_without_such_runs_there_is_none_and_it_says_what_the_runs_do_have():
+def test_without_such_runs_there_is_none_and_the_available_metrics_are_named():
     found = estimate(7, [{"cost_cents": 5, "rows": 1}, {"tokens": 2}])
 
     assert (found.per_row, found.total, found.runs) == (None, None, 0)

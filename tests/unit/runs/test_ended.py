@@ -1,4 +1,4 @@
-"""What a watcher remembers: whom to announce, whom to ask for, and no more than so much of it."""
+"""What a watcher stores: runs to announce and runs to poll, a bounded number of them."""
 
 import json
 

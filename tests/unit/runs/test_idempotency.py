@@ -50,7 +50,7 @@ def test_what_a_try_does(record: Record | None, max_tries: int, digest: str, sta
 def test_what_the_first_try_after_a_clear_does_that_pays_for_nothing_twice(
     record: Record, digest: str, status: str | None, action: Action
 ):
-    """A run that is going may be one that the Clear is stopping."""
+    """A run that is still running may be one that the Clear is stopping."""
     assert decide(record, max_tries=5, digest=digest, status=status, clear_pays_again=False) is action
 
 

@@ -27,8 +27,8 @@ KNOWN_IN = {
     RunState.ENDED: Known(),
 }
 WITH = {RunEvent.SUBMITTING: {"submission": CALL}, RunEvent.STARTED: {"job_id": "r2"}}
-# Events that say of a run that nothing is left to stop, or that hand it to whoever cancels it.
-TAKES_LEAVE = {RunEvent.BEGIN, RunEvent.NOT_STARTED, RunEvent.OVER, RunEvent.STOP, RunEvent.CONCLUDED}
+# Events by which nothing of a run is left to stop, or that hand it to whoever cancels it.
+GIVES_UP_RUN = {RunEvent.BEGIN, RunEvent.NOT_STARTED, RunEvent.OVER, RunEvent.STOP, RunEvent.CONCLUDED}
 
 
 def in_state(state: RunState) -> TrackedRun:
@@ -55,7 +55,7 @@ def test_an_event_leads_on_or_changes_nothing(state, event):
     if (state, event) in RUN_TRANSITIONS:
         assert run.on(event, **WITH.get(event, {})) == KNOWN_IN[state]
         assert run.state is RUN_TRANSITIONS[state, event]
-        # A state says what is known.
+        # The state determines what is known.
         assert (run.known.job_id is not None) is (run.state is RunState.STARTED)
         assert (run.known.submission is not None) is (run.state is RunState.SUBMITTING)
     else:
@@ -71,7 +71,7 @@ def test_a_run_can_be_stopped_in_every_state(state):
 
 def test_a_run_that_may_be_in_progress_is_dropped_by_no_other_event():
     for (state, event), _ in RUN_TRANSITIONS.items():
-        if KNOWN_IN[state] != Known() and event not in TAKES_LEAVE:
+        if KNOWN_IN[state] != Known() and event not in GIVES_UP_RUN:
             # The same request again, or the id of its run.
             assert state is RunState.SUBMITTING
             assert event in (RunEvent.SUBMITTING, RunEvent.STARTED)

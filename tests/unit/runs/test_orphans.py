@@ -20,7 +20,7 @@ def starter(state, *, active=True, left=False, dag_id="d", index=-1):
     return Starter(dag_id, "r", "t", index, state, active, left)
 
 
-RESTING = ["failed", "upstream_failed", "removed", "skipped", "success"]
+TERMINAL_STATES = ["failed", "upstream_failed", "removed", "skipped", "success"]
 WAITING = [
     *("running", "deferred", "queued", "scheduled", "restarting", "up_for_retry", "up_for_reschedule"),
     *("awaiting_input", "a_state_of_a_later_airflow"),
@@ -30,8 +30,8 @@ WAITING = [
 @pytest.mark.parametrize(
     ("its", "is_orphan"),
     [
-        *(([starter(state)], True) for state in RESTING),
-        *(([starter(state, active=False)], True) for state in RESTING),
+        *(([starter(state)], True) for state in TERMINAL_STATES),
+        *(([starter(state, active=False)], True) for state in TERMINAL_STATES),
         *(([starter(state)], False) for state in WAITING),
         *(([starter(state, active=False)], False) for state in WAITING),
         ([starter(None)], False),

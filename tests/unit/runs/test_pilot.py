@@ -96,5 +96,5 @@ def test_the_lowest_rates_are_shown_first():
 
 
 @pytest.mark.parametrize("pilot", [None, {}, "x", {"metrics": None}, {"metrics": {"credits_used": "x"}}], ids=str)
-def test_a_pilot_that_does_not_tell_what_it_used(pilot: Any):
+def test_a_pilot_that_does_not_report_what_it_used(pilot: Any):
     assert pilot_metrics(pilot) == {}

@@ -105,7 +105,7 @@ def test_an_unknown_status_is_an_end_once_the_run_has_been_over_for_a_minute(
 
 
 @pytest.mark.parametrize("status", ["running", "queued"])
-def test_a_run_that_is_running_has_not_ended_whatever_its_times_say(status: str):
+def test_a_run_that_is_running_has_not_ended_whatever_its_times(status: str):
     assert outcome_of("j", live(status, completed_at="2020-01-01T00:00:00Z")) is None
 
 
@@ -119,7 +119,7 @@ def test_a_run_that_is_running_has_not_ended_whatever_its_times_say(status: str)
         ),
         ("failed", [block("a", status="FAILED")], "'a'", None),
         ("failed", [block("a", 1, error_message="hint"), block("b", 2, status="failed")], "'b' (2)", None),
-        ("failed", [block("a", 1), block("b", 2, error_message="said here")], "'b' (2)", "said here"),
+        ("failed", [block("a", 1), block("b", 2, error_message="shown here")], "'b' (2)", "shown here"),
         ("timeout", [block("a", 1, status="timeout", error_message="too slow")], "'a' (1)", "too slow"),
         ("cancelled", [block("a", 1, status="canceled")], "'a' (1)", None),
         ("failed", [block("a", 1), block("b", 2)], None, None),
@@ -154,14 +154,14 @@ def test_the_block_that_failed_is_named(status: str, blocks: list[Any], named: s
         ),
     ],
 )
-def test_a_failed_run_says_which_run_which_block_and_why(ended: RunOutcome, text: str):
+def test_the_error_of_a_failed_run_names_run_block_and_reason(ended: RunOutcome, text: str):
     with pytest.raises(SixtyfourRunFailedError) as caught:
         ended.raise_if_failed()
     assert str(caught.value) == text
     assert (caught.value.job_id, caught.value.status) == ("j", ended.status)
 
 
-def test_a_failed_run_says_what_the_task_does_about_it_before_the_ids():
+def test_the_error_of_a_failed_run_has_the_retry_before_the_ids():
     with pytest.raises(SixtyfourRunFailedError) as caught:
         RunOutcome("j", "failed", "w", "'a'", "why").raise_if_failed("It is not retried.")
     assert str(caught.value) == "Failed in block 'a': why. It is not retried. Run j, workflow w."
@@ -198,8 +198,8 @@ def test_a_message_stays_small_enough_for_airflows_database():
     found = outcome_of("j", live("failed", block("a", status="failed", error_message="x" * 10**6)))
     assert found is not None
     assert found.message == "x" * 496 + " […]"
-    told = with_reason(RunOutcome("j", "failed"), row(error_message="y" * 10**6)).message
-    assert told == "y" * 496 + " […]"
+    message = with_reason(RunOutcome("j", "failed"), row(error_message="y" * 10**6)).message
+    assert message == "y" * 496 + " […]"
 
 
 texts = st.none() | st.text()
@@ -207,7 +207,7 @@ texts = st.none() | st.text()
 
 @searched
 @given(st.text(), st.text(), texts, texts, texts, st.dictionaries(st.text(min_size=20), st.integers()))
-def test_a_verdict_survives_its_journey(
+def test_an_outcome_survives_serialization(
     job_id: str, status: str, workflow_id: str | None, name: str | None, message: str | None, later: dict[str, Any]
 ):
     ended = RunOutcome(job_id, status, workflow_id, name, message)

@@ -1,4 +1,4 @@
-"""What a trigger's event says of the end of a wait, whatever the event is."""
+"""What a trigger's event reports about the end of a wait, whatever the event is."""
 
 import pytest
 

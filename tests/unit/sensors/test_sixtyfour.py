@@ -44,7 +44,7 @@ def test_both_modes_log_the_same_progress(emulator, workflow, deferrable, logs):
     emulator.plan(queue_seconds=1000)
     job_id = emulator.start_run(workflow)
     helper = threading.Thread(
-        target=lambda: until(lambda: len(emulator.questions()) > 2) and emulator.set_status(job_id, "completed")
+        target=lambda: until(lambda: len(emulator.status_checks()) > 2) and emulator.set_status(job_id, "completed")
     )
     helper.start()
     sensor(job_id, deferrable=deferrable).run()
@@ -113,7 +113,7 @@ def test_execution_timeout_counts_across_a_deferral(emulator, workflow):
 
 @pytest.fixture
 def short_patience(monkeypatch):
-    """Believe a refusal that was repeated for half a second."""
+    """Accept a refusal that was repeated for half a second."""
     monkeypatch.setattr("airflow_provider_sixtyfour.polling.failure_policy.REFUSAL_PATIENCE", 0.5)
 
 
@@ -127,7 +127,7 @@ def test_an_unknown_run_fails_after_some_time_and_may_be_tried_again(emulator, d
     assert not isinstance(failure.value, AirflowFailException)
     assert "As far as known the run is still at Sixtyfour: a retry of this sensor polls it again." in str(failure.value)
     assert failure.value.job_id == job_id
-    assert len(emulator.questions()) > 3
+    assert len(emulator.status_checks()) > 3
 
 
 @BOTH_MODES
@@ -163,7 +163,7 @@ def test_an_id_that_is_none_fails_for_good_and_sends_nothing(emulator, deferrabl
 
 
 @BOTH_MODES
-def test_bad_weather_is_no_answer(emulator, workflow, deferrable, no_pauses):
+def test_an_outage_is_no_answer(emulator, workflow, deferrable, no_pauses):
     job_id = emulator.start_run(workflow)
     emulator.fault("answer", path=".*/live_status", status=502, body="<html>bad gateway</html>", times=2)
     emulator.fault("reset", path=".*/live_status", times=2)
@@ -181,7 +181,7 @@ def test_reschedule_mode_asks_once_each_time(emulator, workflow):
     for asked in (1, 2):
         with pytest.raises(AirflowRescheduleException):
             one.run()
-        assert len(emulator.questions()) == asked
+        assert len(emulator.status_checks()) == asked
     emulator.set_status(job_id, "completed")
 
     assert one.run() == job_id

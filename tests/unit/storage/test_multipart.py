@@ -12,7 +12,7 @@ LIMIT = 10.0  # seconds
 
 
 class FakeStore:
-    """A store that keeps what it was told; it fails or waits where a test says so."""
+    """A store that records its calls; it fails or waits where a test sets that."""
 
     def __init__(self, *, most_parts: int = 10_000, in_order: bool = False) -> None:
         self.most_parts = most_parts
@@ -131,7 +131,7 @@ def test_in_order_the_next_part_waits_for_the_last(senders: PartSenders):
     assert store.most_at_once == 1
 
 
-def test_a_part_that_fails_is_told_and_the_rest_is_dropped(senders: PartSenders):
+def test_a_part_that_fails_is_raised_and_the_rest_is_dropped(senders: PartSenders):
     store = FakeStore()
     store.fails_at = 1
     publication = MultipartUpload(store, senders, size=None)
@@ -142,7 +142,7 @@ def test_a_part_that_fails_is_told_and_the_rest_is_dropped(senders: PartSenders)
     assert store.published is None
 
 
-def test_a_last_part_that_fails_is_told(senders: PartSenders):
+def test_a_last_part_that_fails_is_raised(senders: PartSenders):
     store = FakeStore()
     store.fails_at = 0
     publication = MultipartUpload(store, senders, size=None)

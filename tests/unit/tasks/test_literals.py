@@ -146,14 +146,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "right", "wrong", "said"), WRONG, ids=lambda value: str(value)[:50])
-def test_what_is_wrong_in_the_dag_file_is_told_there(kind, right, wrong, said):
+@pytest.mark.parametrize(("kind", "right", "wrong", "message"), WRONG, ids=lambda value: str(value)[:50])
+def test_errors_in_the_dag_file_are_raised_there(kind, right, wrong, message):
     kind(task_id="right", **right)
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         kind(task_id="wrong", **{**right, **wrong})
 
 
-def test_defaults_are_told_too():
+def test_errors_in_defaults_are_raised_too():
     with (
         pytest.raises(AirflowFailException, match="batch_rows should be"),
         DAG("enrich", schedule=None, default_args={"batch_rows": 0}),

@@ -90,7 +90,7 @@ def test_a_task_on_a_worker_publishes_the_first_and_then_each_minute(context, mo
     at[0] += 60
     publish(live(60))
     assert context["ti"].xcoms["sixtyfour_progress"]["percent"] == 60
-    publish(live(61, status="failed", error="no source"))  # at once: it says in which block
+    publish(live(61, status="failed", error="no source"))  # at once: it names the block
     assert context["ti"].xcoms["sixtyfour_progress"]["blocks"][0]["error"] == "no source"
 
 
@@ -127,7 +127,7 @@ def test_where_there_is_no_tab_nothing_is_published(context, monkeypatch, places
 
 
 class Comms:
-    """The triggerer's channel to its supervisor: which answers when it is told to."""
+    """The triggerer's channel to its supervisor, which answers when the test lets it."""
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
@@ -248,13 +248,13 @@ async def test_the_block_that_failed_is_published_at_the_end_and_nothing_else_is
 
 async def test_a_supervisor_that_is_away_ends_no_wait(comms):
     channel = comms()
-    channel.error = RuntimeError("gone")
+    channel.error = RuntimeError("closed")
     channel.answers.set()
     publisher = TriggererPublisher(TI)
 
     publisher.offer(live(1))
     await asyncio.sleep(0.02)
-    assert (len(channel.sent), len(progress_xcom._publishing)) == (1, 1)  # it has failed, and the publisher goes on
+    assert (len(channel.sent), len(progress_xcom._publishing)) == (1, 1)  # it has failed, and the publisher continues
     publisher.close()
     await asyncio.sleep(0.02)
 

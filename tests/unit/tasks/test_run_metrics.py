@@ -45,7 +45,7 @@ def sink(monkeypatch):
 
 @pytest.fixture
 def task(workflow):
-    """Make a task of the run operator, with a store unless told otherwise."""
+    """Make a task of the run operator, with a store by default."""
 
     def make(*, has_store=True, identity=None, **arguments):
         given = {
@@ -342,7 +342,7 @@ def test_what_the_api_answers_is_counted(emulator, task, sink, deferrable, fault
     task(deferrable=deferrable).run()
 
     counts = sink.counted("sixtyfour.api.")
-    assert counts.pop("requests") >= len(emulator.questions()) > 2
+    assert counts.pop("requests") >= len(emulator.status_checks()) > 2
     assert counts == counted
 
 

@@ -1,4 +1,4 @@
-"""A task is stopped from outside: its run is kept for a next try that goes on with it, and cancelled else."""
+"""A task is stopped from outside: its run is kept for a next try that reattaches to it, and cancelled otherwise."""
 
 import re
 import signal
@@ -26,7 +26,7 @@ def task(workflow, *, store=True, map_index=-1, try_number=1, **arguments):
 
 
 def stopped(one, at_signal, condition):
-    """Run a try of a task that is stopped once the condition holds, and return what its log says in the end."""
+    """Run a try of a task that is stopped once the condition holds, and return the end of its log."""
     operator = one.operator()
     at_signal(condition, operator.on_kill)
     began = time.monotonic()
@@ -43,7 +43,7 @@ def test_a_stop_that_no_user_asked_for_keeps_the_run_for_the_next_try(emulator, 
     one = task(workflow, map_index=map_index)
     one.ti.state = state
 
-    end = stopped(one, at_signal, emulator.questions)
+    end = stopped(one, at_signal, emulator.status_checks)
 
     assert end.endswith("The next try reattaches to it.")
     assert emulator.cancels() == []
@@ -62,7 +62,7 @@ def test_a_users_stop_cancels_the_run(emulator, workflow, at_signal, state, map_
     one = task(workflow, map_index=map_index)
     one.ti.state = state
 
-    end = stopped(one, at_signal, emulator.questions)
+    end = stopped(one, at_signal, emulator.status_checks)
 
     assert "next try" not in end
     assert (emulator.statuses(), len(emulator.cancels())) == (["cancelled"], 1)
@@ -80,7 +80,7 @@ def test_a_run_that_no_next_try_goes_on_with_is_cancelled_unasked(emulator, work
     emulator.plan(seconds=20)
     one = task(workflow, **arguments)
 
-    stopped(one, at_signal, emulator.questions)
+    stopped(one, at_signal, emulator.status_checks)
 
     assert (emulator.statuses(), one.ti.states_asked) == (["cancelled"], 0), reason
 
@@ -95,22 +95,22 @@ def test_a_run_is_kept_where_airflow_gives_no_answer(emulator, workflow, at_sign
 
     monkeypatch.setattr(one.ti, "get_task_states", nobody_answers)
 
-    stopped(one, at_signal, emulator.questions)
+    stopped(one, at_signal, emulator.status_checks)
 
     assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
 
 
 @pytest.mark.usefixtures("at_signal")
-def test_the_question_waits_for_a_lock_that_the_stopped_code_holds(emulator, workflow, monkeypatch):
+def test_the_request_waits_for_a_lock_that_the_stopped_code_holds(emulator, workflow, monkeypatch):
     """Airflow's channel has one, and the signal may come while the task itself uses the channel."""
     emulator.plan(seconds=20)
     one = task(workflow)
     one.ti.state = "failed"
     operator, channel, answer = one.operator(), threading.Lock(), one.ti.get_task_states
 
-    def ask(**question):
+    def ask(**request):
         with channel:
-            return answer(**question)
+            return answer(**request)
 
     def wait_using_the_channel(self, job_id, **_):
         with channel:
@@ -175,7 +175,7 @@ def test_a_timeout_cancels_whatever_tries_are_left(emulator, workflow, at_signal
         time.sleep(0.5)
         raise AirflowTaskTimeout("Timeout")
 
-    at_signal(emulator.questions, time_out)
+    at_signal(emulator.status_checks, time_out)
     with pytest.raises(AirflowTaskTimeout):
         one.go(operator)
     operator.on_kill()

@@ -53,7 +53,7 @@ def in_folder(folder):
 
 @pytest.mark.parametrize("on_mismatch", ["warn", "fail"])
 @pytest.mark.parametrize(
-    ("claims", "said"),
+    ("claims", "message"),
     [
         ({"file_size": len(ROWS) + 1}, rf"^out\.csv has only {len(ROWS)} of the {len(ROWS) + 1} bytes"),
         ({"file_size": 10**6, "row_count": 2}, r"^out\.csv has only .* of the 1,000,000 bytes .* and 2 of 2 rows"),
@@ -61,8 +61,8 @@ def in_folder(folder):
     ],
     ids=str,
 )
-def test_fewer_bytes_than_announced_never_land(land_body, folder, claims, said, on_mismatch):
-    with pytest.raises(SixtyfourTransferError, match=said) as failure:
+def test_fewer_bytes_than_announced_never_land(land_body, folder, claims, message, on_mismatch):
+    with pytest.raises(SixtyfourTransferError, match=message) as failure:
         land_body(ROWS, on_mismatch=on_mismatch, **claims)
 
     assert "a retry of the task fetches it again and pays for nothing" in str(failure.value)
@@ -185,12 +185,12 @@ def test_odd_tables_land(land_body, folder, body):
     ],
     ids=str,
 )
-def test_rows_that_tell_of_errors_land(land_body, body, format, claims):
+def test_rows_with_error_messages_land(land_body, body, format, claims):
     assert land_body(body, format=format, **claims)[0]["bytes"] == len(body)
 
 
 @pytest.mark.parametrize(
-    ("claims", "said"),
+    ("claims", "message"),
     [
         ({"row_count": 99}, "out.csv has 2 rows; the API said 99"),
         ({"row_count": 1}, "out.csv has 2 rows; the API said 1"),
@@ -199,13 +199,13 @@ def test_rows_that_tell_of_errors_land(land_body, body, format, claims):
     ],
     ids=str,
 )
-def test_other_numbers_are_a_warning_or_an_error(land_body, folder, logs, claims, said):
-    with pytest.raises(SixtyfourTransferError, match=f"^{said}.*on_mismatch='warn' lands it all the same"):
+def test_other_numbers_are_a_warning_or_an_error(land_body, folder, logs, claims, message):
+    with pytest.raises(SixtyfourTransferError, match=f"^{message}.*on_mismatch='warn' lands it all the same"):
         land_body(ROWS, on_mismatch="fail", **claims)
     assert in_folder(folder) == []
 
     assert land_body(ROWS, **claims)[0]["rows"] == 2
-    assert said in logs
+    assert message in logs
 
 
 def closing(body):

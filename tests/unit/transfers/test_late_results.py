@@ -1,4 +1,4 @@
-"""Files that the API lists some time after it says that their run has completed are waited for."""
+"""Files that the API lists some time after it reports their run as completed are waited for."""
 
 import csv
 

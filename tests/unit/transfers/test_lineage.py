@@ -1,4 +1,4 @@
-"""Who asks is told where data came from and went to; who tells can't spoil a transfer, and tells no secret."""
+"""Lineage reports where data came from and went to; it can't fail a transfer, and has no secrets."""
 
 import importlib
 import sys
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("no_pauses")
 
 @pytest.fixture
 def collector(monkeypatch):
-    """What Airflow has where somebody reads hook lineage; its own paths tell it, too."""
+    """The collector that Airflow has where somebody reads hook lineage; its own paths report to it, too."""
     made = HookLineageCollector()
     monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: made, raising=False)
     monkeypatch.setattr(io_path, "get_hook_lineage_collector", lambda: made, raising=False)
@@ -37,8 +37,8 @@ def collector(monkeypatch):
     return made
 
 
-def told(collector):
-    """Return what was read and what was written, as it was told."""
+def reported(collector):
+    """Return what was reported as read and as written."""
     found = collector.collected_assets
     return [info.asset.uri for info in found.inputs], [info.asset.uri for info in found.outputs]
 
@@ -61,7 +61,7 @@ def workflow(emulator):
     return emulator.store_workflow("lead_enrichment", "find_email")
 
 
-def test_the_event_of_an_outlet_says_what_was_landed(emulator, workflow, folder):
+def test_the_event_of_an_outlet_has_what_was_landed(emulator, workflow, folder):
     job_id = emulator.completed_run(workflow)
     asset = Asset(uri="s3://bucket/leads/")
 
@@ -106,7 +106,7 @@ def test_hook_lineage_of_a_landing(emulator, workflow, folder, collector):
 
     landed, _ = land(job_id, folder)
 
-    read, written = told(collector)
+    read, written = reported(collector)
     assert read == [f"{emulator.url}/workflows/runs/{job_id}"]
     assert sorted(written) == sorted(file["path"] for file in landed)
 
@@ -117,8 +117,8 @@ def test_hook_lineage_of_an_upload(emulator, tmp_path, collector):
 
     handle, _ = execute(ObjectStorageToSixtyfourOperator, source=f"file://{path}")
 
-    # Once, and not as Airflow's own paths tell it: unquoted, and with the connection if the URL names one.
-    assert told(collector) == ([f"file://{tmp_path}/leads%20%C3%A9.csv"], [f"{emulator.url}/storage/csv/{handle}"])
+    # Once, and not as Airflow's own paths report it: unquoted, and with the connection if the URL names one.
+    assert reported(collector) == ([f"file://{tmp_path}/leads%20%C3%A9.csv"], [f"{emulator.url}/storage/csv/{handle}"])
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferred"])
@@ -126,15 +126,15 @@ def test_hook_lineage_of_a_batch(emulator, enriching, batches, collector, deferr
     landed = enriching(source=batches[0], deferrable=deferrable).run()
 
     run = f"{emulator.url}/workflows/runs/{landed['job_id']}"
-    assert told(collector) == ([batches[0]["path"], run], [file["path"] for file in landed["files"]])
+    assert reported(collector) == ([batches[0]["path"], run], [file["path"] for file in landed["files"]])
 
 
-def test_an_input_is_told_without_its_connection_and_its_store(folder):
+def test_an_input_is_reported_without_its_connection_and_its_store(folder):
     manifest = Manifest("j", "w", "csv", "final", "2026-11-22T00:00:00Z", files=())
 
     # There is no such connection.
     read, _ = datasets_of(
-        "http://api", object_storage_path(f"file://{folder}", "x"), manifest, source="s3://gone@b/a é.csv"
+        "http://api", object_storage_path(f"file://{folder}", "x"), manifest, source="s3://missing@b/a é.csv"
     )
 
     assert [data.uri for data in read] == ["s3://b/a%20%C3%A9.csv", "http://api/workflows/runs/j"]
@@ -171,7 +171,7 @@ def test_hook_lineage_of_a_run(emulator, collector, tmp_path, deferrable):
         )
     ).run()
 
-    read, written = told(collector)
+    read, written = reported(collector)
     assert read[-1] == f"{emulator.url}/storage/csv/{handle}"
     assert written[-1] == f"{emulator.url}/workflows/runs/{job_id}"
 
@@ -179,7 +179,7 @@ def test_hook_lineage_of_a_run(emulator, collector, tmp_path, deferrable):
 def test_hook_lineage_of_rows(emulator, enriching, collector):
     landed = enriching(workflow_id=emulator.store_workflow(), rows=[{"name": "Lead One"}]).run()
 
-    assert told(collector)[0] == [f"{emulator.url}/workflows/runs/{landed['job_id']}"]
+    assert reported(collector)[0] == [f"{emulator.url}/workflows/runs/{landed['job_id']}"]
 
 
 def test_hook_lineage_of_a_split(tmp_path, folder, collector):
@@ -188,7 +188,7 @@ def test_hook_lineage_of_a_split(tmp_path, folder, collector):
 
     split_input(source=f"file://{path}", destination=f"file://{folder}", batch_rows=1)
 
-    assert told(collector) == ([f"file://{tmp_path}/leads%20%C3%A9.csv"], [f"file://{folder}"])
+    assert reported(collector) == ([f"file://{tmp_path}/leads%20%C3%A9.csv"], [f"file://{folder}"])
 
 
 def test_hook_lineage_of_a_repair(batches, tmp_path, folder, collector):
@@ -197,7 +197,7 @@ def test_hook_lineage_of_a_repair(batches, tmp_path, folder, collector):
     repair_input(source=batches, results=f"file://{tmp_path}/back.csv", destination=f"file://{folder}", key="name")
 
     sent = [batch["path"] for batch in batches]
-    assert told(collector) == ([*sent, f"file://{tmp_path}/back.csv"], [f"file://{folder}"])
+    assert reported(collector) == ([*sent, f"file://{tmp_path}/back.csv"], [f"file://{folder}"])
 
 
 def test_hook_lineage_of_a_merge(batches, folder, collector):
@@ -209,7 +209,7 @@ def test_hook_lineage_of_a_merge(batches, folder, collector):
 
     collect_batches(results=results, destination=f"file://{folder}", merge_into=f"file://{folder}/whole.csv")
 
-    assert told(collector) == ([batch["path"] for batch in batches], [f"file://{folder}/whole.csv"])
+    assert reported(collector) == ([batch["path"] for batch in batches], [f"file://{folder}/whole.csv"])
 
 
 def test_a_teller_that_fails_spoils_nothing(emulator, workflow, folder, monkeypatch, logs):

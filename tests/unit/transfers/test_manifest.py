@@ -1,4 +1,4 @@
-"""The manifest is written last, says what is there, and spares what is there already; numbers are held to the API's."""
+"""The manifest is written last and lists the files; existing files are skipped; counts are compared with the API's."""
 
 import json
 import threading
@@ -51,7 +51,7 @@ def results(folder):
     return sorted(path.name for path in folder.iterdir() if path.name != MANIFEST)
 
 
-def test_what_it_says(workflow, made, land, folder):
+def test_the_content_of_the_manifest(workflow, made, land, folder):
     landed = land(made, files="all")
 
     manifest = manifest_at(folder)
@@ -165,7 +165,7 @@ def test_it_is_written_last(emulator, made, land, folder):
     assert not (folder / MANIFEST).exists()
 
 
-def test_another_runs_manifest_is_gone_before_its_files_are_replaced(emulator, workflow, made, land, folder):
+def test_another_runs_manifest_is_removed_before_its_files_are_replaced(emulator, workflow, made, land, folder):
     land(made, files="all")
     other = emulator.completed_run(workflow)
     emulator.fault("reset", where="storage", skip=1, times=100)
@@ -220,7 +220,7 @@ def test_with_overwrite_all_is_written_again(emulator, made, land):
 
 
 @pytest.mark.parametrize(
-    "harm", [lambda path: path.unlink(), lambda path: path.write_text("torn")], ids=["gone", "torn"]
+    "harm", [lambda path: path.unlink(), lambda path: path.write_text("torn")], ids=["removed", "torn"]
 )
 def test_only_what_is_not_there_whole_is_fetched(emulator, made, land, folder, harm, logs):
     first = land(made, files="all")
@@ -244,14 +244,14 @@ def test_another_run_or_format_or_more_files_are_no_reason_to_skip(emulator, wor
     assert len(emulator.storage_requests()) == 3
 
 
-# Several at a time, and what the API said
+# Several at a time, and the counts of the API
 
 
 def test_several_files_at_a_time(emulator, workflow, land):
     together = threading.Barrier(3)
 
     def answer(request):
-        together.wait(30)  # whoever comes alone waits in vain, and gets no answer
+        together.wait(30)  # a request that comes alone times out, and gets no answer
         return Reply(200, f"n\n{request.path[1:]}\n".encode())
 
     with Server(answer) as server:
@@ -277,17 +277,19 @@ def test_all_stop_when_one_fails(emulator, workflow, land, folder):
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(("claim", "said"), [({"row_count": 99}, "2 rows; the API said 99"), ({"file_size": 7}, "7")])
-def test_a_difference_is_told_or_with_strict_an_error(emulator, workflow, land, folder, logs, claim, said):
+@pytest.mark.parametrize(
+    ("claim", "message"), [({"row_count": 99}, "2 rows; the API said 99"), ({"file_size": 7}, "7")]
+)
+def test_a_difference_is_logged_or_with_strict_an_error(emulator, workflow, land, folder, logs, claim, message):
     emulator.plan(results=[{"filename": "out.csv", **claim}])
     job_id = emulator.completed_run(workflow)
 
-    with pytest.raises(SixtyfourTransferError, match=said):
+    with pytest.raises(SixtyfourTransferError, match=message):
         land(job_id, on_mismatch="fail")
     assert list(folder.iterdir()) == []
 
     assert land(job_id)[0]["rows"] == 2
-    assert said in logs
+    assert message in logs
 
 
 def test_strict_is_content_with_what_is_right_or_unknown(emulator, workflow, land):
@@ -297,7 +299,7 @@ def test_strict_is_content_with_what_is_right_or_unknown(emulator, workflow, lan
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"on_mismatch": "maybe"}, "on_mismatch should be one of warn, fail, not 'maybe'"),
         ({"on_mismatch": None}, "on_mismatch should be one of"),
@@ -308,14 +310,14 @@ def test_strict_is_content_with_what_is_right_or_unknown(emulator, workflow, lan
     ],
     ids=str,
 )
-def test_parameters_that_cannot_be_right_ask_nothing(emulator, land, arguments, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_invalid_parameters_send_no_request(emulator, land, arguments, message):
+    with pytest.raises(AirflowFailException, match=message):
         land("j", **arguments)
 
     assert emulator.requests() == []
 
 
-def test_parquet_without_pyarrow_says_what_to_install(emulator, land, monkeypatch):
+def test_parquet_without_pyarrow_names_what_to_install(emulator, land, monkeypatch):
     monkeypatch.setattr("airflow_provider_sixtyfour.formats.parquet.schema.find_spec", lambda name: None)
 
     with pytest.raises(AirflowFailException, match=r"pip install 'airflow-provider-sixtyfour\[parquet\]'"):

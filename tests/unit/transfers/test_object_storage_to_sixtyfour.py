@@ -57,7 +57,7 @@ def test_a_file_goes_up_and_a_run_reads_it(emulator, tmp_path, name, logs):
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         (
             "file://{folder}/leads.xlsx",
@@ -73,13 +73,13 @@ def test_a_file_goes_up_and_a_run_reads_it(emulator, tmp_path, name, logs):
         ("ftp://127.0.0.1/leads.csv", "Is the extra for its store installed (s3, gcs, azure)?"),
     ],
 )
-def test_a_source_that_cannot_be_right_fails_for_good_and_sends_nothing(emulator, tmp_path, source, said):
+def test_an_invalid_source_fails_for_good_and_sends_nothing(emulator, tmp_path, source, message):
     for name in ("leads.xlsx", "leads", "leads.csv"):
         (tmp_path / name).write_text("name\nLead One\n")
     (tmp_path / "empty.csv").touch()
     (tmp_path / "folder.csv").mkdir()
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         upload(source.format(folder=tmp_path))
 
     assert emulator.requests() == []
@@ -100,7 +100,7 @@ def test_a_store_that_is_no_disk_and_a_template(emulator, memory_store):
         upload("memory://bucket/in/missing.csv")
 
 
-def test_an_upload_in_bad_weather_is_sent_again_from_its_beginning(emulator, tmp_path):
+def test_an_upload_during_an_outage_is_sent_again_from_its_beginning(emulator, tmp_path):
     path = tmp_path / "leads.csv"
     path.write_text(CONTENT["csv"])
     emulator.fault("reset", path="/storage/csv/upload", times=2)
@@ -138,12 +138,12 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "said"), BROKEN, ids=lambda value: str(value)[:30])
-def test_the_broken_line_is_named_and_nothing_is_sent(emulator, tmp_path, name, content, said):
+@pytest.mark.parametrize(("name", "content", "message"), BROKEN, ids=lambda value: str(value)[:30])
+def test_the_broken_line_is_named_and_nothing_is_sent(emulator, tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         upload(f"file://{path}")
 
     assert emulator.requests() == []
@@ -250,7 +250,7 @@ def caching_store():
 
 
 def test_a_file_that_was_added_or_replaced_after_its_folder_was_listed_is_there(emulator, caching_store):
-    """A sensor has listed the folder, say, in the same process."""
+    """For example, a sensor has listed the folder in the same process."""
     store = caching_store
     store.pipe_file("/in/other.csv", b"name\n")
     assert not store.exists("/in/leads.csv")
@@ -271,7 +271,7 @@ def test_a_file_that_was_added_or_replaced_after_its_folder_was_listed_is_there(
 
 
 @pytest.mark.parametrize("name", ["x" * 252, "\ud83d", "leads.csv/leads"], ids=["long", "half a pair", "below a file"])
-def test_a_name_that_no_file_can_have_is_told(emulator, tmp_path, name):
+def test_a_name_that_no_file_can_have_is_reported(emulator, tmp_path, name):
     (tmp_path / "leads.csv").write_text(CONTENT["csv"])
 
     with pytest.raises(AirflowFailException, match="There is no "):

@@ -115,8 +115,8 @@ def test_final_is_the_file_before_a_block_that_only_hands_rows_on(delivered, lan
     assert [file["block_number"] for file in land(delivered, files="all")] == [2, 3]
 
 
-@pytest.mark.parametrize(("names", "block"), [(True, 2), (False, 3)], ids=["told", "not told"])
-def test_where_a_list_of_runs_told_the_end_the_names_of_the_blocks_are_asked_for(
+@pytest.mark.parametrize(("names", "block"), [(True, 2), (False, 3)], ids=["with names", "without names"])
+def test_where_a_list_of_runs_showed_the_end_the_names_of_the_blocks_are_requested(
     emulator, delivered, folder, names, block
 ):
     """Else it would depend on how the end was seen which file is final."""
@@ -134,7 +134,7 @@ def test_where_a_list_of_runs_told_the_end_the_names_of_the_blocks_are_asked_for
     )
 
     assert [file.block_number for file in landed.files] == [block]
-    assert len(emulator.questions()) == 1
+    assert len(emulator.status_checks()) == 1
 
 
 def test_with_one_file_nobody_needs_the_names(emulator, folder):
@@ -150,7 +150,7 @@ def test_with_one_file_nobody_needs_the_names(emulator, folder):
         ended=ended,
     )
 
-    assert emulator.questions() == []
+    assert emulator.status_checks() == []
 
 
 @pytest.mark.parametrize("files", ["last", "", None, [], [None], [True], ["a"], {}, 1.5j], ids=str)
@@ -177,7 +177,7 @@ def test_a_format_that_the_run_was_not_started_with_is_a_hint(emulator, workflow
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"format": "xlsx"}, "format should be one of csv, json, ndjson, not 'xlsx'"),
         ({"format": None}, "format should be one of"),
@@ -192,10 +192,10 @@ def test_a_format_that_the_run_was_not_started_with_is_a_hint(emulator, workflow
     ],
     ids=str,
 )
-def test_parameters_that_cannot_be_right_fail_for_good_and_ask_nothing(emulator, folder, arguments, said):
+def test_invalid_parameters_fail_for_good_without_a_request(emulator, folder, arguments, message):
     given = {"job_id": "j", "destination": f"file://{folder}", **arguments}
 
-    with pytest.raises(AirflowFailException, match=re.escape(said)):
+    with pytest.raises(AirflowFailException, match=re.escape(message)):
         Task(lambda: SixtyfourToObjectStorageOperator(task_id="land", **given)).run()
 
     assert emulator.requests() == []
@@ -338,7 +338,7 @@ def test_rows_that_come_inline_land_as_a_file(emulator, workflow, land, folder, 
     assert emulator.storage_requests() == []
 
 
-def test_no_link_and_no_rows_is_an_error_with_what_the_api_says(emulator, workflow, land, folder):
+def test_no_link_and_no_rows_is_an_error_with_the_answer_of_the_api(emulator, workflow, land, folder):
     emulator.plan(results=[{"filename": "out.csv", "download_url": None, "omit": ["results"]}])
     job_id = emulator.completed_run(workflow)
 
@@ -348,7 +348,7 @@ def test_no_link_and_no_rows_is_an_error_with_what_the_api_says(emulator, workfl
     assert everything_below(folder) == []
 
 
-# Trouble on the way
+# Failed downloads
 
 
 def test_a_download_that_breaks_goes_on_where_it_stopped(emulator, workflow, land):
@@ -368,7 +368,7 @@ def test_a_download_that_breaks_goes_on_where_it_stopped(emulator, workflow, lan
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "fault",
     [
         {"action": "answer", "status": 403, "body": "expired"},
         {"action": "answer", "status": 503},
@@ -378,8 +378,8 @@ def test_a_download_that_breaks_goes_on_where_it_stopped(emulator, workflow, lan
     ],
     ids=str,
 )
-def test_a_download_that_never_works_leaves_nothing_at_the_destination(emulator, made, land, folder, trouble):
-    emulator.fault(where="storage", times=100, **trouble)
+def test_a_download_that_never_works_leaves_nothing_at_the_destination(emulator, made, land, folder, fault):
+    emulator.fault(where="storage", times=100, **fault)
 
     with pytest.raises(SixtyfourTransferError, match="Nothing was left at the destination"):
         land(made)
@@ -408,14 +408,14 @@ def test_a_store_that_fails_has_nothing_afterwards(emulator, made, land, memory_
     assert memory_store.find("/bucket") == []
 
 
-def test_a_link_that_has_expired_is_asked_for_anew(emulator, made, land):
+def test_an_expired_url_is_refreshed(emulator, made, land):
     emulator.fault("answer", where="storage", status=403, body="expired")
 
     assert land(made)[0]["rows"] == 2
     assert len([asked for asked in emulator.requests() if asked["path"].endswith("/download-links")]) == 2
 
 
-def test_a_count_that_differs_from_the_api_is_told(emulator, workflow, land, logs):
+def test_a_count_that_differs_from_the_api_is_logged(emulator, workflow, land, logs):
     emulator.plan(results=[{"filename": "out.csv", "row_count": 99}])
     job_id = emulator.completed_run(workflow)
 
@@ -430,7 +430,7 @@ def test_an_unknown_run_fails_for_good(emulator, land, folder):
     assert not folder.exists()
 
 
-def test_a_run_that_is_going_is_not_landed_by_halves(emulator, workflow, land, folder):
+def test_a_run_that_is_still_running_is_not_landed_in_part(emulator, workflow, land, folder):
     emulator.plan(seconds=1000)
     job_id = emulator.start_run(workflow)
 

@@ -26,7 +26,7 @@ LIST = "/workflows/runs"
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch, no_pauses):
-    """Poll every 0.05 s, and read a connection anew each time."""
+    """Poll every 0.05 s, and read a connection again each time."""
     monkeypatch.setattr(runs_ended, "SHORTEST_POLL", 0.01)
     monkeypatch.setattr(runs_ended, "SCHEDULED_WITHIN", 0.0)
     monkeypatch.setattr("airflow_provider_sixtyfour.api.retry.pause", lambda *_: 0.02)
@@ -383,7 +383,7 @@ async def test_a_store_that_can_not_be_written_stops_no_event(emulator, workflow
     assert len([text for text in logs.texts("warning") if "the API server is away" in text]) == 1
 
 
-async def test_without_a_store_it_begins_with_what_ends_from_now_on_and_says_so(emulator, workflow, logs):
+async def test_without_a_store_it_begins_with_what_ends_from_now_on_and_logs_that(emulator, workflow, logs):
     await completed(emulator, workflow)
     async with watcher(watching(workflow)) as first:
         await polled(emulator)
@@ -487,7 +487,7 @@ async def test_a_rotated_key_is_taken_up(workflow_of_its_own, monkeypatch, logs)
     assert emulator.api_key not in json.dumps(one.payloads)
 
 
-async def test_a_connection_that_is_gone_and_comes_back(emulator, workflow, monkeypatch, logs):
+async def test_a_connection_that_is_removed_and_comes_back(emulator, workflow, monkeypatch, logs):
     monkeypatch.delenv(CONNECTION)
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", emulator.connection_json())
     async with watcher(watching(workflow), Store()) as one:
@@ -500,7 +500,7 @@ async def test_a_connection_that_is_gone_and_comes_back(emulator, workflow, monk
     assert one.ids() == jobs
 
 
-async def test_a_connection_to_another_api_begins_there_anew(
+async def test_a_connection_to_another_api_starts_again_there(
     emulator, workflow, workflow_of_its_own, monkeypatch, logs
 ):
     other, _ = workflow_of_its_own

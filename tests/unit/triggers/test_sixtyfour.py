@@ -88,7 +88,7 @@ def test_a_failed_run_brings_its_details_along(emulator, workflow):
     assert (ended["status"], ended["block"], ended["message"]) == ("failed", "'webhook' (1)", "the rows are odd")
 
 
-def test_the_deadline_is_an_event_that_tells_what_was_going_on(emulator, workflow):
+def test_the_deadline_is_an_event_with_the_progress(emulator, workflow):
     emulator.plan(seconds=1000)
     job_id = emulator.start_run(workflow)
 
@@ -132,7 +132,7 @@ def test_a_refusal_that_stays_is_an_event(emulator, workflow, status):
     assert (payload["job_id"], set(payload)) == (job_id, {"job_id", "refused"})
     assert f"answered {status}" in payload["refused"]
     assert "so the run is no longer waited for" in payload["refused"]
-    assert len(emulator.questions()) > 3
+    assert len(emulator.status_checks()) > 3
     assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
 
 
@@ -145,7 +145,7 @@ def test_one_odd_answer_ends_nothing(emulator, workflow, status, body, no_pauses
     assert fire(trigger(job_id))["ended"]["status"] == "completed"
 
 
-def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, workflow, monkeypatch, backends):
+def test_a_missing_connection_is_an_event_and_the_run_keeps_running(emulator, workflow, monkeypatch, backends):
     emulator.plan(seconds=1000)
     job_id = emulator.start_run(workflow)
     backends(Empty())
@@ -159,7 +159,7 @@ def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, wor
 
 
 @pytest.mark.parametrize(
-    ("event", "error", "said"),
+    ("event", "error", "expected"),
     [
         ({"refused": "no access", "job_id": "j"}, SixtyfourWaitError, "no access. The run may still be in progress"),
         ({"broken": "no memory", "job_id": "j"}, SixtyfourWaitError, "no memory. The run may still be in progress"),
@@ -170,10 +170,10 @@ def test_a_connection_that_is_gone_is_an_event_and_the_run_goes_on(emulator, wor
     ],
     ids=str,
 )
-def test_what_a_task_makes_of_an_event_that_is_no_end(emulator, event, error, said):
+def test_what_a_task_makes_of_an_event_that_is_no_end(emulator, event, error, expected):
     one = Task(lambda: SixtyfourRunWorkflowOperator(task_id="run", workflow_id="w"))
 
-    with pytest.raises(error, match=said) as failure:
+    with pytest.raises(error, match=expected) as failure:
         one.operator().execute_complete(one.context, event)
 
     assert not isinstance(failure.value, SixtyfourRefusedError)
@@ -221,7 +221,7 @@ def test_a_trigger_that_is_stopped_leaves_the_run_alone_and_closes_its_connectio
 
     async def stop_in_the_middle():
         running = asyncio.create_task(events_of(trigger(job_id)))
-        await asyncio.to_thread(until, emulator.questions)
+        await asyncio.to_thread(until, emulator.status_checks)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -282,7 +282,7 @@ class Supervisor:
     """
     The channel to the triggerer's supervisor, as far as the trigger uses it.
 
-    :param states: what Airflow says of the task instances, as its API shows it.
+    :param states: the task instances' states, as Airflow's API shows them.
     :param job_id: what the task's XCom holds.
     :param delay: seconds that each answer takes.
     """
@@ -322,8 +322,8 @@ def supervisor(monkeypatch):
 
 
 @pytest.fixture
-def going(emulator, workflow):
-    """A run that goes on."""
+def running_id(emulator, workflow):
+    """A run that keeps running."""
     emulator.plan(seconds=1000)
     return emulator.start_run(workflow)
 
@@ -336,7 +336,7 @@ def of_a_task(one, map_index=-1):
 
 
 def killed(one, cancel_after=None):
-    """Call on_kill as the triggerer does, which may cancel that call soon; then let the loop live on for a while."""
+    """Call on_kill as the triggerer does, which may cancel that call soon; then keep the loop running for a while."""
 
     async def kill():
         call = asyncio.create_task(one.on_kill())
@@ -353,10 +353,10 @@ def killed(one, cancel_after=None):
 
 @needs_on_kill
 @pytest.mark.parametrize(("map_index", "key"), [(-1, "run"), (3, "run_3")], ids=["plain", "mapped"])
-def test_a_task_that_still_waits_keeps_its_run(emulator, going, supervisor, map_index, key, logs):
-    channel = supervisor({"r1": {key: "deferred"}}, going)
+def test_a_task_that_still_waits_keeps_its_run(emulator, running_id, supervisor, map_index, key, logs):
+    channel = supervisor({"r1": {key: "deferred"}}, running_id)
 
-    killed(of_a_task(trigger(going), map_index))
+    killed(of_a_task(trigger(running_id), map_index))
 
     assert emulator.cancels() == []
     assert "its task still waits for it, in another triggerer" in logs
@@ -388,63 +388,63 @@ def test_a_task_that_still_waits_keeps_its_run(emulator, going, supervisor, map_
         "Dag run deleted",
     ],
 )
-def test_a_task_that_no_longer_waits_has_its_run_cancelled_once(emulator, going, supervisor, states):
-    supervisor(states, going)
+def test_a_task_that_no_longer_waits_has_its_run_cancelled_once(emulator, running_id, supervisor, states):
+    supervisor(states, running_id)
 
-    killed(of_a_task(trigger(going)))
+    killed(of_a_task(trigger(running_id)))
 
     assert (emulator.statuses(), len(emulator.cancels())) == (["cancelled"], 1)
 
 
 @needs_on_kill
 @pytest.mark.parametrize("job_id", ["another-run", None], ids=str)
-def test_a_task_that_waits_for_another_run_has_this_one_cancelled(emulator, going, supervisor, job_id):
+def test_a_task_that_waits_for_another_run_has_this_one_cancelled(emulator, running_id, supervisor, job_id):
     """Cleared, and deferred again already: the new try's run is not this one."""
     supervisor({"r1": {"run": "deferred"}}, job_id)
 
-    killed(of_a_task(trigger(going)))
+    killed(of_a_task(trigger(running_id)))
 
     assert emulator.statuses() == ["cancelled"]
 
 
 @needs_on_kill
-def test_a_channel_that_stays_broken_leaves_the_run_alone(emulator, going, supervisor, logs, monkeypatch):
+def test_a_channel_that_stays_broken_leaves_the_run_alone(emulator, running_id, supervisor, logs, monkeypatch):
     monkeypatch.setattr(task_state, "SECONDS_A_TRY", 0.2)
-    supervisor({"r1": {"run": "failed"}}, going, broken=100)
+    supervisor({"r1": {"run": "failed"}}, running_id, broken=100)
 
-    killed(of_a_task(trigger(going)))
+    killed(of_a_task(trigger(running_id)))
 
     assert (emulator.statuses(), emulator.cancels()) == (["running"], [])
     assert "The run is not cancelled: whether its task still waits for it could not be read" in logs
 
 
 @needs_on_kill
-def test_a_channel_that_never_answers_leaves_the_run_alone(emulator, going, supervisor, monkeypatch):
+def test_a_channel_that_never_answers_leaves_the_run_alone(emulator, running_id, supervisor, monkeypatch):
     monkeypatch.setattr(task_state, "SECONDS_A_TRY", 0.05)
     monkeypatch.setattr(task_state, "TRIES", 2)
-    supervisor({"r1": {"run": "failed"}}, going, delay=60)
+    supervisor({"r1": {"run": "failed"}}, running_id, delay=60)
 
-    killed(of_a_task(trigger(going)))
+    killed(of_a_task(trigger(running_id)))
 
     assert emulator.statuses() == ["running"]
 
 
 @needs_on_kill
-def test_a_channel_that_breaks_once_is_asked_again(emulator, going, supervisor):
-    supervisor({"r1": {"run": "failed"}}, going, broken=1)
+def test_a_request_over_a_channel_that_breaks_once_is_repeated(emulator, running_id, supervisor):
+    supervisor({"r1": {"run": "failed"}}, running_id, broken=1)
 
-    killed(of_a_task(trigger(going)))
+    killed(of_a_task(trigger(running_id)))
 
     assert emulator.statuses() == ["cancelled"]
 
 
 @needs_on_kill
 @pytest.mark.parametrize("cancel_after", [[0.05], [0.05, 0.1], [0.0]], ids=["once", "twice", "before it begins"])
-def test_the_triggerer_cutting_on_kill_short_does_not_stop_the_cancel(emulator, going, supervisor, cancel_after):
+def test_the_triggerer_cutting_on_kill_short_does_not_stop_the_cancel(emulator, running_id, supervisor, cancel_after):
     """It gives on_kill about one second, while a first answer in a cold triggerer takes longer."""
-    supervisor({"r1": {"run": "failed"}}, going, delay=0.3)
+    supervisor({"r1": {"run": "failed"}}, running_id, delay=0.3)
 
-    killed(of_a_task(trigger(going)), cancel_after)
+    killed(of_a_task(trigger(running_id)), cancel_after)
 
     if cancel_after == [0.0]:
         assert len(emulator.cancels()) <= 1
@@ -453,52 +453,52 @@ def test_the_triggerer_cutting_on_kill_short_does_not_stop_the_cancel(emulator, 
 
 
 @needs_on_kill
-def test_a_trigger_that_may_not_cancel_asks_nobody(emulator, going, supervisor):
-    channel = supervisor({"r1": {"run": "failed"}}, going)
+def test_a_trigger_that_may_not_cancel_asks_nobody(emulator, running_id, supervisor):
+    channel = supervisor({"r1": {"run": "failed"}}, running_id)
 
-    killed(of_a_task(trigger(going, cancel_on_kill=False)))
+    killed(of_a_task(trigger(running_id, cancel_on_kill=False)))
 
     assert (channel.asked, emulator.cancels()) == ([], [])
 
 
 @needs_on_kill
 @pytest.mark.parametrize("status", [400, 404])
-def test_a_run_that_has_ended_or_is_gone_is_no_error(emulator, going, supervisor, logs, status):
-    supervisor({"r1": {"run": "failed"}}, going)
+def test_a_run_that_has_ended_or_no_longer_exists_is_no_error(emulator, running_id, supervisor, logs, status):
+    supervisor({"r1": {"run": "failed"}}, running_id)
     emulator.fault("answer", path="/workflows/cancel", status=status, body={"detail": "it has ended"})
 
-    killed(of_a_task(trigger(going)))
+    killed(of_a_task(trigger(running_id)))
 
     assert logs.texts("error") == []
 
 
 @needs_on_kill
-def test_a_cancel_that_fails_is_told_with_the_run(emulator, going, supervisor, logs, no_pauses):
-    supervisor({"r1": {"run": "failed"}}, going)
+def test_a_cancel_that_fails_is_logged_with_the_run(emulator, running_id, supervisor, logs, no_pauses):
+    supervisor({"r1": {"run": "failed"}}, running_id)
     emulator.fault("answer", path="/workflows/cancel", status=403, body={"detail": "may not"}, times=10)
 
-    killed(of_a_task(trigger(going)))
+    killed(of_a_task(trigger(running_id)))
 
-    [told] = logs.texts("error")
-    assert told.startswith("The run could not be cancelled and may keep running: Sixtyfour answered 403")
-    assert told.endswith(f"Run {going}.")
+    [line] = logs.texts("error")
+    assert line.startswith("The run could not be cancelled and may keep running: Sixtyfour answered 403")
+    assert line.endswith(f"Run {running_id}.")
 
 
 @needs_on_kill
-def test_a_cancel_in_bad_weather_is_tried_again(emulator, going, supervisor, no_pauses):
-    supervisor({"r1": {"run": "failed"}}, going)
+def test_a_cancel_during_an_outage_is_tried_again(emulator, running_id, supervisor, no_pauses):
+    supervisor({"r1": {"run": "failed"}}, running_id)
     emulator.fault("reset", path="/workflows/cancel", times=2)
 
-    killed(of_a_task(trigger(going)))
+    killed(of_a_task(trigger(running_id)))
 
     assert emulator.statuses() == ["cancelled"]
 
 
 @needs_on_kill
-def test_on_kill_in_the_middle_of_a_wait_as_the_triggerer_does_it(emulator, going, supervisor):
+def test_on_kill_in_the_middle_of_a_wait_as_the_triggerer_does_it(emulator, running_id, supervisor):
     """The wait is cancelled first, then on_kill is called and cut short; the run is cancelled all the same."""
-    supervisor({"r1": {"run": "failed"}}, going, delay=0.2)
-    one = of_a_task(trigger(going))
+    supervisor({"r1": {"run": "failed"}}, running_id, delay=0.2)
+    one = of_a_task(trigger(running_id))
 
     async def user_acts():
         async def run_trigger():
@@ -509,7 +509,7 @@ def test_on_kill_in_the_middle_of_a_wait_as_the_triggerer_does_it(emulator, goin
                 await asyncio.wait_for(one.on_kill(), 30)
 
         running = asyncio.create_task(run_trigger())
-        await asyncio.to_thread(until, emulator.questions)
+        await asyncio.to_thread(until, emulator.status_checks)
         running.cancel()
         await asyncio.sleep(0.05)
         running.cancel()  # the triggerer's next sync

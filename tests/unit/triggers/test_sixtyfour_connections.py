@@ -73,7 +73,9 @@ def test_a_rotated_key_is_taken_up_while_five_wait(emulator, workflow, monkeypat
     monkeypatch.setenv(CONNECTION, connection(emulator.url, "the-old-key"))
 
     async def rotate():
-        await asyncio.to_thread(until, lambda: len([one for one in emulator.questions() if one["status"] == 401]) > 5)
+        await asyncio.to_thread(
+            until, lambda: len([one for one in emulator.status_checks() if one["status"] == 401]) > 5
+        )
         monkeypatch.setenv(CONNECTION, emulator.connection_json())
 
     payloads = asyncio.run(during([trigger(job_id) for job_id in jobs], rotate))
@@ -92,7 +94,9 @@ def test_a_changed_host_leaves_five_waits_where_their_runs_are(
     others = []
 
     async def move():
-        await asyncio.to_thread(until, lambda: {one["path"].split("/")[3] for one in emulator.questions()} == set(jobs))
+        await asyncio.to_thread(
+            until, lambda: {one["path"].split("/")[3] for one in emulator.status_checks()} == set(jobs)
+        )
         monkeypatch.setenv(CONNECTION, other_host.connection_json())
         await asyncio.sleep(resolving.READ_ONCE_IN)
         emulator.fault("answer", path="/workflows/runs.*", status=refusal, body={"detail": "odd"}, times=12)
@@ -111,14 +115,14 @@ def test_a_changed_host_leaves_five_waits_where_their_runs_are(
     assert f"now points to {other_host.url}, while the run was started at {emulator.url}" in warnings[0]
 
 
-def test_a_new_trigger_takes_what_the_connection_says_when_it_begins(emulator, workflow, other_host, monkeypatch):
+def test_a_new_trigger_takes_the_connection_as_it_is_when_it_begins(emulator, workflow, other_host, monkeypatch):
     """Runs that were started at another host meanwhile are not polled at the first one, refusal or not."""
     emulator.plan(seconds=1000)
-    going = emulator.start_run(workflow)
+    running_id = emulator.start_run(workflow)
 
     async def two_hosts():
-        old = asyncio.create_task(events_of(trigger(going)))
-        await asyncio.to_thread(until, emulator.questions)
+        old = asyncio.create_task(events_of(trigger(running_id)))
+        await asyncio.to_thread(until, emulator.status_checks)
         monkeypatch.setenv(CONNECTION, other_host.connection_json())
         await asyncio.sleep(resolving.READ_ONCE_IN)
         [event] = await events_of(trigger(await asyncio.to_thread(start_elsewhere, other_host)))
@@ -128,7 +132,7 @@ def test_a_new_trigger_takes_what_the_connection_says_when_it_begins(emulator, w
         return event.payload
 
     assert asyncio.run(two_hosts())["ended"]["status"] == "completed"
-    assert {one["path"].split("/")[3] for one in emulator.questions()} == {going}
+    assert {one["path"].split("/")[3] for one in emulator.status_checks()} == {running_id}
 
 
 def test_after_a_restart_the_other_host_is_named(emulator, other_host, monkeypatch, logs):
@@ -138,8 +142,8 @@ def test_after_a_restart_the_other_host_is_named(emulator, other_host, monkeypat
 
     payload = fire(trigger(job_id, host=emulator.url, refusal_patience=0.3, may_be_unknown=0.0))
 
-    said = f"was started at {emulator.url}; connection 'sixtyfour_default' now points to {other_host.url}."
-    assert payload["refused"].endswith(said)
+    expected = f"was started at {emulator.url}; connection 'sixtyfour_default' now points to {other_host.url}."
+    assert payload["refused"].endswith(expected)
     assert f"now points to {other_host.url}, while the run was started at {emulator.url}" in logs
 
 
@@ -161,11 +165,13 @@ def test_a_connection_that_can_not_be_read_again_is_used_as_it_is(emulator, work
     job_id = emulator.start_run(workflow)
 
     async def lose_then_end():
-        await asyncio.to_thread(until, emulator.questions)
+        await asyncio.to_thread(until, emulator.status_checks)
         monkeypatch.setenv(CONNECTION, json.dumps({"conn_type": "sixtyfour"}))
         await asyncio.sleep(resolving.READ_ONCE_IN)
         emulator.fault("answer", path=".*/live_status", status=403, body={"detail": "no"}, times=3)
-        await asyncio.to_thread(until, lambda: len([one for one in emulator.questions() if one["status"] == 403]) == 3)
+        await asyncio.to_thread(
+            until, lambda: len([one for one in emulator.status_checks() if one["status"] == 403]) == 3
+        )
         emulator.set_status(job_id, "completed")
 
     [payload] = asyncio.run(during([trigger(job_id)], lose_then_end))
@@ -202,7 +208,7 @@ def stopped_after_a_poll(one, emulator, act=lambda: None):
 
     async def drive():
         running = asyncio.create_task(events_of(one))
-        await asyncio.to_thread(until, emulator.questions)
+        await asyncio.to_thread(until, emulator.status_checks)
         act()
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -237,13 +243,13 @@ def test_a_run_of_another_host_is_not_cancelled_at_this_one(emulator, other_host
     killed(trigger("a-run", host=emulator.url))
 
     assert other_host.requests() == emulator.cancels() == []
-    [told] = logs.texts("error")
-    assert told.startswith("The run could not be cancelled and may keep running. The run was started at")
+    [line] = logs.texts("error")
+    assert line.startswith("The run could not be cancelled and may keep running. The run was started at")
     assert not [text for text in logs.texts() if text.startswith("The run is cancelled")]
 
 
 @needs_on_kill
-def test_a_run_that_the_host_does_not_know_is_not_said_to_be_cancelled(emulator, no_longer_waits, logs):
+def test_a_run_that_the_host_does_not_know_is_not_logged_as_cancelled(emulator, no_longer_waits, logs):
     job_id = "00000000-0000-4000-8000-000000000000"
 
     killed(trigger(job_id))
@@ -279,7 +285,7 @@ def settings_of(**fields):
     return Settings(**{"credential": ApiKey("key"), "base_url": "https://a.example.com", **fields})
 
 
-def test_what_two_connections_resolve_to_tells_them_apart_and_shows_no_secret(keys):
+def test_what_two_connections_resolve_to_distinguishes_them_and_shows_no_secret(keys):
     from airflow_provider_sixtyfour.api.credentials import ApiKey, OAuthClient
 
     one = resolved(settings_of())
@@ -315,7 +321,9 @@ def test_two_names_of_the_same_connection_share_a_poller(emulator, workflow, mon
             asyncio.create_task(events_of(trigger(job_id, sixtyfour_conn_id=name)))
             for job_id, name in zip(jobs, names, strict=True)
         ]
-        await asyncio.to_thread(until, lambda: {one["path"].split("/")[3] for one in emulator.questions()} == set(jobs))
+        await asyncio.to_thread(
+            until, lambda: {one["path"].split("/")[3] for one in emulator.status_checks()} == set(jobs)
+        )
         pollers = list(shared._pollers[asyncio.get_running_loop()].values())
         for wait in waits:
             wait.cancel()
@@ -342,7 +350,7 @@ async def test_pollers_of_one_key_share_its_rate_limit():
             await each._open()
         assert one._rate_limiter is two._rate_limiter
         assert one._rate_limiter is not three._rate_limiter
-        assert one._rate_limiter.spacing(0.0) == pytest.approx(0.5)  # what the connection says now
+        assert one._rate_limiter.spacing(0.0) == pytest.approx(0.5)  # what the connection has now
 
 
 def test_a_thousand_triggers_that_begin_together_read_their_connection_once(emulator, monkeypatch):

@@ -1,11 +1,11 @@
-"""Before Airflow 3 there are no asset watchers: importing one is an error that says so, and affects nothing else."""
+"""Before Airflow 3 there are no asset watchers: importing one is an error that names this, and affects nothing else."""
 
 import importlib
 
 import pytest
 
 
-def test_the_watcher_s_module_says_what_it_needs():
+def test_the_watcher_s_module_names_what_it_needs():
     with pytest.raises(ImportError, match=r"^Asset watchers need Airflow 3\.0 or later, and this is 2\.11"):
         importlib.import_module("airflow_provider_sixtyfour.triggers.runs_ended")
 

@@ -126,7 +126,7 @@ def test_nobody_reads_without_a_login(api, path):
 @pytest.mark.parametrize("path", ["runs?run_id={run}", "details?run_id={run}&task_id=leads.enrich&map_index=0"])
 @pytest.mark.parametrize("entity", ["TASK_INSTANCE", "XCOM", None])
 def test_who_may_not_read_a_dag_reads_nothing_of_it(api, stored, three, monkeypatch, path, entity):
-    """Whatever he asks for: the Dag's name in the path decides, and no parameter beside it."""
+    """Whatever is requested: the Dag's name in the path decides, and no other parameter."""
     from airflow.api_fastapi.app import get_auth_manager
 
     asked = []
@@ -164,7 +164,7 @@ def test_it_only_reads(api, three, method):
     assert answer.status_code == 405
 
 
-def test_an_error_is_answered_and_says_nothing_of_what_it_met(api, three, monkeypatch):
+def test_an_error_is_answered_without_its_details(api, three, monkeypatch):
     from airflow_provider_sixtyfour.ui import airflow_side
 
     def fail(*args, **kwargs):
@@ -240,7 +240,7 @@ def test_a_thousand_batches_and_more(api, stored):
     assert (len(shown["runs"]), shown["left_out"]) == (2000, 1)  # one more than it asks for is enough to know
 
 
-def test_a_run_that_has_ended_says_so(api, stored):
+def test_a_run_that_has_ended_is_shown_as_ended(api, stored):
     end = START + timedelta(hours=1)
     run_id = stored({("t", 0): {"state": "success"}}, state="success", end_date=end)
 

@@ -70,7 +70,7 @@ def test_a_task_s_process_loads_next_to_nothing_for_it():
 
 
 @pytest.mark.skipif(not HAS_TABS, reason="Airflow has tabs from 3.1 on")
-async def test_an_airflow_that_lacks_what_the_page_needs_says_so_and_goes_on(monkeypatch):
+async def test_an_airflow_that_lacks_what_the_page_needs_logs_it_and_continues(monkeypatch):
     from airflow_provider_sixtyfour.ui.plugin import LazyApp
 
     monkeypatch.setitem(sys.modules, "airflow_provider_sixtyfour.ui.app", None)

@@ -1,4 +1,4 @@
-"""The receiver of webhooks: what is signed makes one event, what isn't makes none, and no secret gets out."""
+"""The receiver of webhooks: what is signed makes one event, what isn't makes none, and no secret is shown."""
 
 import hashlib
 import hmac
@@ -50,7 +50,7 @@ def _nothing_warned_of_yet(monkeypatch):
 
 @pytest.fixture
 def asset(database):
-    """Store an asset that a Dag uses; all are gone afterwards, with their events."""
+    """Store an asset that a Dag uses; all are removed afterwards, with their events."""
     from airflow.models.asset import AssetActive, AssetEvent, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import delete
@@ -94,7 +94,7 @@ def encoded(body):
 
 @pytest.fixture
 def deliver(api, connection, asset):
-    """Deliver a body: signed, unless told otherwise."""
+    """Deliver a body, signed by default."""
 
     def send(body=BODY, *, conn_id="hooks", sign=(), at=None, header=None, query="", **headers):
         content = encoded(body)
@@ -206,7 +206,7 @@ def test_while_a_secret_is_rolled_either_is_good(deliver, connection, as_text):
     assert len(extras()) == 3
 
 
-def test_where_no_dag_has_the_asset_it_says_so_and_does_nothing(deliver, asset):
+def test_where_no_dag_has_the_asset_it_reports_that_and_does_nothing(deliver, asset):
     other = str(uuid.uuid4())
     asset(f"sixtyfour://workflows/{other}", is_active=False)
 
@@ -239,7 +239,7 @@ def test_the_workflow_is_that_of_the_body_else_of_the_query_else_the_connection_
         ({"status": "odd"}, "odd"),
     ],
 )
-def test_the_status_is_said_in_one_spelling(deliver, body, status):
+def test_the_status_has_one_spelling(deliver, body, status):
     deliver({**BODY, **body})
 
     assert extras()[0]["payload"]["status"] == status
@@ -382,7 +382,7 @@ def test_more_bytes_than_it_may_hold_are_put_off(deliver, monkeypatch):
 # Unsigned deliveries
 
 
-def test_unsigned_ones_are_accepted_where_the_connection_says_so_and_warned_of_once(deliver, connection, logs):
+def test_unsigned_ones_are_accepted_where_the_connection_allows_it_with_one_warning(deliver, connection, logs):
     connection(webhook_secret=ONE, allow_unsigned=True)
 
     assert [deliver(sign=None).status_code for _ in range(3)] == [202, 200, 200]
@@ -446,7 +446,7 @@ def test_where_connections_can_not_be_read_it_is_an_internal_error_and_not_an_un
     assert deliver().status_code == 404
 
 
-def test_an_airflow_that_registers_events_otherwise_is_told_of(deliver, monkeypatch):
+def test_an_airflow_that_registers_events_otherwise_is_reported(deliver, monkeypatch):
     from airflow_provider_sixtyfour.ui import asset_events
 
     class Other:

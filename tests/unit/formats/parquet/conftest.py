@@ -43,7 +43,7 @@ class Converted(NamedTuple):
 
 
 def attempt(content: bytes, format: str, schema: dict[str, Any] | None = None, chunk: int = 1000) -> Converted:
-    """Convert a file; what can't be converted is held against what it was."""
+    """Convert a file; what can't be converted is compared with the original."""
     written, warnings = io.BytesIO(), []
     with as_parquet(format, schema) as converted:
         for start in range(0, len(content), chunk):
@@ -65,7 +65,7 @@ def attempt(content: bytes, format: str, schema: dict[str, Any] | None = None, c
 
 
 def convert(content: bytes, format: str, schema: dict[str, Any] | None = None) -> pa.Table:
-    """Return the table that a file becomes, of which there is nothing to say."""
+    """Return the table that a file becomes without a warning."""
     converted = attempt(content, format, schema)
     assert converted.warnings == []
     return converted.table

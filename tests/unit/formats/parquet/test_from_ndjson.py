@@ -101,7 +101,7 @@ def test_many_brackets_side_by_side_are_no_depth() -> None:
 BIG = 12345678901234567890
 
 
-@pytest.mark.parametrize("other", [[], [1, "x", None]], ids=["alone", "beside a column of all kinds"])
+@pytest.mark.parametrize("other", [[], [1, "x", None]], ids=["alone", "next to a column of all kinds"])
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -269,7 +269,7 @@ def test_objects_without_members_are_json_text() -> None:
     ],
     ids=lambda value: value[:20].decode() if isinstance(value, bytes) else "",
 )
-def test_what_cannot_be_parquet_is_left_as_it_came_and_the_warning_says_why(content: bytes, why: str) -> None:
+def test_what_cannot_be_parquet_is_left_as_it_came_and_the_warning_has_the_reason(content: bytes, why: str) -> None:
     converted = attempt(content, "ndjson", chunk=100_000)
 
     assert converted.table is None

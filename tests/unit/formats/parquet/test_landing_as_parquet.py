@@ -1,4 +1,4 @@
-"""A landing as Parquet: what could not be converted is there as it came, and everything that names it says so."""
+"""A landing as Parquet: what could not be converted is there as it came, and everything that names it reports that."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_one_of_several_that_cannot_be_parquet(emulator: Emulator, workflow: str
     assert [request.path for request in files.server.requests] == ["/a.ndjson"]
 
 
-def test_one_warning_says_what_differs(
+def test_one_warning_names_what_differs(
     emulator: Emulator, workflow: str, folder: Path, logs: Logs, files: Files
 ) -> None:
     emulator.plan(results=[files.add("out.ndjson", b'{"a": "\\ud83d", "": 1}\n')])
@@ -223,7 +223,7 @@ def test_an_enrichment_whose_result_could_not_be_parquet_is_complete(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"output_format": "parquet", "format": "json"}, "Parquet is made of csv or ndjson"),
         ({"output_format": "xlsx"}, "output_format should be None, csv or parquet, not 'xlsx'"),
@@ -233,9 +233,9 @@ def test_an_enrichment_whose_result_could_not_be_parquet_is_complete(
     ],
 )
 def test_parameters_that_cannot_be_right_ask_nothing(
-    emulator: Emulator, folder: Path, arguments: dict[str, Any], said: str
+    emulator: Emulator, folder: Path, arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         land("j", folder, **arguments)
 
     assert emulator.requests() == []

@@ -1,4 +1,4 @@
-"""A schema goes before what is found; else the file is left as it came, and a warning says where and why."""
+"""A schema overrides what is found; else the file is left as it came, and a warning names where and why."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def at(*numbers: int, zone: Any = None) -> datetime.datetime:
         ("duration[s]", [5, "6"], [datetime.timedelta(seconds=5), datetime.timedelta(seconds=6)]),
     ],
 )
-@pytest.mark.parametrize("also_mixed", [False, True], ids=["", "beside a column of all kinds"])
+@pytest.mark.parametrize("also_mixed", [False, True], ids=["", "next to a column of all kinds"])
 @pytest.mark.parametrize("block", [30, source.BLOCK], ids=["blocks", "block"])
 def test_types_from_ndjson(
     monkeypatch: pytest.MonkeyPatch,
