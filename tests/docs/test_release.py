@@ -1,4 +1,4 @@
-"""The files of a release: they build, say what they are, and hold what a user and a maintainer need."""
+"""The files of a release: they build, describe themselves, and have what a user and a maintainer need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tutorial, run as it stands: its commands in its order, its files, and what it says is printed."""
+"""The tutorial, run as it stands: its commands in its order, its files, and its expected output."""
 
 from __future__ import annotations
 

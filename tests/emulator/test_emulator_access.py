@@ -240,7 +240,7 @@ def test_a_token_request_that_is_no_form_is_refused(strict: Calls) -> None:
     assert (answer.status_code, kind(answer)) == (400, "invalid_request")
 
 
-def test_calls_over_the_limit_are_told_when_to_come_back(strict: Calls, private_key: str) -> None:
+def test_calls_over_the_limit_get_a_retry_after(strict: Calls, private_key: str) -> None:
     token = ask(strict, private_key).json()["access_token"]
     assert [strict.get("/workflows").status_code for _ in range(7)] == [200] * 5 + [429] * 2
     answer = strict.post("/workflows/cancel")

@@ -215,7 +215,7 @@ def test_a_search_finds_rows(calls: Calls, row_type: str, step: str) -> None:
     assert "type mismatch" in refusal(calls, graph)
 
 
-def test_what_is_not_imitated_says_so_in_the_log_of_the_run(calls: Calls, emulator: EmulatorProcess) -> None:
+def test_what_is_not_imitated_is_noted_in_the_log_of_the_run(calls: Calls, emulator: EmulatorProcess) -> None:
     graph = definition("qa_agent", "find_email", ("group_by", {"by": "x"}), ("remove_columns", {"column": "name"}))
     graph["blocks"][0] |= {"block_name": "read_notebook", "specs": {"notebook_id": "n"}}
     workflow_id = calls.create(graph).raise_for_status().json()["id"]

@@ -62,7 +62,7 @@ def test_the_own_json_of_the_api_for_a_time(calls: Calls, emulator: EmulatorProc
     assert time.monotonic() - began >= 0.5
 
 
-def test_an_answer_that_says_credential_and_signed_url_back(calls: Calls, emulator: EmulatorProcess) -> None:
+def test_an_answer_that_echoes_credential_and_signed_url(calls: Calls, emulator: EmulatorProcess) -> None:
     for body in ({"detail": "key {credential} for {signed_url}"}, "<p>{credential} {signed_url}</p>"):
         emulator.fault("answer", status=401, body=body)
         text = calls.get("/workflows").text
@@ -188,7 +188,7 @@ def test_the_file_of_one_block_can_come_later(calls: Calls, emulator: EmulatorPr
         assert time.monotonic() < deadline
 
 
-def test_a_newborn_run_can_be_unknown(calls: Calls, emulator: EmulatorProcess) -> None:
+def test_a_new_run_can_be_unknown(calls: Calls, emulator: EmulatorProcess) -> None:
     emulator.plan(hide_for_seconds=0.3)
     job_id = calls.start(calls.deploy("find_email"))
     began = time.monotonic()

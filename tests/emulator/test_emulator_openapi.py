@@ -1,4 +1,4 @@
-"""The emulator's answers, held against the vendor's own OpenAPI text where that is at hand."""
+"""The emulator's answers, checked against the vendor's own OpenAPI text where that is available."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 from tests.emulator.calls import Calls, definition
 from tests.emulator_process import EmulatorProcess
 
-_BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "api" / "openapi.json"
+_DEFAULT_PATH = Path(__file__).resolve().parents[2].parent / "shared" / "api" / "openapi.json"
 
 
 @pytest.fixture(scope="module")
 def vendor() -> dict[str, Any]:
-    path = Path(os.environ.get("SIXTYFOUR_OPENAPI") or _BESIDE)
+    path = Path(os.environ.get("SIXTYFOUR_OPENAPI") or _DEFAULT_PATH)
     if not path.is_file():
-        pytest.skip(f"the vendor's OpenAPI text is not at {path}; SIXTYFOUR_OPENAPI can say where it is")
+        pytest.skip(f"the vendor's OpenAPI text is not at {path}; SIXTYFOUR_OPENAPI can name another path")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 

@@ -9,7 +9,7 @@ from tests.emulator.conftest import RUN_SECONDS
 from tests.emulator_process import EmulatorProcess
 
 
-def test_a_plan_is_for_as_many_runs_as_it_says(calls: Calls, emulator: EmulatorProcess) -> None:
+def test_a_plan_is_for_as_many_runs_as_it_sets(calls: Calls, emulator: EmulatorProcess) -> None:
     workflow_id = calls.deploy("find_email")
     emulator.plan(times=2, seconds=0, queue_seconds=0, status="failed")
     emulator.plan(seconds=0, queue_seconds=0, status="timeout")
@@ -34,7 +34,7 @@ def test_a_replay_uses_up_no_plan(calls: Calls, emulator: EmulatorProcess) -> No
     assert len(emulator.control("GET", "plans")) == 1
 
 
-def test_a_failed_run_says_which_block_failed_and_why(calls: Calls, emulator: EmulatorProcess) -> None:
+def test_a_failed_run_names_the_failed_block_and_the_reason(calls: Calls, emulator: EmulatorProcess) -> None:
     workflow_id = calls.deploy("find_email", "find_phone", "export")
     emulator.plan(seconds=0.1, queue_seconds=0, fail_block=3, error_message="the carrier is on strike")
     job_id = calls.start(workflow_id)
@@ -154,7 +154,7 @@ def test_every_nth_run_fails_at_a_fail_rate() -> None:
         calls.close()
 
 
-def test_times_are_as_the_options_say() -> None:
+def test_times_are_those_of_the_options() -> None:
     options = ("--run-seconds", "7", "--queue-seconds", "100", "--latency", "0.1")
     with EmulatorProcess(*options) as process:
         calls = Calls(process)

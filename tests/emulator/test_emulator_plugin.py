@@ -83,7 +83,7 @@ def test_faults_and_the_connection(sixtyfour_emulator):
         sixtyfour_emulator.api("GET", "/workflows")
     assert connection["password"] not in str(sixtyfour_emulator.requests())
 
-def test_they_are_gone(sixtyfour_emulator):
+def test_they_are_removed(sixtyfour_emulator):
     assert len(sixtyfour_emulator.api("GET", "/workflows")) == 3
     assert len(sixtyfour_emulator.requests()) == 1
     blocks = [{"block_id": "a", "sequence_number": 1, "block_type": "", "block_name": "webhook", "specs": {}}]

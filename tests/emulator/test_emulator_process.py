@@ -20,12 +20,12 @@ COMMAND = [sys.executable, "-m", "airflow_provider_sixtyfour.emulator"]
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Return what the command line says to arguments that it can't use."""
+    """Return the error of the command line for arguments that it can't use."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
-    said = capsys.readouterr()
-    assert (ended.value.code, said.out) == (2, "")
-    return said.err
+    output = capsys.readouterr()
+    assert (ended.value.code, output.out) == (2, "")
+    return output.err
 
 
 def start(environment: dict[str, str], *arguments: str) -> tuple[subprocess.Popen[str], str]:
@@ -136,7 +136,7 @@ def test_without_a_key_it_takes_one_that_everybody_knows() -> None:
         process.communicate(timeout=60)
 
 
-def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+def test_a_port_that_is_taken_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = subprocess.run(
             [*COMMAND, "--port", str(taken.getsockname()[1])],
@@ -179,7 +179,7 @@ def test_what_is_no_public_key_is_not_taken_for_one(
     assert "is not a public RSA key" in refused(capsys, "--oauth-client", f"a:b:{pem}")
 
 
-def test_the_help_tells_of_every_option_and_of_the_control_api(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_describes_every_option_and_the_control_api(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out

@@ -30,7 +30,7 @@ def test_each_block_that_makes_output_has_one_file(calls: Calls) -> None:
     assert all(file["filename"].endswith(".csv") for file in files)
 
 
-def test_a_file_is_what_its_description_says(calls: Calls) -> None:
+def test_a_file_matches_its_description(calls: Calls) -> None:
     job_id = calls.start(calls.deploy("find_email"), result_formats="ndjson", save_json=True)
     for format, kind in {"csv": "text/csv", "json": "application/json", "ndjson": "application/x-ndjson"}.items():
         [file] = calls.files(job_id, format)
@@ -131,7 +131,7 @@ def test_a_block_without_specs_adds_its_usual_columns(calls: Calls, block: str, 
         assert all(value != "" for value in row.values())
 
 
-def test_what_a_row_says_is_not_overwritten(calls: Calls) -> None:
+def test_the_values_of_a_row_are_not_overwritten(calls: Calls) -> None:
     rows = [{"email": "ada@acme.example"}, {"email": ""}]
     [given, found] = final(calls, rows, "find_email")
     assert given["email"] == "ada@acme.example"
@@ -169,8 +169,8 @@ def test_addresses_and_numbers_are_judged(calls: Calls) -> None:
         ({"column": "n", "operator": "greater", "value": 99}, []),
         ({"column": "t", "operator": "contains", "value": "EE"}, [3]),
         ({"column": "t", "operator": "not_contains", "value": "e"}, [2]),
-        ({"column": "gone", "operator": "is_empty"}, [1, 2, 3]),
-        ({"column": "gone", "operator": "is_not_empty"}, []),
+        ({"column": "missing", "operator": "is_empty"}, [1, 2, 3]),
+        ({"column": "missing", "operator": "is_not_empty"}, []),
     ],
 )
 def test_a_filter_keeps_what_meets_its_condition(calls: Calls, condition: dict[str, Any], kept: list[int]) -> None:

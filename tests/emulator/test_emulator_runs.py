@@ -54,7 +54,7 @@ def test_a_run_takes_as_long_as_it_should(calls: Calls) -> None:
     assert times == sorted(times)
 
 
-def test_a_row_of_the_list_says_what_the_run_did(calls: Calls) -> None:
+def test_a_row_of_the_list_has_what_the_run_did(calls: Calls) -> None:
     workflow_id = calls.deploy("find_email")
     job_id = calls.start(workflow_id)
     calls.wait(job_id)

@@ -69,9 +69,9 @@ def test_a_file_that_holds_no_workflow_is_refused(
         path.write_text(text)
     with pytest.raises(SystemExit) as ended:
         main(["--workflow", str(path)])
-    said = capsys.readouterr()
-    assert (ended.value.code, said.out) == (2, "")
-    assert reason in said.err
+    output = capsys.readouterr()
+    assert (ended.value.code, output.out) == (2, "")
+    assert reason in output.err
 
 
 def page(calls: Calls, path: str, **headers: str) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""The emulator's short cuts around ``csv``, held to what ``csv`` itself reads and writes."""
+"""The emulator's short cuts around ``csv``, compared with what ``csv`` itself reads and writes."""
 
 from __future__ import annotations
 

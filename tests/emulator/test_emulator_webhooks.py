@@ -145,7 +145,7 @@ def test_a_receiver_that_is_not_there_is_recorded(sender: Calls, receiver: Recei
     job_id = sender.start(sender.deploy(hook("http://127.0.0.1:9/hook")))
     assert "refused" in attempts(sender, job_id)[0]["error"]
     job_id = sender.start(sender.deploy(hook(receiver.url)))
-    assert attempts(sender, job_id)[0]["status"] == 204, "later deliveries go on"
+    assert attempts(sender, job_id)[0]["status"] == 204, "later deliveries continue"
 
 
 def test_a_redirect_is_not_followed(sender: Calls, receiver: Receiver) -> None:
@@ -193,11 +193,11 @@ def test_the_envelope_has_the_run_and_a_link_to_its_rows(sender: Calls, receiver
     rows = [{"n": number} for number in range(101)]
     job_id = sender.start(sender.deploy("find_email", hook(receiver.url)), rows)
     attempts(sender, job_id)
-    told = event(receiver)
-    assert (told["run_id"], told["results"], told["row_count"]) == (job_id, None, 101)
-    lines = sender.download(told["results_download_url"]).raise_for_status().text.splitlines()
+    payload = event(receiver)
+    assert (payload["run_id"], payload["results"], payload["row_count"]) == (job_id, None, 101)
+    lines = sender.download(payload["results_download_url"]).raise_for_status().text.splitlines()
     assert (lines[0], len(lines)) == ("n,email,email_status", 102)
-    assert sender.download(told["results_download_url"].rpartition("&")[0]).status_code == 403
+    assert sender.download(payload["results_download_url"].rpartition("&")[0]).status_code == 403
 
 
 def test_a_delivery_is_repeated_until_it_is_taken(receiver: Receiver) -> None:
@@ -276,7 +276,11 @@ def test_a_bulk_job_is_delivered_too(sender: Calls, receiver: Receiver) -> None:
     files = {"file": ("a.csv", b"name\nAda\n")}
     task_id = sender.http.post("/bulk-intelligence/people", data={"config": config}, files=files).json()["task_id"]
     attempts(sender, task_id)
-    told = event(receiver)
-    assert (told["task_id"], told["status"], told["task_type"]) == (task_id, "completed", "bulk_people_intelligence")
+    payload = event(receiver)
+    assert (payload["task_id"], payload["status"], payload["task_type"]) == (
+        task_id,
+        "completed",
+        "bulk_people_intelligence",
+    )
     assert receiver.got[-1][0]["Sixtyfour-Event-Type"] == "bulk_people_intelligence"
-    assert [row["name"] for row in told["results"]] == ["Ada"]
+    assert [row["name"] for row in payload["results"]] == ["Ada"]

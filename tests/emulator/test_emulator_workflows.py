@@ -112,7 +112,7 @@ def test_an_invalid_update_leaves_what_is_stored(calls: Calls) -> None:
     assert [block["block_name"] for block in read["workflow_definition"]["blocks"]] == ["webhook", "find_email"]
 
 
-def test_a_deleted_workflow_is_gone_but_its_runs_stay(calls: Calls) -> None:
+def test_a_deleted_workflow_is_removed_but_its_runs_stay(calls: Calls) -> None:
     workflow_id = calls.deploy("find_email")
     job_id = calls.start(workflow_id)
     answer = calls.post("/workflows/delete_workflow", workflow_id=workflow_id)

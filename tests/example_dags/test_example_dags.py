@@ -150,7 +150,7 @@ def test_files_lands_what_every_block_made_of_an_uploaded_file(run_example, dest
     assert [row["name"] for row in csv_rows(files[0])] == ["Lead One", "Lead Two", "Lead Three"]
 
 
-def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destination):
+def test_deploy_saves_the_file_next_to_the_dag_once(run_example, emulator, destination):
     first = run_example("example_sixtyfour_deploy", destination=f"file://{destination}")
     again = run_example("example_sixtyfour_deploy", destination=f"file://{destination}")
 
@@ -173,7 +173,7 @@ def test_deploy_saves_the_file_beside_the_dag_once(run_example, emulator, destin
         assert all(row["title"] and row["email"] for row in rows)
 
 
-def test_a_bulk_job_needs_no_workflow_and_tells_what_it_cost(run_example, destination):
+def test_a_bulk_job_needs_no_workflow_and_returns_what_it_cost(run_example, destination):
     run = run_example("example_sixtyfour_bulk", destination=f"file://{destination}")
 
     assert run.state == "success"
@@ -232,7 +232,7 @@ def test_partitions_are_dags_from_airflow_3_2_on(example_bag):
 
 
 @pytest.mark.skipif(not HAS_PARTITIONS, reason="asset partitions came with Airflow 3.2")
-def test_a_partition_is_enriched_told_of_and_loaded(run_example, destination):
+def test_a_partition_is_enriched_announced_and_loaded(run_example, destination):
     run_day = partial(run_example, partition_key="2026-01-02", destination=f"file://{destination}")
 
     run, again = run_day("example_sixtyfour_partitions"), run_day("example_sixtyfour_partitions")
@@ -301,7 +301,7 @@ def until_completed(emulator, jobs):
 
 
 def asset_events(dag_id):
-    """The partition that each event of a Dag's outlets is of, and the rows and the run that it tells of."""
+    """The partition that each event of a Dag's outlets is of, and the rows and the run in it."""
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
     from sqlalchemy import select
