@@ -56,14 +56,14 @@ def tab(airflow: LocalAirflow, chromium: Browser, request: pytest.FixtureRequest
         # Here, since Airflow 3.1 forgets which page was asked for when it logs somebody in on the way.
         answer = context.request.get(f"{airflow.url}/auth/token/login", max_redirects=0)
         assert any(cookie["name"] == "_token" for cookie in context.cookies(airflow.url)), answer
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        pages.append((context, said))
+        errors: list[str] = []
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        pages.append((context, errors))
         page.goto(f"{airflow.url}/dags/{dag_id}/runs/{run_id}/plugin/sixtyfour-dag_run")
         return page
 
     yield open_tab
-    for context, said in pages:
+    for context, errors in pages:
         context.close()
-        assert said == []
+        assert errors == []

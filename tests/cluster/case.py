@@ -1,7 +1,7 @@
 """
 One Dag run with a workflow of its own, so that cases don't meet although they run at the same time.
 
-All that a case asserts is told by two witnesses: Airflow of its task's state, the local Sixtyfour API of its runs.
+All that a case asserts has two sources: Airflow for its task's state, the local Sixtyfour API for its runs.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tests.cluster.waiting import eventually
 from tests.emulator_process import EmulatorProcess
 
 START_LIMIT = 120.0  # seconds until a task has started its run; all cases of a module start at once
-END_LIMIT = 180.0  # seconds until a task rests
+END_LIMIT = 180.0  # seconds until a task has ended
 LOG_LINES = 25
-RESTING = frozenset({"success", "failed", "skipped", "upstream_failed"})
+TERMINAL_STATES = frozenset({"success", "failed", "skipped", "upstream_failed"})
 DEFAULT_CONNECTION = "sixtyfour_default"
 SUBMISSION = "/workflows/run"
 
@@ -164,13 +164,13 @@ class Case:
         self.wait_for(f"{count} runs are watched by tasks that are {waits}", watched, limit)
 
     def wait_for_end(self, map_index: int = -1, limit: float = END_LIMIT) -> str:
-        """Wait until the task instance rests, and return its state."""
-        self.wait_for("the task rests", lambda: self.state(map_index) in RESTING, limit)
+        """Wait until the task instance has ended, and return its state."""
+        self.wait_for("the task has ended", lambda: self.state(map_index) in TERMINAL_STATES, limit)
         return str(self.state(map_index))
 
     def assert_each_paid_once(self, limit: float = END_LIMIT) -> None:
-        """Wait until all tasks rest; assert that each has got a run of its own, completed, in its first try."""
-        self.wait_for("the tasks rest", lambda: set(self.states().values()) <= RESTING, limit)
+        """Wait until all tasks have ended; assert that each has got a run of its own, completed, in its first try."""
+        self.wait_for("the tasks have ended", lambda: set(self.states().values()) <= TERMINAL_STATES, limit)
         assert set(self.states().values()) == {"success"}, self.explain()
         runs = {run["body"]["webhook_payload"][0]["number"]: run for run in self.runs()}
         assert len(runs) == len(self.runs()) == len(self.keys()) == len(self.states()), self.explain()
@@ -202,7 +202,7 @@ class Case:
         return "".join(path.read_text() for path in self._log_folder().rglob("*.log"))
 
     def explain(self) -> str:
-        """Tell all that is known, the ends of the task's logs included."""
+        """Return all that is known, the ends of the task's logs included."""
         lines = [f"Dag {self.dag_id}, run {self.run_id}: tasks {self.states()}"]
         lines += [f"  run {run['job_id']}: {run['status']}" for run in self.runs()]
         folder = self._log_folder()

@@ -113,7 +113,7 @@ class Cluster:
         return name
 
     def lose_everything(self) -> None:
-        """Kill all workers and triggerers, and start as many anew."""
+        """Kill all workers and triggerers, and start as many new ones."""
         for fleet in (self.workers, self.triggerers):
             for name in list(fleet.names):
                 fleet.kill(name)

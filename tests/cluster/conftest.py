@@ -29,7 +29,7 @@ from tests.cluster.services import Services, require_installed, start_services
 from tests.emulator_process import EmulatorProcess
 
 ROOT = Path(__file__).resolve().parents[2]
-WEATHERS = ("down", "broken", "busy")  # each with an API of its own, so that nobody else is disturbed
+OUTAGES = ("down", "broken", "busy")  # each with an API of its own, so that nobody else is disturbed
 EMULATOR = ("--run-seconds", "1", "--queue-seconds", "0.1", "--requests-per-minute", "0")
 AT_ONCE = 40  # tests of a group
 PAUSE = 0.7  # seconds between the starts of two: a task takes that much of a processor to start
@@ -39,10 +39,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "together(group, after=0): all tests of the group run at the same time, this one from `after` s on"
     )
-    config.stash[_GOING] = {}
+    config.stash[_RUNNING] = {}
 
 
-_GOING = pytest.StashKey[dict[str, Future[None]]]()
+_RUNNING = pytest.StashKey[dict[str, Future[None]]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,16 +61,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     group = _group(pyfuncitem)
     if group is None:
         return None
-    going = pyfuncitem.config.stash[_GOING]
-    if pyfuncitem.nodeid not in going:
+    running = pyfuncitem.config.stash[_RUNNING]
+    if pyfuncitem.nodeid not in running:
         executor = ThreadPoolExecutor(AT_ONCE)
         for item in pyfuncitem.session.items:
             if isinstance(item, pytest.Function) and _group(item) == group:
                 parameters = item.callspec.params if hasattr(item, "callspec") else {}
                 arguments: dict[str, Any] = {"cluster": pyfuncitem.funcargs["cluster"], **parameters}
-                going[item.nodeid] = executor.submit(_run, _after(item), item.obj, **arguments)
+                running[item.nodeid] = executor.submit(_run, _after(item), item.obj, **arguments)
                 time.sleep(PAUSE)
-    going[pyfuncitem.nodeid].result()
+    running[pyfuncitem.nodeid].result()
     return True
 
 
@@ -110,7 +110,7 @@ def cluster(services: Services, folder: Path) -> Iterator[Cluster]:
     """The cluster, healthy, with its Dags unpaused."""
     with ExitStack() as stack:
         emulators = {"sixtyfour_default": stack.enter_context(EmulatorProcess(*EMULATOR))}
-        for name in (*(f"sixtyfour_{weather}" for weather in WEATHERS), DAYS_CONNECTION, WATCHED_CONNECTION):
+        for name in (*(f"sixtyfour_{outage}" for outage in OUTAGES), DAYS_CONNECTION, WATCHED_CONNECTION):
             emulators[name] = stack.enter_context(EmulatorProcess(*EMULATOR))
         processes = stack.enter_context(Replaceable(folder / "airflow" / "processes"))
         running = start_cluster(processes, services, folder / "airflow", emulators)

@@ -9,7 +9,7 @@ SHAPES = ("single", "mapped")
 
 
 def usual(mode: str, shape: str = "single") -> str:
-    """Return the Dag with two retries a second apart; ``conf`` says which workflow, API and ``timeout``."""
+    """Return the Dag with two retries a second apart; ``conf`` has the workflow, API and ``timeout``."""
     return f"usual_{mode}_{shape}"
 
 
@@ -40,7 +40,8 @@ def waiting(count: int) -> str:
 
 WAITING = (5, 20)
 FIFTY = "fifty"
-BARE = "bare"  # nothing of this provider: a deferred task whose trigger writes down whether it was told of a kill
+BARE = "bare"  # nothing of this provider: a deferred task whose trigger logs a kill
+BARE_KILLED = "The bare trigger received the kill"  # what that trigger logs
 SHORT_MAPPED = "short_mapped"  # `SHORT_RUNS` deferred tasks without retries
 SHORT_RUNS = 8
 DAILY = "daily"  # one task a day, from a file of the day to a folder of the day, with retries

@@ -1,7 +1,7 @@
 """
 A backfill of days: for each a file goes in, and a folder comes out.
 
-All that a test asserts is told by three witnesses: Airflow of its Dag runs, the local Sixtyfour API of what it was
+All that a test asserts has three sources: Airflow for its Dag runs, the local Sixtyfour API for what it was
 asked and has run, and the folders.
 """
 
@@ -82,7 +82,7 @@ class Days:
         self.cluster.lose_worker(_process_of(held[0]["client"], self.emulator.url))
         return str(held[0]["idempotency_key"])
 
-    # What the witnesses say.
+    # What the sources show.
 
     def runs(self) -> list[Json]:
         """Return the runs of the workflow, oldest first."""
@@ -108,11 +108,11 @@ class Days:
         """Return, by day, the id of the run that a manifest and its files are of; each file has to be that day's."""
         found = {}
         for manifest in self._folder.glob("out/*/_manifest.json"):
-            told = json.loads(manifest.read_text())
-            for file in told["files"]:
+            content = json.loads(manifest.read_text())
+            for file in content["files"]:
                 with (manifest.parent / file["path"].rpartition("/")[2]).open(newline="") as lines:
                     assert [row["day"] for row in csv.DictReader(lines)] == [manifest.parent.name]
-            found[manifest.parent.name] = told["job_id"]
+            found[manifest.parent.name] = content["job_id"]
         return found
 
     # What is waited for.
@@ -122,16 +122,16 @@ class Days:
         eventually(f"{count} runs", lambda: len(self.runs()) >= count, STARTED_LIMIT, explain=self.explain)
 
     def wait_for_end(self) -> None:
-        """Wait until all Dag runs rest."""
+        """Wait until all Dag runs have ended."""
 
-        def rest() -> bool:
+        def ended() -> bool:
             found = self.states()
             return len(found) == len(self.all) and all(set(each) <= FINISHED for each in found.values())
 
-        eventually("all days rest", rest, LIMIT, explain=self.explain)
+        eventually("all days have ended", ended, LIMIT, explain=self.explain)
 
     def explain(self) -> str:
-        """Tell all that is known."""
+        """Return all that is known."""
         return f"Dag {self.dag_id}: Dag runs {self.states()}; runs {self.statuses()}; landed {sorted(self.landed())}"
 
 

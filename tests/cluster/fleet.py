@@ -1,5 +1,5 @@
 """
-Processes that are there in numbers and can be lost: killed, stopped, frozen, and started anew.
+Processes that are there in numbers and can be lost: killed, stopped, frozen, and replaced.
 
 What holds: a signal goes to a process that was started here and to what that one started, and to nothing else.
 """
@@ -16,7 +16,7 @@ import psutil
 from demo.processes import Processes
 from tests.cluster.waiting import eventually
 
-GONE_LIMIT = 60.0  # seconds for a process to end after SIGTERM
+TERMINATION_LIMIT = 60.0  # seconds for a process to end after SIGTERM
 
 
 class Replaceable(Processes):
@@ -33,10 +33,10 @@ class Replaceable(Processes):
             process.wait()
 
     def terminate(self, name: str) -> None:
-        """End a process with SIGTERM, as a rolling update does, and wait until it is gone."""
+        """End a process with SIGTERM, as a rolling update does, and wait until it has ended."""
         process = self._started[name]
         process.terminate()
-        eventually(f"{name} ends after SIGTERM", lambda: process.poll() is not None, GONE_LIMIT)
+        eventually(f"{name} ends after SIGTERM", lambda: process.poll() is not None, TERMINATION_LIMIT)
         self.kill(name)  # what it may have left behind
 
     def is_under(self, name: str, pid: int) -> bool:
@@ -49,7 +49,7 @@ class Replaceable(Processes):
             os.kill(pid, signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
-        """Let a frozen process go on."""
+        """Let a frozen process continue."""
         for pid in _session(self._started[name].pid):
             os.kill(pid, signal.SIGCONT)
 
@@ -115,7 +115,7 @@ class Fleet:
         self._processes.freeze(name)
 
     def thaw(self, name: str) -> None:
-        """Let a frozen one go on."""
+        """Let a frozen one continue."""
         self._processes.thaw(name)
 
     def labelled(self, label: int) -> str:

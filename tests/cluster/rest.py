@@ -32,7 +32,7 @@ class UserRest(AirflowRest):
         return self._get(self._path(dag_id, run_id, task_id, map_index))
 
     def triggerers(self) -> set[int]:
-        """Return the job ids of the triggerers that have not said that they have ended."""
+        """Return the job ids of the triggerers that have not reported their end."""
         jobs = self._get("/api/v2/jobs", job_type="TriggererJob", job_state="running", limit=100)
         return {int(job["id"]) for job in jobs["jobs"]}
 

@@ -1,7 +1,7 @@
 """
 PostgreSQL and Redis for one test session, on free ports of 127.0.0.1, each with a password made on the fly.
 
-They come from Debian's packages; ``require_installed`` says what to do where they are missing.
+They come from Debian's packages; ``require_installed`` names what to do where they are missing.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.together("nobody acts")
 
 LONG = 300.0  # seconds of a run that nobody waits for to its end
 TIMEOUT = 20.0  # seconds
-SLACK = 40.0  # seconds for a triggerer's first question and a task's second slice on a busy machine
+SLACK = 40.0  # seconds for a triggerer's first status check and a task's second slice on a busy machine
 
 
 def assert_cancelled_at(case: Case, limit: float) -> None:
@@ -43,7 +43,7 @@ def test_an_execution_timeout_cancels_the_run(cluster: Cluster, mode: str) -> No
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_run_is_kept_at_the_deadline_where_the_dag_says_so(cluster: Cluster, mode: str) -> None:
+def test_a_run_is_kept_at_the_deadline_where_the_dag_sets_that(cluster: Cluster, mode: str) -> None:
     case = Case(cluster, f"keeping_{mode}", LONG, timeout=TIMEOUT)
     began = time.time()
     case.start().wait_for(

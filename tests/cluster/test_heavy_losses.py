@@ -10,7 +10,7 @@ from tests.cluster.dag_ids import FIFTY
 
 COUNT = 50
 RUN_SECONDS = 60.0
-ANSWER_DELAY = 3.0  # seconds from a run's start to the answer that tells its id: the losses fall into that of several
+ANSWER_DELAY = 3.0  # seconds from a run's start to the answer that has its id: the losses fall into that of several
 END_LIMIT = 600.0  # seconds
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 
-from tests.cluster.case import RESTING, Case
+from tests.cluster.case import TERMINAL_STATES, Case
 from tests.cluster.cluster import Cluster
 from tests.cluster.dag_ids import MODES, once
 
 AWAY = 10.0  # seconds until it is started again, which takes another 12 or more
-ANSWER_DELAY = 8.0  # seconds from a run's start to the answer that tells its id: the API server is gone by then
-SETTLING = 10.0  # seconds in which the supervisors of tasks that Airflow has given up hear of it
+ANSWER_DELAY = 8.0  # seconds from a run's start to the answer that has its id: the API server is gone by then
+SETTLING = 10.0  # seconds in which the supervisors of tasks that Airflow has given up are notified
 LONG = 900.0  # seconds of runs that the test ends itself
 PER_MODE = 2
 
@@ -31,10 +31,10 @@ def test_no_run_is_left_behind_when_the_api_server_is_away(cluster: Cluster) -> 
     time.sleep(SETTLING)
     back = time.time()
     for case in cases:
-        case.wait_for("its task rests, or waits for its run", lambda case=case: rests_or_asks(case, back))
+        case.wait_for("its task has ended, or waits for its run", lambda case=case: has_ended_or_polled(case, back))
     for case in cases:
         [run] = case.runs()
-        if case.state() in RESTING:
+        if case.state() in TERMINAL_STATES:
             assert run["status"] == "cancelled", case.explain()
             case.clear()
         else:
@@ -47,7 +47,7 @@ def test_no_run_is_left_behind_when_the_api_server_is_away(cluster: Cluster) -> 
         assert others in ([], ["cancelled"]), case.explain()
 
 
-def rests_or_asks(case: Case, since: float) -> bool:
-    """Whether a task rests, or has polled its run since a time."""
+def has_ended_or_polled(case: Case, since: float) -> bool:
+    """Whether a task has ended, or has polled its run since a time."""
     asked = [request["at"] for request in case.requests("GET", "/live_status")]
-    return case.state() in RESTING or max(asked, default=0.0) > since
+    return case.state() in TERMINAL_STATES or max(asked, default=0.0) > since

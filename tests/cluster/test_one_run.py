@@ -85,7 +85,7 @@ def test_an_answer_that_is_lost(cluster: Cluster, mode: str) -> None:
 def test_a_clear_after_success_starts_a_new_run(cluster: Cluster, mode: str) -> None:
     case = Case(cluster, usual(mode)).start()
     assert case.wait_for_end() == "success", case.explain()
-    case.wait_for("the Dag run rests", lambda: cluster.rest.run_state(case.dag_id, case.run_id) == "success")
+    case.wait_for("the Dag run has ended", lambda: cluster.rest.run_state(case.dag_id, case.run_id) == "success")
     case.clear()
     case.wait_for_runs(2)
     assert case.wait_for_end() == "success", case.explain()

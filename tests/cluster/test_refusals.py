@@ -1,5 +1,5 @@
 """
-Refusals are not believed at once: 75 s of 401 from the API itself, then 75 s of a proxy's 404 page, end no wait.
+Refusals are not final at once: 75 s of 401 from the API itself, then 75 s of a proxy's 404 page, end no wait.
 
 Twenty deferred tasks without retries, and two on workers, wait through both.
 """

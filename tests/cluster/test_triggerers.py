@@ -1,7 +1,7 @@
 """
-A triggerer is lost, restarted, or loses its triggers: the runs that are waited for in it go on.
+A triggerer is lost, restarted, or loses its triggers: the runs that are waited for in it keep running.
 
-What is told apart: a user's act on the task, which stops its run, and Airflow's own moves, which must not.
+What is distinguished: a user's act on the task, which stops its run, and Airflow's own moves, which must not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime
 
 from tests.cluster.case import Case
 from tests.cluster.cluster import FLEET, STALE_AFTER, Cluster
-from tests.cluster.dag_ids import BARE, keeping, once, usual
+from tests.cluster.dag_ids import BARE, BARE_KILLED, keeping, once, usual
 
 MOVED_LIMIT = STALE_AFTER + 60.0  # seconds until another triggerer has taken over
 PROMPT = 10.0  # seconds from a user's act to the end of the run
@@ -63,7 +63,7 @@ def test_runs_go_on_and_deadlines_hold_when_all_triggerers_are_restarted(cluster
 
 
 def test_what_users_do_while_no_triggerer_is_up(cluster: Cluster) -> None:
-    """A clear's new try makes good for it; a mark has no next try, and Airflow tells no trigger of it afterwards."""
+    """A clear's new try makes up for it; a mark has no next try, and Airflow notifies no trigger of it afterwards."""
     cleared, kept, marked = (
         Case(cluster, dag_id, 150.0).start() for dag_id in (usual("deferred"), keeping("deferred"), usual("deferred"))
     )
@@ -86,17 +86,17 @@ def test_what_users_do_while_no_triggerer_is_up(cluster: Cluster) -> None:
     assert cleared.statuses() == ["cancelled", "completed"], cleared.explain()
     assert kept.statuses() == ["running", "completed"], kept.explain()
     assert marked.statuses() == ["running"], marked.explain()
-    assert "told" not in bare.logs(), "Airflow tells of it after all: the edge in the documentation is gone"
+    assert BARE_KILLED not in bare.logs(), "Airflow notifies the trigger: remove this limitation from the docs"
     marked.emulator.set_status(marked.runs()[0]["job_id"], "cancelled")
     kept.emulator.set_status(kept.runs()[0]["job_id"], "cancelled")
 
 
-def test_a_bare_trigger_is_told_of_a_mark_while_a_triggerer_holds_it(cluster: Cluster) -> None:
-    """The witness of the test above can speak."""
+def test_a_bare_trigger_is_notified_of_a_mark_while_a_triggerer_holds_it(cluster: Cluster) -> None:
+    """Shows that the bare trigger of the test above does log a kill."""
     bare = Case(cluster, BARE).start()
     bare.wait_for("the bare trigger has begun", lambda: bare.state() == "deferred" and "starting" in bare.logs())
     bare.mark("failed")
-    bare.wait_for("the bare trigger is told", lambda: "bare trigger was told" in bare.logs())
+    bare.wait_for("the bare trigger is notified", lambda: BARE_KILLED in bare.logs())
 
 
 def test_a_run_goes_on_when_its_trigger_moves_while_its_first_triggerer_lives(cluster: Cluster) -> None:
@@ -112,7 +112,7 @@ def test_a_run_goes_on_when_its_trigger_moves_while_its_first_triggerer_lives(cl
         case.wait_for("Airflow took the act for a user's", lambda case=case: ON_KILL in case.log(stolen_from))
         case.wait_for("the run was kept", lambda case=case: GUARDED in case.log(stolen_from))
         assert case.statuses() == ["running"], case.explain()
-    # The new owner still obeys a user.
+    # The new owner still acts on a user's mark.
     took = stolen[0].seconds_until_ended(stolen[0].runs()[0]["job_id"], since=stolen[0].mark("failed"))
     assert took < PROMPT, stolen[0].explain()
     for case in cases[1:]:

@@ -16,7 +16,7 @@ from tests.cluster.dag_ids import MODES, SHAPES, keeping, usual
 
 pytestmark = pytest.mark.together("a user acts")
 PROMPT = 10.0  # seconds from the act to the end of the run
-LONG = 45.0  # seconds of a run that is going when the user acts
+LONG = 45.0  # seconds of a run that is still running when the user acts
 SHORT_DELAY = 10.0  # seconds; two clears fall into them
 BETWEEN_CLEARS = 0.4  # seconds
 ANSWER_DELAY = 40.0  # seconds; more than Airflow gives a task to end
@@ -66,7 +66,7 @@ def test_clearing_a_waiting_task_cancels_its_run_and_starts_a_new_one(cluster: C
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_run_is_kept_where_the_dag_says_so(cluster: Cluster, mode: str) -> None:
+def test_a_run_is_kept_where_the_dag_sets_that(cluster: Cluster, mode: str) -> None:
     case = Case(cluster, keeping(mode), LONG).start()
     case.wait_until_watched()
     [run] = case.runs()

@@ -56,21 +56,21 @@ class Watched:
         )
 
     def dag_runs(self) -> dict[str, list[str]]:
-        """Return the runs of Sixtyfour that each Dag run was told of, by its id; of those that have succeeded."""
+        """Return the runs of Sixtyfour that each Dag run has received, by its id; of those that have succeeded."""
         rest = self._cluster.rest
         ended = [run["dag_run_id"] for run in rest.dag_runs(WATCHED) if run["state"] == "success"]
         return {run_id: rest.xcom(WATCHED, run_id, TASK_ID) for run_id in ended}
 
     def wait_for_dag_runs(self, jobs: list[str]) -> None:
-        """Wait until Dag runs have been told of each of these runs."""
+        """Wait until Dag runs have received each of these runs."""
 
-        def told() -> set[str]:
+        def received() -> set[str]:
             return {job_id for of_run in self.dag_runs().values() for job_id in of_run}
 
-        eventually("Dag runs are told of all", lambda: set(jobs) <= told(), DAG_RUN_LIMIT, explain=self.explain)
+        eventually("Dag runs have received all", lambda: set(jobs) <= received(), DAG_RUN_LIMIT, explain=self.explain)
 
     def explain(self) -> str:
-        """Tell of the events, of the Dag runs, and what their tasks have logged last."""
+        """Return the events, the Dag runs, and what their tasks have logged last."""
         lines = [f"Events {self.events()}, Dag runs {self.dag_runs()}"]
         lines += [f"  {run['dag_run_id']}: {run['state']}" for run in self._cluster.rest.dag_runs(WATCHED)]
         for path in sorted((self._cluster.task_logs / f"dag_id={WATCHED}").rglob("*.log")):

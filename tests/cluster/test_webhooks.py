@@ -1,4 +1,4 @@
-"""Webhooks that several API servers receive at the same time: each event is recorded once, and a Dag run is told."""
+"""Webhooks that several API servers receive at the same time: each event is recorded once and reaches a Dag run."""
 
 from __future__ import annotations
 
@@ -98,8 +98,10 @@ def test_events_that_arrive_at_once_all_reach_a_dag_run(cluster: Cluster, receiv
 
     assert receivers.deliver(bodies) == [202] * COPIES
 
-    def told() -> set[str]:
+    def received() -> set[str]:
         ended = [run["dag_run_id"] for run in cluster.rest.dag_runs(WATCHED) if run["state"] == "success"]
         return {job_id for run_id in ended for job_id in cluster.rest.xcom(WATCHED, run_id, TASK_ID)}
 
-    eventually("Dag runs are told of all", lambda: jobs <= told(), DAG_RUN_LIMIT, explain=lambda: str(jobs - told()))
+    eventually(
+        "Dag runs have received all", lambda: jobs <= received(), DAG_RUN_LIMIT, explain=lambda: str(jobs - received())
+    )

@@ -1,4 +1,4 @@
-"""Bounded waits that say what they waited for, and what was there instead."""
+"""Bounded waits whose errors name what they waited for, and what was there instead."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 
-PAUSE = 1.5  # seconds between two looks; many wait at once, and Airflow's API server has one process
+PAUSE = 1.5  # seconds between two checks; many wait at once, and Airflow's API server has one process
 
 
 def eventually(
@@ -22,7 +22,7 @@ def eventually(
 
     :param limit: seconds to wait at most.
     :param on_each_look: may raise to end the wait early.
-    :param explain: tells what was there instead, for the message of the failure.
+    :param explain: returns what was there instead, for the message of the failure.
     """
     began = time.monotonic()
     while True:

@@ -108,7 +108,7 @@ class DagRun:
         return state
 
     def clear_failed(self) -> None:
-        """Clear the tasks that have failed, and let the run go on."""
+        """Clear the tasks that have failed, and let the run continue."""
         self._airflow.rest.clear_failed(self.dag_id, self.run_id)
         self._airflow.wait_for(
             "cleared", lambda: self._airflow.rest.run_state(self.dag_id, self.run_id) not in FINISHED, RUN_LIMIT
@@ -134,7 +134,7 @@ class DagRun:
         self._airflow.wait_for(f"{self.dag_id}.{task_id} {state}", is_there, RUN_LIMIT)
 
     def clear_with_downstream(self, task_id: str) -> None:
-        """Clear a task and all that come after it, and let the run go on."""
+        """Clear a task and all that come after it, and let the run continue."""
         self._airflow.rest.clear_with_downstream(self.dag_id, self.run_id, task_id)
         self._airflow.wait_for(
             "cleared", lambda: self._airflow.rest.run_state(self.dag_id, self.run_id) not in FINISHED, RUN_LIMIT

@@ -27,7 +27,7 @@ def job_ids(emulator, workflow):
     return [run["job_id"] for run in emulator.runs() if run["workflow_id"] == workflow]
 
 
-def questions(emulator, job_id):
+def status_checks(emulator, job_id):
     """The requests for how a run is doing, oldest first."""
     path = f"/workflows/runs/{job_id}/live_status"
     return [request for request in emulator.requests() if request["path"] == path]
@@ -59,14 +59,14 @@ def test_deploys_runs_deferred_and_lands(start_run, emulator, editor_json, tmp_p
 
 
 def test_sync_and_deferred_give_the_same_value_and_log(airflow, start_run, emulator, workflow):
-    # Runs that stand still until the test ends them: how far one gets between two questions is no part of this.
+    # Runs that stand still until the test ends them: how far one gets between two status checks is no part of this.
     emulator.plan(seconds=1_000_000, queue_seconds=0, workflow_id=workflow, times=2)
     lines = {}
 
     runs = {mode: start_run(f"run_{mode}", workflow_id=workflow, rows=ROWS) for mode in ("sync", "deferred")}
     airflow.wait_for("both submitted", lambda: len(job_ids(emulator, workflow)) == 2, limit=60)
     for job_id in job_ids(emulator, workflow):
-        airflow.wait_for("asked twice", lambda job_id=job_id: len(questions(emulator, job_id)) >= 2, limit=60)
+        airflow.wait_for("polled twice", lambda job_id=job_id: len(status_checks(emulator, job_id)) >= 2, limit=60)
     for run in runs.values():
         assert run.xcom("run", key="job_id") in run.xcom("run", key="sixtyfour_run_link")
     for job_id in job_ids(emulator, workflow):
@@ -89,7 +89,7 @@ def test_sync_and_deferred_give_the_same_value_and_log(airflow, start_run, emula
 
 
 @pytest.mark.parametrize("mode", ["sync", "deferred"])
-def test_a_failed_run_says_which_block_failed_and_why(start_run, emulator, workflow, mode):
+def test_a_failed_run_names_the_failed_block_and_the_reason(start_run, emulator, workflow, mode):
     emulator.plan(fail_block=2, error_message="no credits at the source", workflow_id=workflow)
 
     run = start_run(f"run_{mode}", workflow_id=workflow, rows=ROWS)
@@ -306,7 +306,7 @@ def test_a_destination_that_cannot_be_rendered_is_found_before_the_run_is_paid(s
     assert "'ds' is not defined in this Dag run, and the destination of task 'land' needs it" in run.log()
 
 
-def test_bad_weather_while_deferred_is_waited_out(start_run, emulator, workflow):
+def test_an_outage_while_deferred_is_waited_out(start_run, emulator, workflow):
     emulator.plan(seconds=6, workflow_id=workflow)
 
     run = start_run("run_deferred", workflow_id=workflow, rows=ROWS)
@@ -316,7 +316,7 @@ def test_bad_weather_while_deferred_is_waited_out(start_run, emulator, workflow)
 
     assert run.ended() == "success"
     assert job_ids(emulator, workflow) == [run.xcom("run")]
-    asked = questions(emulator, run.xcom("run"))
+    asked = status_checks(emulator, run.xcom("run"))
     statuses = [request["status"] for request in asked]
     assert [status for status in statuses if status != 200] == [502, 502, 429]
     limited = statuses.index(429)

@@ -71,7 +71,7 @@ def start_seaweedfs(processes: Processes, folder: Path) -> StoreServer:
     }
     processes.start(
         "seaweedfs",
-        [_beside_python("weed"), "mini", *(f"-{name}={value}" for name, value in options.items())],
+        [_next_to_python("weed"), "mini", *(f"-{name}={value}" for name, value in options.items())],
         {**_plain(folder), "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "GOMEMLIMIT": "400MiB"},
     )
     endpoint = f"http://127.0.0.1:{s3}"
@@ -142,7 +142,7 @@ def _ports_for_grpc(count: int) -> list[int]:
     return found[:count]
 
 
-def _beside_python(name: str) -> str:
+def _next_to_python(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
@@ -151,7 +151,7 @@ def _plain(folder: Path) -> dict[str, str]:
 
 
 def _until_answers(processes: Processes, url: str) -> None:
-    """Wait until a server answers over HTTP, whatever it says."""
+    """Wait until a server answers over HTTP, whatever the answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_LIMIT
     while True:

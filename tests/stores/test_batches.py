@@ -31,10 +31,10 @@ def test_an_input_is_split_and_repaired(place: Place) -> None:
         required="email",
         rejects=f"{place.url}/rejects.ndjson",
     )
-    owed = repair_input(
+    pending = repair_input(
         source=made,
         results=put(place, "results.ndjson", b'{"email": "1@x", "phone": "5"}\n{"email": "2@x", "phone": null}\n'),
-        destination=f"{place.url}/owed",
+        destination=f"{place.url}/pending",
         key="email",
         result_columns="phone",
         batch_rows=100_000,
@@ -43,7 +43,7 @@ def test_an_input_is_split_and_repaired(place: Place) -> None:
     sent = [f"sent/leads-0000{number}.csv" for number in range(3)]
     assert place.names() == [
         "leads.csv",
-        "owed/leads-00000-repair-00000.csv",
+        "pending/leads-00000-repair-00000.csv",
         "rejects.ndjson",
         "results.ndjson",
         *sent,
@@ -53,8 +53,8 @@ def test_an_input_is_split_and_repaired(place: Place) -> None:
     assert [hashlib.sha256(content).hexdigest() for content in contents] == [batch["sha256"] for batch in made]
     assert len(contents[0]) > 8 * 2**20  # in parts
     assert b"".join(content.removeprefix(header) for content in contents) == b"".join(rows)
-    assert [batch["rows"] for batch in owed] == [39_999]
-    assert place.read("owed/leads-00000-repair-00000.csv") == header + b"".join([rows[0], *rows[2:]])
+    assert [batch["rows"] for batch in pending] == [39_999]
+    assert place.read("pending/leads-00000-repair-00000.csv") == header + b"".join([rows[0], *rows[2:]])
     assert place.unfinished() == 0
 
 

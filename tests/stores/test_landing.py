@@ -106,7 +106,7 @@ def test_always_cut_it_is_an_error_and_nothing_is_left(emulator: Emulator, run: 
     ],
     ids=["at the start", "in the middle"],
 )
-def test_a_link_that_expires_is_asked_for_anew(
+def test_a_url_that_expires_is_refreshed(
     emulator: Emulator, run: str, place: Place, faults: list[dict[str, Any]]
 ) -> None:
     for fault in faults:
@@ -135,7 +135,7 @@ def planned(emulator: Emulator, workflow: str, host: Host, content: bytes) -> st
     return emulator.completed_run(workflow)
 
 
-def test_without_ranges_the_parts_are_begun_anew(emulator: Emulator, workflow: str, place: Place) -> None:
+def test_without_ranges_the_parts_are_started_again(emulator: Emulator, workflow: str, place: Place) -> None:
     content = the_file()
     with Host(content, cut_after=(PART * 2, PART * 3), ranges=False) as host:
         [landed] = land(planned(emulator, workflow, host, content), place)
@@ -214,7 +214,7 @@ def test_what_is_missing_or_torn_is_landed_again(emulator: Emulator, workflow: s
     first = land(job_id, place, files="all")
     names = [file["path"].rpartition("/")[2] for file in first]
     place.fs.pipe_file((place.path / names[1]).path, b"torn")
-    place.names()  # lists it anew
+    place.names()  # lists it again
     emulator.clear()
 
     assert land(job_id, place, files="all", overwrite=False) == first
@@ -227,20 +227,20 @@ def test_no_signature_and_no_key_is_left_anywhere(
 ) -> None:
     """In the log, the XCom, the manifest, the object's name, and the exception of a transfer that fails."""
     landed = land(run, place)
-    told = [json.dumps(landed), place.read(MANIFEST).decode(), *place.names()]
+    outputs = [json.dumps(landed), place.read(MANIFEST).decode(), *place.names()]
     emulator.fault("cut", where="storage", cut_after=PART * 2)
     emulator.fault("reset", where="storage", times=100)
     with pytest.raises(SixtyfourTransferError) as failure:
         land(run, place)
-    told += ["".join(traceback.format_exception(failure.value)), repr(failure.value.args)]
-    told += [line.text for line in logs.lines if "airflow_provider_sixtyfour" in line.logger]
-    told += [str(redact(line.text)) for line in logs.lines]
+    outputs += ["".join(traceback.format_exception(failure.value)), repr(failure.value.args)]
+    outputs += [line.text for line in logs.lines if "airflow_provider_sixtyfour" in line.logger]
+    outputs += [str(redact(line.text)) for line in logs.lines]
 
     queries = {sent["query"] for sent in emulator.storage_requests()}
     assert all("X-Signature=" in query for query in queries)
     for sent in emulator.storage_requests():
         assert emulator.api_key not in json.dumps(sent)
-    for text in told:
+    for text in outputs:
         assert "X-Signature" not in text
         for secret in (emulator.api_key, *queries, *place.server.secrets):
             assert secret not in text

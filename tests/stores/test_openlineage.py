@@ -25,15 +25,15 @@ def test_a_landing_and_an_upload_of_what_was_landed(emulator: Emulator, place: P
     upload = Task(lambda: ObjectStorageToSixtyfourOperator(task_id="upload", source=landed["path"])).operator()
     handle = upload.execute({})
 
-    told = landing.get_openlineage_facets_on_complete(None)
-    [source], [target] = told.inputs, told.outputs
+    openlineage = landing.get_openlineage_facets_on_complete(None)
+    [source], [target] = openlineage.inputs, openlineage.outputs
     assert (source.namespace, source.name) == (emulator.url, f"workflows/runs/{job_id}")
     key = (place.path / FOLDER / landed["filename"]).path  # as the store has it
     assert (target.namespace, target.name) == (NAMESPACES[place.server.name], key.removeprefix(f"{BUCKET}/"))
     statistics = target.outputFacets["outputStatistics"]
     assert (statistics.rowCount, statistics.size) == (landed["rows"], landed["bytes"])
 
-    told = upload.get_openlineage_facets_on_complete(None)
-    [again], [uploaded] = told.inputs, told.outputs
+    openlineage = upload.get_openlineage_facets_on_complete(None)
+    [again], [uploaded] = openlineage.inputs, openlineage.outputs
     assert (again.namespace, again.name) == (target.namespace, target.name)
     assert (uploaded.namespace, uploaded.name) == (emulator.url, f"storage/csv/{handle}")

@@ -103,7 +103,7 @@ def test_a_bucket_that_is_not_there_is_an_error(place: Place) -> None:
 
 
 @pytest.mark.parametrize("size", [3, 2 * PART + 5])
-def test_a_version_tells_what_was_published_from_what_replaces_it(place: Place, size: int) -> None:
+def test_a_version_distinguishes_what_was_published_from_what_replaces_it(place: Place, size: int) -> None:
     path = (place.path / "some.csv").path
     versions = []
     for data in (content(size), content(size)):

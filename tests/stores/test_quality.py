@@ -44,7 +44,7 @@ rows = st.fixed_dictionaries(
 
 
 def landed(emulator: Emulator, folder: Path, table: list[dict[str, Any]], format: str, output: str | None) -> Any:
-    """Land a file with these rows; return what the manifest says of its columns, and the file."""
+    """Land a file with these rows; return what the manifest has about its columns, and the file."""
     emulator.plan(results=[{"filename": f"leads.{format}", "rows": table}])
     job_id = emulator.completed_run(emulator.store_workflow(), result_formats="ndjson", save_json="true")
     [file] = Task(

@@ -1,4 +1,4 @@
-"""A deferred task of Airflow alone, to show what Airflow tells a trigger of a user's act, and when it does not."""
+"""A deferred task of Airflow alone, to show when Airflow notifies a trigger of a user's act, and when it does not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from tests.cluster.dag_ids import BARE, TASK_ID
+from tests.cluster.dag_ids import BARE, BARE_KILLED, TASK_ID
 
 
 class BareTrigger(BaseTrigger):
-    """Waits for a minute, and writes to its log when it is told of a kill."""
+    """Waits for a minute, and logs a kill that it is notified of."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "tests.cluster.dags.bare.BareTrigger", {}
@@ -23,7 +23,7 @@ class BareTrigger(BaseTrigger):
         yield TriggerEvent({})
 
     async def on_kill(self) -> None:
-        self.log.info("bare trigger was told")
+        self.log.info(BARE_KILLED)
 
 
 class BareOperator(BaseOperator):

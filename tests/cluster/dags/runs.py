@@ -22,7 +22,7 @@ RUNS = 50  # of the Dag `fifty`
 
 class DyingOperator(SixtyfourRunWorkflowOperator):
     """
-    Is killed in its first try, at an instant that is told from what the try writes down.
+    Is killed in its first try, at an instant that is found from what the try stores.
 
     :param dies_at: is asked after each write, with what was written.
     """
