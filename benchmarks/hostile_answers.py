@@ -1,7 +1,7 @@
 """
 What hostile answers cost a triggerer: ``python -m benchmarks.hostile_answers``, without arguments.
 
-300 waits in one event loop, and beside them six answers that trickle a byte a second and, by turns: a megabyte of gzip
+300 waits in one event loop, next to six answers that trickle a byte a second and, by turns: a megabyte of gzip
 that holds a gigabyte; a list of a million rows (plain, and small enough to be compressed under the bound in bytes);
 and the answer that takes the most memory of those that pass all bounds.
 """
@@ -13,7 +13,7 @@ from tests.unit.api.hostile import MIB, WAITS, kinds, measured
 
 def main() -> None:
     """Measure and print one line for each kind."""
-    print(f"{WAITS} waits beside:     longest turn  longest parse  loop late by  memory   waits ended")
+    print(f"{WAITS} waits next to:    longest turn  longest parse  loop late by  memory   waits ended")
     for kind in kinds():
         cost = measured(kind)
         figures = f"{cost.stall * 1000:9.0f} ms {cost.parsing * 1000:11.0f} ms {cost.late * 1000:10.0f} ms"

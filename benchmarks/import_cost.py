@@ -49,7 +49,7 @@ CLOCK = "import time, airflow.sdk; began = time.perf_counter(); import {}; print
 def milliseconds(modules: list[str], airflow_home: str) -> float:
     """Return how long it takes a new interpreter that has ``airflow.sdk`` to import ``modules``."""
     command = [sys.executable, "-c", CLOCK.format(", ".join(modules))]
-    # An installed package has its bytecode beside it, so this one may write its own.
+    # An installed package has its bytecode next to it, so this one may write its own.
     environment = {**os.environ, "AIRFLOW_HOME": airflow_home, "PYTHONDONTWRITEBYTECODE": ""}
     return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 

@@ -36,7 +36,7 @@ LINES_SHOWN = 4
 _began = time.monotonic()
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Print a line with the seconds since the start."""
     print(f"[{time.monotonic() - _began:5.1f} s] {line}", flush=True)
 
@@ -53,10 +53,10 @@ class SixtyfourApi:
         module = "airflow_provider_sixtyfour.emulator"
         command = [sys.executable, "-m", module, "--port", str(port), "--run-seconds", str(RUN_SECONDS)]
         processes.start("sixtyfour-api", command, {**os.environ, "SIXTYFOUR_EMULATOR_API_KEY": key})
-        say(f"starting a local Sixtyfour API on 127.0.0.1:{port}")
+        log(f"starting a local Sixtyfour API on 127.0.0.1:{port}")
 
     def progress(self) -> str:
-        """Say how far the newest run is, in steps of a fifth, or nothing if there is none."""
+        """Return the progress of the newest run, in steps of a fifth, or nothing if there is none."""
         runs = self._http.get("/workflows/runs", params={"limit": 1}).raise_for_status().json()
         if not runs:
             return ""
@@ -66,13 +66,13 @@ class SixtyfourApi:
 
 
 def follow(airflow: LocalAirflow, api: SixtyfourApi, run_id: str) -> str:
-    """Report each change of a task and of the workflow's run until the Dag run rests; return its state."""
+    """Report each change of a task and of the workflow's run until the Dag run has ended; return its state."""
     shown: dict[str, str] = {}
 
     def report(what: str, state: str) -> None:
         if state and shown.get(what) != state:
             shown[what] = state
-            say(f"  {what:<14} {state}")
+            log(f"  {what:<14} {state}")
 
     def finished() -> bool:
         state = airflow.rest.run_state(DAG_ID, run_id)
@@ -86,7 +86,7 @@ def follow(airflow: LocalAirflow, api: SixtyfourApi, run_id: str) -> str:
 
 
 def follow_batches(airflow: LocalAirflow, run_id: str) -> str:
-    """Report how many batches are done until the Dag run rests; return its state."""
+    """Report how many batches are done until the Dag run has ended; return its state."""
     shown = ""
 
     def finished() -> bool:
@@ -97,7 +97,7 @@ def follow_batches(airflow: LocalAirflow, run_id: str) -> str:
         line = f"{done} of {len(states)} batches done, {states.count('deferred')} deferred" if states else ""
         if line and line != shown:
             shown = line
-            say(f"  {'batches':<14} {line}")
+            log(f"  {'batches':<14} {line}")
         return airflow.rest.run_state(GROUP_DAG_ID, run_id) in FINISHED
 
     airflow.wait_for("the batches enriched", finished, DAG_LIMIT)
@@ -127,7 +127,7 @@ def run_one(airflow: LocalAirflow, api: SixtyfourApi) -> bool:
     airflow.wait_for(f"Dag {DAG_ID} read", lambda: airflow.rest.has_dag(DAG_ID), limit=60)
     airflow.rest.unpause(DAG_ID)
     run_id = airflow.rest.trigger(DAG_ID, {"destination": f"file://{OUTPUT}"})
-    say(f"Dag {DAG_ID} triggered: deploy, run, land")
+    log(f"Dag {DAG_ID} triggered: deploy, run, land")
     if follow(airflow, api, run_id) != "success":
         show_failure(airflow.rest, DAG_ID, run_id)
         return False
@@ -145,7 +145,7 @@ def run_group(airflow: LocalAirflow) -> str | None:
     params = {"source": f"file://{source}", "destination": f"file://{OUTPUT}/batches-{time.strftime('%Y%m%dT%H%M%S')}"}
     run_id = airflow.rest.trigger(GROUP_DAG_ID, params)
     print()
-    say(f"Dag {GROUP_DAG_ID} triggered: {GROUP_ROWS} rows, split, enriched batch by batch, collected")
+    log(f"Dag {GROUP_DAG_ID} triggered: {GROUP_ROWS} rows, split, enriched batch by batch, collected")
     if follow_batches(airflow, run_id) != "success":
         show_failure(airflow.rest, GROUP_DAG_ID, run_id)
         return None
@@ -159,10 +159,10 @@ def run_group(airflow: LocalAirflow) -> str | None:
 
 
 def keep(airflow: LocalAirflow, api: SixtyfourApi, run_id: str) -> None:
-    """Say what can be opened, and wait for Ctrl-C."""
+    """Print what can be opened, and wait for Ctrl-C."""
     of_run = f"{airflow.url}/dags/{GROUP_DAG_ID}/runs/{quote(run_id, safe='')}"
     print()
-    say("all of it stays up until Ctrl-C; nobody is asked for a password. Open:")
+    log("all of it stays up until Ctrl-C; nobody is asked for a password. Open:")
     print(f"  the batches               {of_run}")
     print(f"  their Sixtyfour tab       {of_run}/plugin/sixtyfour-dag_run")
     print(f"  the Sixtyfour API's pages {api.url}/")
@@ -183,29 +183,29 @@ def run_demo(is_kept: bool) -> int:
     with Processes(log_dir=home / "processes") as processes:
         api = SixtyfourApi(processes)
         env = {"AIRFLOW_CONN_SIXTYFOUR_DEFAULT": api.connection}
-        airflow = start_airflow(processes, home / "airflow", ROOT / "example_dags", env, say)
-        say(f"Airflow is up; its UI is at {airflow.url} while this runs")
+        airflow = start_airflow(processes, home / "airflow", ROOT / "example_dags", env, log)
+        log(f"Airflow is up; its UI is at {airflow.url} while this runs")
         run_id = run_group(airflow) if run_one(airflow, api) else None
         if is_kept and run_id is not None:
             keep(airflow, api, run_id)
         print()
-        say("stopping everything")
+        log("stopping everything")
     if run_id is None:
-        say("failed: the log above says why")
+        log("failed: the log above has the reason")
         return 1
-    say("done. To look around in Airflow and its Sixtyfour tab: make demo KEEP=1")
+    log("done. To look around in Airflow and its Sixtyfour tab: make demo KEEP=1")
     return 0
 
 
 def main() -> int:
-    """Run the demo, and say in a line why it stopped early if it did."""
+    """Run the demo, and print in a line why it stopped early if it did."""
     try:
         return run_demo(is_kept=bool(os.environ.get("KEEP")))
     except KeyboardInterrupt:
-        say("interrupted; everything it had started is stopped")
+        log("interrupted; everything it had started is stopped")
         return 130
     except (ProcessDiedError, TimeoutError, ImportError) as error:
-        say(f"failed: {error}")
+        log(f"failed: {error}")
         return 1
 
 

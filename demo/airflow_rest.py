@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 Json = dict[str, Any]
-FINISHED = frozenset({"success", "failed"})  # states in which a Dag run rests
+FINISHED = frozenset({"success", "failed"})  # terminal states of a Dag run
 _PAGE = 100  # of a list, which Airflow gives at most
 
 
@@ -48,7 +48,7 @@ class AirflowRest:
         self._http = httpx.Client(base_url=url, timeout=30.0, auth=_AnyonesToken())
 
     def is_healthy(self) -> bool:
-        """Whether database, scheduler, triggerer and Dag processor all say so, and tasks find the execution API."""
+        """Whether database, scheduler, triggerer and Dag processor are healthy, and tasks find the execution API."""
         parts = self._get("/api/v2/monitor/health")
         statuses = [parts[name]["status"] for name in ("metadatabase", "scheduler", "triggerer", "dag_processor")]
         # The execution API is set up on its first request, which takes seconds and should not be a task's.

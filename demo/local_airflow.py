@@ -42,7 +42,7 @@ def _settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         # Nobody else reaches 127.0.0.1's port, and a token is had without a password.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        # As many tasks at once as a laptop bears; the stock 32 is made for a server.
+        # As many tasks at once as a laptop can run; the stock 32 is made for a server.
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
@@ -104,7 +104,7 @@ def start_airflow(
 
     :param processes: what ends it again
     :param home: emptied first, so give it a folder of its own
-    :param report: told what is being done, a line each
+    :param report: called with a line for each step
     """
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)

@@ -68,7 +68,7 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # A session of its own: Ctrl-C in the terminal reaches us alone, so that we decide in which order
-                # things end, and whatever the process starts can be told apart by that session's id.
+                # things end, and whatever the process starts can be identified by that session's id.
                 start_new_session=True,
             )
         return self._started[name].pid
@@ -115,7 +115,7 @@ def _session_members(session: int) -> list[int]:
         try:
             if os.getsid(process.pid) == session and process.info["status"] != psutil.STATUS_ZOMBIE:
                 members.append(process.pid)
-        except OSError:  # gone meanwhile, or not ours to look at
+        except OSError:  # ended meanwhile, or not ours to inspect
             continue
     return members
 

@@ -3,8 +3,8 @@ Measure what it takes to get a file of leads through a workflow in batches.
 
 ``python -m benchmarks.batches --parts split upload airflow`` prints Markdown tables: how fast a million rows are split
 (`benchmarks.batches.split`), how fast the batches are uploaded (`benchmarks.batches.upload`), and how long it takes a
-real Airflow to split, send, run and land all of them (`benchmarks.batches.airflow`), each beside what it can't be
-faster than. All of it is on this machine, and nothing is left of it.
+real Airflow to split, send, run and land all of them (`benchmarks.batches.airflow`), each compared with lower
+bounds. All of it is on this machine, and all files are removed afterwards.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """
-What it takes to enrich an input in batches on a real Airflow, beside what it can't be faster than.
+What it takes to enrich an input in batches on a real Airflow, compared with lower bounds.
 
 Scheduler, API server, Dag processor and triggerer run on PostgreSQL, with the LocalExecutor: as few processes as a real
 Airflow has, so that the tasks get what the machine can give. (SQLite has one writer, and all of them write.) Settings
 are Airflow's own.
 
 First the floor of Airflow: the same Dag with empty tasks, which do nothing but defer, for as long as a run takes; and
-before it a bare one, whose tasks are told nothing but a number, so that Airflow has no template to render either. Then
+before it a bare one, whose tasks get nothing but a number, so that Airflow has no template to render either. Then
 the Dag that splits a file and enriches each batch, with the emulator at its limit of 500 requests a minute. One at a
 time, after runs of a few batches, which are not measured. A Dag run's time is Airflow's own: from its start to its end.
 The floor of the limit is the time in which it allows the requests that the emulator has let through.
@@ -47,7 +47,7 @@ BARE, FLOOR, OURS = "bare", "waiting", "enriching"  # Dags
 PARALLELISM = 32  # Airflow's own, of which one Dag may have 16
 WARM = 4  # batches of the Dag runs before
 WARM_SECONDS = 10.0  # of their runs
-PAUSE = 2.0  # seconds between two looks at a Dag run: the API server is the tasks', too
+PAUSE = 2.0  # seconds between two polls of a Dag run: the API server is the tasks', too
 READ_LIMIT = 120.0  # seconds for Airflow to read the Dags
 
 
@@ -73,8 +73,8 @@ class Plan:
         return self.rows // self.batches
 
 
-def say(line: str) -> None:
-    """Tell on stderr what is going on; stdout is the tables'."""
+def log(line: str) -> None:
+    """Log to stderr; stdout is for the tables."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -91,7 +91,7 @@ def measure_airflow(plan: Plan) -> tuple[Ran, Ran, Ran]:
             postgres = start_postgres(processes, folder, ["airflow"])
             environment = {
                 "PYTHONPATH": str(ROOT),
-                # An installed package has its bytecode beside it, so this one may write its own.
+                # An installed package has its bytecode next to it, so this one may write its own.
                 "PYTHONDONTWRITEBYTECODE": "",
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.database("airflow"),
                 "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
@@ -99,7 +99,7 @@ def measure_airflow(plan: Plan) -> tuple[Ran, Ran, Ran]:
                 "AIRFLOW_CONN_SIXTYFOUR_DEFAULT": emulator.connection_json(),
                 "BENCHMARK_POLL_INTERVAL": str(plan.poll_interval),
             }
-            airflow = start_airflow(processes, folder / "airflow", DAGS, environment, say)
+            airflow = start_airflow(processes, folder / "airflow", DAGS, environment, log)
             return _Bench(airflow, emulator, folder, plan).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -168,7 +168,7 @@ class _Bench:
             memory=watch.memory,
             cpu=watch.cpu,
         )
-        say(f"{dag_id}: {ran}")
+        log(f"{dag_id}: {ran}")
         return ran
 
     def _wait(self, dag_id: str, run_id: str) -> None:

@@ -23,7 +23,7 @@ class Ran:
     :param seconds: from its start to its end.
     :param states: of its mapped tasks, counted.
     :param rows: how many lie at the destination.
-    :param requests: what the emulator was asked, by route.
+    :param requests: what the emulator received, by route.
     :param refused: how many of these were answered with a 429.
     :param runs: how many the emulator was asked for.
     :param memory: bytes of the largest process, by role.
@@ -59,8 +59,8 @@ def report(bare: Ran, floor: Ran, ours: Ran, batches: int, rows: int) -> tuple[l
     """
     Return the tables, and whether all goals are reached.
 
-    :param bare: tasks that only defer, and are told nothing.
-    :param floor: tasks that only defer, and are told what those are told that enrich.
+    :param bare: tasks that only defer, without arguments.
+    :param floor: tasks that only defer, with the arguments of those that enrich.
     :param ours: tasks that enrich.
     """
     later = max(floor.seconds, ours.limit_floor)

@@ -1,5 +1,5 @@
 """
-How fast an input is split into batches, and in how much memory, beside what it can't be faster than.
+How fast an input is split into batches, and in how much memory, compared with lower bounds.
 
 Candidates take turns, so that a change in the machine's load meets all of them alike: reading the file; its SHA-256,
 which every batch's reference needs; copying it into files as large as batches; a pass of ``csv.reader``, which a

@@ -1,5 +1,5 @@
 """
-How fast the batches of a split are uploaded, and in how much memory, beside others that post the same bytes.
+How fast the batches of a split are uploaded, and in how much memory, compared with others that post the same bytes.
 
 All post to the emulator, which stores a file and reads it through before it answers: that is what bounds them all. It
 has no limit of requests here. Each sends every batch, one after the other, over one connection, and they take turns:
@@ -85,7 +85,7 @@ def measure_uploads(folder: Path, rows: int, batch_rows: int, rounds: int) -> tu
     lines = [
         f"{len(batches):,} batches, {megabytes:.0f} MB of CSV; median of {rounds} rounds (lowest to highest)",
         "",
-        "| who uploads | MB/s | beside `curl` | MiB more |",
+        "| who uploads | MB/s | compared with `curl` | MiB more |",
         "|---|---|---|---|",
     ]
     for name, all_ in taken.items():
@@ -120,7 +120,7 @@ def _curl(emulator: EmulatorProcess, batches: Sequence[Mapping[str, Any]]) -> Ta
         options += [
             f'url = "{emulator.url}{ROUTE}"',
             f'header = "x-api-key: {emulator.api_key}"',
-            'header = "Expect:"',  # else it would wait for a word before each
+            'header = "Expect:"',  # else it would wait for a 100 Continue before each
             f'form = "file=@{str(batch["path"]).removeprefix("file://")}"',
             "fail",
             "silent",

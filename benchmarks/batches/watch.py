@@ -2,7 +2,7 @@
 What the processes of an Airflow take while something runs on it: the most memory of one, and CPU time.
 
 The memory is what the kernel notes as the most that a process has had resident (``VmHWM``), pages that it shares with
-others included; it is looked at every second, and so misses what a process that ends between two looks adds in its
+others included; it is sampled every second, and so misses what a process that ends between two samples adds in its
 last one. CPU time is exact: it includes what ended processes have handed on to those that started them.
 """
 
@@ -17,7 +17,7 @@ from types import TracebackType
 
 import psutil
 
-PAUSE = 1.0  # seconds between two looks
+PAUSE = 1.0  # seconds between two samples
 TASK = "a task"
 EXECUTOR = "an executor's process"
 _ROLES = {
@@ -49,7 +49,7 @@ class Watch:
     def __enter__(self) -> Watch:
         for _, process in _processes():
             with suppress(OSError):
-                Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # the most begins anew
+                Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # resets the peak
         self._cpu_before = _cpu()
         self._thread.start()
         return self

@@ -1,1 +1,1 @@
-"""How fast result files land, beside curl and boto3."""
+"""How fast result files land, compared with curl and boto3."""

@@ -1,5 +1,5 @@
 """
-Measure how fast result files land, and in how much memory, beside tools that do less.
+Measure how fast result files land, and in how much memory, compared with tools that do less.
 
 ``python -m benchmarks.transfer --mebibytes 2048 --rounds 5`` prints a Markdown table. Everything is on this machine: a
 host that sends a CSV file from the page cache, the emulator, whose links lead to it, and a SeaweedFS for S3.
@@ -87,8 +87,8 @@ def completed_run(emulator: EmulatorProcess, url: str, file: Mapping[str, Any]) 
     definition = {"blocks": blocks, "edges": [{"from_block_id": "webhook", "to_block_id": "find_email"}]}
     body = {"workflow_name": "n", "workflow_description": "d", "workflow_definition": definition}
     workflow = emulator.api("POST", "/workflows/create_workflow", body)["id"]
-    told = {"download_url": url, "file_size": file["bytes"], "row_count": file["rows"], "filename": "result.csv"}
-    emulator.plan(results=[{**told, "rows": [{"name": "x"}]}])
+    result = {"download_url": url, "file_size": file["bytes"], "row_count": file["rows"], "filename": "result.csv"}
+    emulator.plan(results=[{**result, "rows": [{"name": "x"}]}])
     rows = {"webhook_payload": [{"name": "x"}]}
     job_id: str = emulator.api("POST", f"/workflows/run?workflow_id={workflow}", rows)["job_id"]
     time.sleep(1.0)
@@ -177,8 +177,8 @@ def measure(content: str, size: int, rounds: int, folder: Path, *, with_s3: bool
                 print(f"{content} {number} {name}: {contend_once}", file=sys.stderr, flush=True)
         if with_s3:
             results["`HttpToS3Operator`"] = [contend("http_to_s3", orders, environment)]
-    beside = {"operator, to `file://`": "`curl -o`", "operator, to `s3://`": "boto3 `upload_fileobj`"}
-    return [line(content, name, found, results.get(beside.get(name, ""))) for name, found in results.items()]
+    baselines = {"operator, to `file://`": "`curl -o`", "operator, to `s3://`": "boto3 `upload_fileobj`"}
+    return [line(content, name, found, results.get(baselines.get(name, ""))) for name, found in results.items()]
 
 
 def line(content: str, name: str, found: list[dict[str, float]], other: list[dict[str, float]] | None) -> str:
@@ -200,7 +200,10 @@ def main() -> None:
     parser.add_argument("--contents", nargs="+", choices=CONTENTS, default=["plain"])
     parser.add_argument("--no-s3", action="store_true", help="only to the file system")
     given = parser.parse_args()
-    lines = ["| file | who | s, median | speed beside curl or boto3 | MiB more, at most |", "|---|---|---|---|---|"]
+    lines = [
+        "| file | who | s, median | speed compared with curl or boto3 | MiB more, at most |",
+        "|---|---|---|---|---|",
+    ]
     with tempfile.TemporaryDirectory(dir=ROOT / ".tmp" if (ROOT / ".tmp").is_dir() else None) as folder:
         for content in given.contents:
             size = given.mebibytes * MIB

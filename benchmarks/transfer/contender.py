@@ -4,7 +4,7 @@ One transfer in a fresh process; prints its seconds and by how many bytes the pr
 ``python -m benchmarks.transfer.contender KIND`` reads what to transfer from its input, as JSON. Before it measures, it
 does the same with a small file, so that what is loaded or connected once counts for neither. What it left behind in the
 round before goes only then, as with curl: to write to memory that has been free for some seconds may take three times
-as long, where a virtual machine has to have it from its host anew.
+as long, where a virtual machine has to get it from its host again.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def main() -> None:
     transfer("small")
     if "leftover" in orders:
         shutil.rmtree(orders["leftover"], ignore_errors=True)
-    Path("/proc/self/clear_refs").write_text("5")  # the most begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = memory("VmRSS")
     began = time.perf_counter()
     transfer("large")

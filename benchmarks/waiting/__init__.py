@@ -1,1 +1,1 @@
-"""What waiting for a thousand runs costs, beside peers."""
+"""What waiting for a thousand runs costs, compared with peers."""

@@ -1,5 +1,5 @@
 """
-Measure what it costs to wait for many runs in one triggerer, beside the trigger of another service's provider.
+Measure what it costs to wait for many runs in one triggerer, compared with another service's trigger.
 
 ``python -m benchmarks.waiting --runs 1000 --ends together spread slow`` measures each subject with each number of runs
 and each way of ending, one after the other, and prints a Markdown table.
@@ -38,14 +38,14 @@ from benchmarks.waiting.server import KEY_VARIABLE
 from benchmarks.waiting.triggers import CONNECTION, SUBJECTS
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTING = 180.0  # seconds in which a process should say something, on a busy machine
-SHOWN = 5  # wrong verdicts
+STARTING = 180.0  # seconds in which a process should send something, on a busy machine
+SHOWN = 5  # wrong outcomes
 
 _WARM_UP = {"do": "begin", "count": 1, "ends": "together", "after": 0.0}
 
 
-def say(line: str) -> None:
-    """Tell on stderr what is going on; stdout is the table's."""
+def log(line: str) -> None:
+    """Log to stderr; stdout is for the table."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -87,7 +87,7 @@ async def measure(subject: str, count: int, ends: str, given: argparse.Namespace
                 env={**os.environ, KEY_VARIABLE: key, "PYTHONPATH": str(ROOT)},
             )
         )
-        port = (await server.hear(STARTING))["port"]
+        port = (await server.receive(STARTING))["port"]
         triggers = await stack.enter_async_context(
             child(
                 "benchmarks.waiting.triggers",
@@ -101,20 +101,20 @@ async def measure(subject: str, count: int, ends: str, given: argparse.Namespace
         truth, seen = await wait_for_runs(
             server, triggers, {"do": "begin", "count": count, "ends": ends, "after": given.after}, seconds
         )
-        tally = await server.ask({"do": "tally"}, STARTING)
-    made = result(subject, ends, truth, seen, tally)
+        counts = await server.ask({"do": "counts"}, STARTING)
+    made = result(subject, ends, truth, seen, counts)
     lasted = seen["ended"] - seen["began"]
-    say(f"  {tally['routes']} {tally['statuses']}")
+    log(f"  {counts['routes']} {counts['statuses']}")
     # Where others keep the machine busy, turns and delays are theirs.
-    busy = tally["server_cpu"] / lasted
-    say(f"  {lasted:.0f} s, server {busy:.0%} of a core, the machine's load {os.getloadavg()[0]:.1f}")
+    busy = counts["server_cpu"] / lasted
+    log(f"  {lasted:.0f} s, server {busy:.0%} of a core, the machine's load {os.getloadavg()[0]:.1f}")
     for line in made.faults[:SHOWN]:
-        say(f"  wrong verdict on {line}")
+        log(f"  wrong outcome of {line}")
     return made
 
 
 async def wait_for_runs(server: Child, triggers: Child, order: dict[str, Any], seconds: float) -> tuple[Any, Any]:
-    """Let runs go and wait for them; return what is true of them, and what was seen."""
+    """Start runs and wait for them; return their true outcomes, and what was received."""
     truth = await server.ask(order, STARTING)
     runs = [run["id"] for run in truth]
     return truth, await triggers.ask({"runs": runs, "seconds": seconds}, seconds + STARTING)
@@ -126,11 +126,11 @@ def measure_all(given: argparse.Namespace) -> list[Result]:
     for count in given.runs:
         for ends in given.ends:
             for subject in given.subjects:
-                say(f"{subject}: {count} runs, ends {ends}")
+                log(f"{subject}: {count} runs, ends {ends}")
                 # Nothing is left of it: Airflow's files, the certificate, the emulator's.
                 with tempfile.TemporaryDirectory(prefix="waiting-") as folder:
                     results.append(asyncio.run(measure(subject, count, ends, given, Path(folder))))
-                say(table(results[-1:]).splitlines()[-1])
+                log(table(results[-1:]).splitlines()[-1])
     return results
 
 
@@ -154,7 +154,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Print the table; return 1 if a verdict of this provider was wrong or a request of it refused."""
+    """Print the table; return 1 if an outcome of this provider was wrong or a request of it refused."""
     given = arguments()
     results = measure_all(given)
     packages = [f"{name} {version(name)}" for name in ("apache-airflow", "apache-airflow-providers-dbt-cloud")]

@@ -1,7 +1,7 @@
 """
-The two APIs that are asked, and the truth about their runs.
+The two APIs that are polled, and the true outcomes of their runs.
 
-Invariant: what an API states of a run follows from the schedule and the time alone.
+Invariant: what an API returns about a run follows from the schedule and the time alone.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Api(ABC):
 
     @abstractmethod
     def begin(self, runs: list[ScheduledRun]) -> list[dict[str, Any]]:
-        """Let these runs go; return of each its ``id``, and the truth: ``ends_at``, ``status`` and ``message``."""
+        """Start these runs; return of each its ``id``, and the true ``ends_at``, ``status`` and ``message``."""
 
 
 class Sixtyfour(Api):
-    """The emulator of this project, with its limit of 500 requests a minute, and runs put straight into its ledger."""
+    """The emulator of this project, with its limit of 500 requests a minute, and runs put directly into its store."""
 
     def __init__(self, folder: Path, api_key: str, latency: float) -> None:
         options = Options(api_key=api_key, latency=latency, queue_seconds=0.0)
@@ -95,7 +95,7 @@ class DbtCloud(Api):
         self.app = Late(self._answer, latency)
 
     def begin(self, runs: list[ScheduledRun]) -> list[dict[str, Any]]:
-        """Let them go."""
+        """Start them."""
         now, first = time.time(), len(self._ends) + 1
         self._ends |= {first + run.number: (now + run.ends, run.fails) for run in runs}
         return [

@@ -21,7 +21,7 @@ class Certificate:
     """
     The files of a certificate.
 
-    :param bundle: what a client trusts: this one beside all that it would trust anyway, so that reading its
+    :param bundle: what a client trusts: this one besides all that it would trust anyway, so that reading its
         certificates costs what it costs elsewhere.
     """
 

@@ -1,5 +1,5 @@
 """
-What a server is asked, counted.
+Counts of a server's requests and connections.
 
 Invariant: every request and every connection counts, whatever becomes of it; a connection counts once, however many
 requests it carries.
@@ -24,7 +24,7 @@ else:
 MINUTE = 60.0  # seconds
 
 
-class Tally:
+class Counts:
     """What has arrived since the last `clear`; the outermost layer of an application."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,7 +33,7 @@ class Tally:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew; connections that are open count as this measurement's."""
+        """Begin again; connections that are open count as this measurement's."""
         self.connections = self.open
         self._arrivals = array("d")
         self._statuses: Counter[str] = Counter()
@@ -54,16 +54,16 @@ class Tally:
 
     def protocol(self) -> type[asyncio.Protocol]:
         """Return uvicorn's own protocol, which also counts its connections here."""
-        tally = self
+        counts = self
 
         class Counted(Protocol):
             def connection_made(self, transport: Any) -> None:
-                tally.open += 1
-                tally.connections += 1
+                counts.open += 1
+                counts.connections += 1
                 super().connection_made(transport)
 
             def connection_lost(self, exc: Exception | None) -> None:
-                tally.open -= 1
+                counts.open -= 1
                 super().connection_lost(exc)
 
         return Counted

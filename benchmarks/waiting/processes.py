@@ -1,5 +1,5 @@
 """
-A child process that takes orders as lines of JSON and answers each with one.
+A child process that receives orders as lines of JSON and answers each with one.
 
 Invariant: a child ends when its block does, on whichever way it is left, and by itself if this process dies: its stdin
 ends then.
@@ -33,18 +33,18 @@ class Child:
         :raises RuntimeError: if the child ends instead.
         """
         assert self._process.stdin is not None
-        with contextlib.suppress(ConnectionError):  # a child that is gone has nothing to say either
+        with contextlib.suppress(ConnectionError):  # a child that has ended sends no answer either
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             await self._process.stdin.drain()
-        return await self.hear(seconds)
+        return await self.receive(seconds)
 
-    async def hear(self, seconds: float) -> Any:
-        """Return the next line that the child says; raises what `ask` does."""
+    async def receive(self, seconds: float) -> Any:
+        """Return the next line that the child sends; raises what `ask` does."""
         assert self._process.stdout is not None
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), seconds)
         except TimeoutError:
-            raise TimeoutError(f"{self._name} said nothing for {seconds:.0f} s") from None
+            raise TimeoutError(f"{self._name} sent nothing for {seconds:.0f} s") from None
         if not line:
             raise RuntimeError(f"{self._name} ended too early")
         return json.loads(line)

@@ -1,7 +1,7 @@
 """
-What a measurement comes to: the verdicts held against the truth, and the table.
+The results of a measurement: the outcomes compared with the true ones, and the table.
 
-Invariant: nothing is left out that went wrong. A run without a verdict counts as a wrong one, and a verdict counts as
+Invariant: nothing is left out that went wrong. A run without an outcome counts as a wrong one, and an outcome counts as
 early by the clock of the machine that both processes run on.
 """
 
@@ -26,7 +26,7 @@ HEADINGS = (
     "memory a run",
     "delay p50 / p95 / max",
     "longest turn of the loop (CPU)",
-    "wrong verdicts",
+    "wrong outcomes",
 )
 
 
@@ -39,7 +39,7 @@ class Result:
     :param turn: the longest that the event loop was busy before it looked for news again.
     :param work: the most CPU time that it spent in one such turn.
     :param delays: from each run's end to its event, sorted.
-    :param faults: what was wrong with each verdict that was.
+    :param faults: what was wrong with each wrong outcome.
     """
 
     subject: str
@@ -57,7 +57,7 @@ class Result:
     faults: Sequence[str]
 
     def delay(self, percent: int) -> float:
-        """Return the delay that so many percent of the runs with a verdict kept below."""
+        """Return the delay that so many percent of the runs with an outcome kept below."""
         if not self.delays:
             return float("nan")
         return self.delays[min(len(self.delays) - 1, len(self.delays) * percent // 100)]
@@ -80,30 +80,30 @@ class Result:
 
 
 def result(
-    subject: str, ends: str, truth: Sequence[Mapping[str, Any]], seen: Mapping[str, Any], tally: Mapping[str, Any]
+    subject: str, ends: str, truth: Sequence[Mapping[str, Any]], seen: Mapping[str, Any], counts: Mapping[str, Any]
 ) -> Result:
-    """Hold what the measured process saw against what was true."""
+    """Compare what the measured process received with the true outcomes."""
     events = list(zip(truth, seen["events"], strict=True))
     waited = sum((event[1] - event[0]) if event else (seen["ended"] - seen["began"]) for _, event in events)
     return Result(
         subject=subject,
         runs=len(truth),
         ends=ends,
-        requests_per_minute=tally["requests"] / (seen["ended"] - seen["began"]) * 60,
-        worst_minute=tally["worst_minute"],
-        refused=tally["refused"],
-        connections=tally["connections"],
+        requests_per_minute=counts["requests"] / (seen["ended"] - seen["began"]) * 60,
+        worst_minute=counts["worst_minute"],
+        refused=counts["refused"],
+        connections=counts["connections"],
         cpu=seen["cpu"] / waited * 60,
         memory=seen["memory"] / len(truth),
         turn=seen["turn"],
         work=seen["work"],
         delays=sorted(event[1] - run["ends_at"] for run, event in events if event),
-        faults=[said for said in (fault(run, event) for run, event in events) if said],
+        faults=[problem for problem in (fault(run, event) for run, event in events) if problem],
     )
 
 
 def fault(run: Mapping[str, Any], event: Sequence[Any] | None) -> str | None:
-    """Say what is wrong with the verdict on a run, if anything is."""
+    """Return what is wrong with the outcome of a run, if anything is."""
     if event is None:
         return f"run {run['id']}: none"
     _, at, status, message = event
@@ -112,7 +112,7 @@ def fault(run: Mapping[str, Any], event: Sequence[Any] | None) -> str | None:
     if at < run["ends_at"]:
         return f"run {run['id']}: {run['ends_at'] - at:.3f} s too early"
     if run["message"] != message and run["message"] is not None:
-        return f"run {run['id']}: told {message!r} instead of {run['message']!r}"
+        return f"run {run['id']}: message {message!r} instead of {run['message']!r}"
     return None
 
 

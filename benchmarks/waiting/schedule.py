@@ -2,7 +2,7 @@
 When the runs of a measurement end, and how.
 
 Invariant: the same arguments give the same schedule, so that both subjects wait for the same ends; and nothing that a
-poller may see ahead of time tells all of it: ends come in another order than starts, and the progress that half of the
+poller may see ahead of time shows all of it: ends come in another order than starts, and the progress that half of the
 runs report doesn't announce their end.
 """
 

@@ -21,7 +21,7 @@ from typing import Any
 import uvicorn
 
 from benchmarks.waiting.apis import Api, DbtCloud, Sixtyfour
-from benchmarks.waiting.counts import Tally
+from benchmarks.waiting.counts import Counts
 from benchmarks.waiting.schedule import schedule
 
 KEY_VARIABLE = "WAITING_SERVER_KEY"
@@ -33,14 +33,14 @@ _KEEP_ALIVE = 75  # seconds; longer than a poll interval
 class Server(uvicorn.Server):
     """A server that takes orders from stdin as soon as it listens."""
 
-    def __init__(self, config: uvicorn.Config, api: Api, tally: Tally, port: int) -> None:
+    def __init__(self, config: uvicorn.Config, api: Api, counts: Counts, port: int) -> None:
         super().__init__(config)
         self._api = api
-        self._tally = tally
+        self._counts = counts
         self._port = port
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, say so, and begin to read."""
+        """Listen, report the port, and begin to read."""
         await super().startup(sockets)
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._take_orders, args=[loop], daemon=True).start()
@@ -53,10 +53,10 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def _carry_out(self, order: dict[str, Any]) -> Any:
-        if order["do"] == "tally":
-            return self._tally.describe()
+        if order["do"] == "counts":
+            return self._counts.describe()
         begun = self._api.begin(schedule(order["count"], order["ends"], order["after"]))
-        self._tally.clear()
+        self._counts.clear()
         return begun
 
 
@@ -73,10 +73,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, listener:
         listener.bind(("127.0.0.1", 0))
         api = _api(given.subject, Path(folder), given.latency)
-        tally = Tally(api.app)
+        counts = Counts(api.app)
         config = uvicorn.Config(
-            tally,
-            http=tally.protocol(),
+            counts,
+            http=counts.protocol(),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -88,7 +88,7 @@ def main() -> int:
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=1,
         )
-        Server(config, api, tally, listener.getsockname()[1]).run(sockets=[listener])
+        Server(config, api, counts, listener.getsockname()[1]).run(sockets=[listener])
     return 0
 
 

@@ -3,7 +3,7 @@ The process that is measured: ``python -m benchmarks.waiting.triggers SUBJECT ..
 
 Invariant: the triggers run as a triggerer runs them: as tasks of one event loop, logging as its runner process does.
 It takes orders as lines of JSON on stdin, the runs to wait for, and answers each with one on stdout: what each
-trigger's event said and when, and what the process spent meanwhile. It ends when stdin does.
+trigger's event reported and when, and what the process spent meanwhile. It ends when stdin does.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Subject:
     A trigger that can be measured.
 
     :param make: makes the trigger for a run's id and a poll interval in seconds.
-    :param read: returns the status and the message that an event's payload tells of a run; a status that no run has
-        where it tells something else.
+    :param read: returns the status and the message that an event's payload has for a run; a status that no run has
+        where it has something else.
     """
 
     make: Callable[[Any, float], Any]
@@ -54,7 +54,7 @@ def sixtyfour() -> Subject:
     def read(run: Any, payload: Any) -> tuple[str, str | None]:
         ended = payload.get("ended")
         if payload["job_id"] != run or ended is None or ended["job_id"] != run:
-            return f"no verdict: {payload}", None
+            return f"no outcome: {payload}", None
         return ended["status"], ended["message"]
 
     return Subject(make, read)
@@ -72,10 +72,10 @@ def dbt_cloud() -> Subject:
     def read(run: Any, payload: Any) -> tuple[str, str | None]:
         if payload["status"] == "success" and payload["run_id"] == run:
             return "completed", None
-        # It gives any trouble of its own the same status, with another message.
+        # It gives its own errors the same status, with another message.
         if payload["message"] == f"Job run {run} has failed.":
             return "failed", None
-        return f"no verdict: {payload}", None
+        return f"no outcome: {payload}", None
 
     return Subject(make, read)
 
@@ -85,10 +85,10 @@ SUBJECTS = {"sixtyfour": sixtyfour, "dbt-cloud": dbt_cloud}
 
 class TimedSelector(selectors.DefaultSelector):
     """
-    What an event loop rests in, timing how long it doesn't.
+    The selector of an event loop, which times how long the loop is busy.
 
     `turn` is the longest that the loop was busy before it looked for news again: so long could anything be kept
-    waiting. On a busy machine that may be the kernel's doing, so `work` tells the most CPU time that the loop's thread
+    waiting. On a busy machine that may be the kernel's doing, so `work` is the most CPU time that the loop's thread
     spent in one turn. Both are in seconds. A task that beats every 10 ms would show the same, but cost more than a
     second of CPU time a minute, and that is measured too.
     """
@@ -99,12 +99,12 @@ class TimedSelector(selectors.DefaultSelector):
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self.turn = self.work = 0.0
         self._woke = None  # what was done in this turn so far is not measured
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Note the turn that ends, rest, and note when the next begins."""
+        """Record the turn that ends, wait, and record when the next begins."""
         if self._woke is not None:
             self.turn = max(self.turn, time.perf_counter() - self._woke[0])
             self.work = max(self.work, time.thread_time() - self._woke[1])
@@ -113,35 +113,35 @@ class TimedSelector(selectors.DefaultSelector):
         return ready
 
 
-class Scale:
-    """Weighs the process; `peak` is the most memory that it had, in bytes."""
+class MemoryMeter:
+    """Measures the process's memory; `peak` is the most that it had, in bytes."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
         self.peak = 0
-        self.first = self.weigh()
+        self.first = self.measure()
 
-    def weigh(self) -> int:
-        """Note and return the process's memory."""
+    def measure(self) -> int:
+        """Record and return the process's memory."""
         size: int = self._process.memory_info().rss
         self.peak = max(self.peak, size)
         return size
 
-    async def keep_weighing(self) -> None:
-        """Weigh every second until cancelled."""
+    async def keep_measuring(self) -> None:
+        """Measure every second until cancelled."""
         while True:
             await asyncio.sleep(1.0)
-            self.weigh()
+            self.measure()
 
 
 async def wait_for_all(
     subject: Subject, runs: list[Any], *, poll_interval: float, seconds: float, selector: TimedSelector
 ) -> dict[str, Any]:
-    """Wait for the runs, for so many seconds at most, and tell what it was like."""
+    """Wait for the runs, for so many seconds at most, and return the measurements."""
     events: dict[int, tuple[float, float, str, str | None]] = {}  # when it began, when it ended, status, message
     count = len(runs)
     gc.collect()  # what Airflow's start has left; else it falls into the measurement, as one pause of 0.15 s
-    scale = Scale()
+    memory = MemoryMeter()
     selector.clear()
     cpu, began = time.process_time(), time.time()
 
@@ -154,18 +154,18 @@ async def wait_for_all(
         except Exception as error:
             events[number] = (start, time.time(), f"raised {error!r}", None)
 
-    weighing = asyncio.create_task(scale.keep_weighing())
+    measuring = asyncio.create_task(memory.keep_measuring())
     _, late = await asyncio.wait([asyncio.create_task(one(*run)) for run in enumerate(runs)], timeout=seconds)
     cpu, ended = time.process_time() - cpu, time.time()
-    scale.weigh()
-    for task in (weighing, *late):
+    memory.measure()
+    for task in (measuring, *late):
         task.cancel()
-    await asyncio.gather(weighing, *late, return_exceptions=True)
+    await asyncio.gather(measuring, *late, return_exceptions=True)
     return {
         "began": began,
         "ended": ended,
         "cpu": cpu,
-        "memory": scale.peak - scale.first,
+        "memory": memory.peak - memory.first,
         "turn": selector.turn,
         "work": selector.work,
         "events": [events.get(number) for number in range(count)],
@@ -181,7 +181,7 @@ def log_as_a_triggerer_does() -> None:
 
 
 async def carry_out_orders(subject: Subject, poll_interval: float, selector: TimedSelector) -> None:
-    """Do what stdin says; cancelled when it ends, also in the middle of an order."""
+    """Carry out the orders on stdin; cancelled when it ends, also in the middle of an order."""
     loop, me = asyncio.get_running_loop(), asyncio.current_task()
     assert me is not None
     orders: asyncio.Queue[str] = asyncio.Queue()

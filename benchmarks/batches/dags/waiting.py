@@ -1,8 +1,8 @@
 """
 What Airflow itself takes: the Dag that enriches, with empty tasks that defer as long as a run takes; and a bare one.
 
-Empty tasks are told what the enriching ones are told, so Airflow hands on such references, and renders such templates.
-Bare ones are told a number.
+Empty tasks take the arguments of the enriching ones, so Airflow passes such references, and renders such templates.
+Bare ones get a number.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class BareOperator(BaseOperator):
 
 class EmptyEnrichOperator(BareOperator):
     """
-    Defers, having been told what `SixtyfourEnrichOperator` is told.
+    Defers, with the arguments of `SixtyfourEnrichOperator`.
 
     :param source: what it is mapped over. (templated)
     :param workflow_id: is ignored. (templated)
