@@ -15,9 +15,9 @@
 #   make bench-waiting  what waiting for a thousand runs costs; WAITING="--runs 300 5000 --ends slow" for others
 #   make bench-batches  a million rows split, uploaded, and enriched in 200 batches on a real Airflow;
 #                     BATCHES="--parts split upload", or BATCHES="--rows 40000 --batches 8" for less
-#   make bench-hostile  what hostile answers of the API cost those that wait beside them
+#   make bench-hostile  what hostile answers of the API cost other waiting tasks
 #   make bench-tab    how long the tab's endpoint takes for a thousand batches
-#   make bench-transfer  how fast result files land, beside curl and boto3; TRANSFER="--mebibytes 200" for less
+#   make bench-transfer  how fast result files land, compared with curl and boto3; TRANSFER="--mebibytes 200" for less
 # All that these make lies under the clone; `make clean` removes it.
 
 PYTHON := $(shell for each in python3.11 python3; do $$each -c '' 2>/dev/null && { echo $$each; break; }; done)
@@ -36,7 +36,7 @@ NEWEST_3.2.2 := 2026-06-01
 # The environment of the cluster tests and of the batches' benchmark, and the Debian packages that they start servers of.
 CLUSTER := .venvs/cluster
 CLUSTER_PACKAGES := postgresql redis-server
-# The environment of the waiting benchmark, and the provider that it measures beside this one.
+# The environment of the waiting benchmark, and the provider that it is compared with.
 BENCH := .venvs/bench
 BENCH_PEER := apache-airflow-providers-dbt-cloud==4.11.1
 WAITING :=
@@ -54,7 +54,7 @@ BATCHES :=
 # Provider packages that must be newer than that: Airflow 3.0 and 3.2 run with them, and this provider needs them.
 NEWER_ANYWAY := apache-airflow-providers-common-compat
 
-# uv trusts certificates of its own unless told otherwise, pip the system's too: behind a proxy whose CA is in the
+# uv trusts certificates of its own by default, pip the system's too: behind a proxy whose CA is in the
 # system's store alone, uv would fail where pip works.
 export UV_SYSTEM_CERTS := true
 
