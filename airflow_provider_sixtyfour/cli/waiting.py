@@ -12,7 +12,7 @@ from airflow_provider_sixtyfour.cli import exit_codes
 from airflow_provider_sixtyfour.cli.progress import RunProgress
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourTimeoutError
 from airflow_provider_sixtyfour.polling.blocking import wait
-from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
+from airflow_provider_sixtyfour.polling.run_watch import NEW_RUN_PERIOD, RunWatch
 from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome, with_metrics, with_reason
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def wait_and_print(
                 poll_interval=poll_interval,
                 deadline=deadline,
                 log=progress,
-                may_be_unknown=NEWBORN if more else 0.0,
+                may_be_unknown=NEW_RUN_PERIOD if more else 0.0,
                 on_progress=progress.took_in,
                 kind=kind,
             )

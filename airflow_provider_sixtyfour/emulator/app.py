@@ -67,7 +67,7 @@ class Late:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait, then go on."""
+        """Wait, then continue."""
         if self._seconds:
             await asyncio.sleep(self._seconds)
         await self._app(scope, receive, send)

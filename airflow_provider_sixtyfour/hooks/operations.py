@@ -188,12 +188,12 @@ class Operations(JobOperations):
         import time
 
         from airflow_provider_sixtyfour.polling.blocking import wait
-        from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
+        from airflow_provider_sixtyfour.polling.run_watch import NEW_RUN_PERIOD, RunWatch
         from airflow_provider_sixtyfour.runs import deadline as deadlines
 
         interval, limit = deadlines.check_poll_interval(poll_interval), deadlines.seconds(timeout, "timeout")
         deadline = None if limit is None else time.time() + limit
-        watch = RunWatch(job_id, poll_interval=interval, deadline=deadline, log=self.log, may_be_unknown=NEWBORN)
+        watch = RunWatch(job_id, poll_interval=interval, deadline=deadline, log=self.log, may_be_unknown=NEW_RUN_PERIOD)
         try:
             ended = wait(self.client, job_id, watch, reconnect=self.reconnected)
         except SixtyfourTimeoutError as error:

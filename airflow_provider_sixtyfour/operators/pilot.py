@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class SixtyfourPilotOperator(SixtyfourEnrichOperator):
     """
-    Enrich the first batch of an input before the others, and go on only if its results are good enough.
+    Enrich the first batch of an input before the others, and continue only if its results are good enough.
 
     It is a task between ``SixtyfourSplitInputOperator``, whose ``pilot_rows`` makes the first batch small, and the
     tasks that enrich all batches: those find the results of the first and don't pay for them again. What it returns

@@ -43,20 +43,20 @@ class Next(Enum):
     GIVE_UP = "end the wait"
 
 
-def judge(error: SixtyfourError, *, repeated_for: float, patience: float, is_newborn: bool = False) -> Next:
+def judge(error: SixtyfourError, *, repeated_for: float, patience: float, is_new_run: bool = False) -> Next:
     """
     Return what follows from a failed status check; see the table above.
 
     :param error: the failure.
     :param repeated_for: seconds for which the API has repeated this refusal; see `Repetition`.
     :param patience: seconds for which it has to.
-    :param is_newborn: whether the run was started so recently that it may not be known yet.
+    :param is_new_run: whether the run was started so recently that it may not be known yet.
     """
     if is_outage(error):
         return Next.OUTAGE
     if not isinstance(error, SixtyfourRefusedError):
         return Next.GIVE_UP
-    if is_newborn and isinstance(error, SixtyfourNotFoundError) and not error.about_credential:
+    if is_new_run and isinstance(error, SixtyfourNotFoundError) and not error.about_credential:
         return Next.OUTAGE
     return Next.DOUBT if repeated_for < patience else Next.GIVE_UP
 

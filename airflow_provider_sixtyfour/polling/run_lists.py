@@ -21,7 +21,7 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefus
 from airflow_provider_sixtyfour.polling.failure_policy import is_outage
 from airflow_provider_sixtyfour.polling.intervals import QUICK, jittered
 from airflow_provider_sixtyfour.polling.queries import ListQuery
-from airflow_provider_sixtyfour.runs.status import GOING, canonical
+from airflow_provider_sixtyfour.runs.status import ACTIVE, canonical
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.polling.run_state import RunState
@@ -49,7 +49,7 @@ class RunLists:
         self._details: dict[ListQuery, None] = {}
         self._listed: set[str] = set()  # the ids of the runs that the lists of this round have
         self._was_whole = False
-        self._all_go_on = False
+        self._all_active = False
         self._refused_until = 0.0
         self._retry_at = 0.0
         self._failures = 0
@@ -97,7 +97,7 @@ class RunLists:
         if self._was_whole or not self._many_unlisted(runs):
             return
         active_was_whole = False
-        if not self._all_go_on:  # else the list of those that are running would be the same
+        if not self._all_active:  # else the list of those that are running would be the same
             yield ListQuery("active", only)
             active_was_whole = self._was_whole
         if not self._many_unlisted(runs):
@@ -133,7 +133,7 @@ class RunLists:
         return query
 
     def answered(self, query: ListQuery, rows: Iterable[ListedRun]) -> tuple[dict[str, ListedRun], bool]:
-        """Return the rows by run, and whether a run that isn't among them is not going, as far as the list knows."""
+        """Return the rows by run, and whether a run that isn't among them is not active, as far as the list knows."""
         self._asking = None
         self._is_trusted, self._failures = True, 0
         self._details.pop(query, None)
@@ -142,7 +142,7 @@ class RunLists:
         self._round_at = self._began_at + jittered(min(self._interval, rest))
         listed = {row.job_id: row for row in rows}
         self._listed |= listed.keys()
-        self._all_go_on = all(canonical(row.status) in GOING for row in listed.values())
+        self._all_active = all(canonical(row.status) in ACTIVE for row in listed.values())
         self._was_whole = len(listed) < MAX_LISTED_RUNS and query.status in (None, "active")
         return listed, self._was_whole
 

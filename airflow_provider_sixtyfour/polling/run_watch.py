@@ -36,7 +36,7 @@ from airflow_provider_sixtyfour.runs.status import (
 
 # Seconds in which a run that was just started may be unknown to `live_status`: what accepts a run and what
 # tells of it need not be the same machine.
-NEWBORN = 30.0
+NEW_RUN_PERIOD = 30.0
 
 
 class RunWatch:
@@ -116,7 +116,7 @@ class RunWatch:
     def warned(self, error: SixtyfourError) -> None:
         """Take in an outage; log it once, and once more when it turns into a doubt."""
         self._failures += 1
-        is_doubt = not failure_policy.is_outage(error) and not self._is_newborn(error)
+        is_doubt = not failure_policy.is_outage(error) and not self._is_new_run(error)
         if is_doubt and not self._is_doubt_logged:
             self._is_doubt_logged = True
             self._log.warning(
@@ -154,19 +154,19 @@ class RunWatch:
         :raises SixtyfourError: the error itself, if the status check could never be sent.
         """
         seconds = self._repetition.add(error, self._clock()) if repeated_for is None else repeated_for
-        is_newborn = self._is_newborn(error)
-        then = judge(error, repeated_for=seconds, patience=self._patience, is_newborn=is_newborn)
+        is_new_run = self._is_new_run(error)
+        then = judge(error, repeated_for=seconds, patience=self._patience, is_new_run=is_new_run)
         if then is Next.GIVE_UP:
             raise self.given_up(error, seconds) from None
         # An outage too: another credential or CA bundle may be what ends it.
-        self.wants_connection = isinstance(error, SixtyfourRefusedError) and not is_newborn
+        self.wants_connection = isinstance(error, SixtyfourRefusedError) and not is_new_run
         self.warned(error)
         if then is Next.DOUBT:
             self.next_pause = min(self.poll_interval, RETRY_IN_DOUBT)
             return
         # A run that is about to be known is asked for soon, at 1, 2, 4 … seconds.
         self.next_pause = pause(error, self._failures)
-        if is_newborn:
+        if is_new_run:
             self.next_pause = min(self.next_pause, self._unknown_until - self._clock())
         else:
             self.next_pause = max(self.next_pause, self.poll_interval)
@@ -186,7 +186,7 @@ class RunWatch:
             status=error.status,
         )
 
-    def _is_newborn(self, error: SixtyfourError) -> bool:
+    def _is_new_run(self, error: SixtyfourError) -> bool:
         """Return whether a failure means no more than that the run isn't known yet."""
         is_404 = isinstance(error, SixtyfourNotFoundError) and not error.about_credential
         return is_404 and self._clock() < self._unknown_until

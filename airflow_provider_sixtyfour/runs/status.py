@@ -22,7 +22,7 @@ from airflow_provider_sixtyfour.api.metrics import numbers
 from airflow_provider_sixtyfour.api.models import BlockProgress, ListedRun, LiveStatus
 from airflow_provider_sixtyfour.exceptions import SixtyfourRunFailedError
 
-GOING = frozenset({"queued", "running"})
+ACTIVE = frozenset({"queued", "running"})
 FAILED = frozenset({"failed", "cancelled", "timeout", "terminated"})
 COMPLETED = "completed"
 UNKNOWN_FOR = 60.0  # seconds
@@ -48,7 +48,7 @@ def canonical(status: str) -> str:
 
 def is_known(status: str) -> bool:
     """Return whether any page of the API names this status."""
-    return canonical(status) in GOING | FAILED | {COMPLETED}
+    return canonical(status) in ACTIVE | FAILED | {COMPLETED}
 
 
 class RunOutcome(NamedTuple):
@@ -127,7 +127,7 @@ class RunOutcome(NamedTuple):
 def outcome_of(job_id: str, live: LiveStatus) -> RunOutcome | None:
     """Return how the run ended; ``None`` while it is running, by its status."""
     status = canonical(live.status)
-    if status in GOING or (not is_known(status) and _seconds_since(live.completed_at) < UNKNOWN_FOR):
+    if status in ACTIVE or (not is_known(status) and _seconds_since(live.completed_at) < UNKNOWN_FOR):
         return None
     block = failed_block(live) if status != COMPLETED else None
     return RunOutcome(

@@ -219,14 +219,14 @@ class RunControl:
     def wait(self, job_id: str, *, poll_interval: float, ends_at: float | None) -> RunOutcome:
         """Wait on this worker until the run has ended, and conclude."""
         from airflow_provider_sixtyfour.polling.blocking import wait_for_end
-        from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
+        from airflow_provider_sixtyfour.polling.run_watch import NEW_RUN_PERIOD, RunWatch
 
         watch = RunWatch(
             job_id,
             poll_interval=poll_interval,
             deadline=ends_at,
             log=self._log,
-            may_be_unknown=NEWBORN,
+            may_be_unknown=NEW_RUN_PERIOD,
             on_progress=self._on_progress,
             kind=self.kind,
         )

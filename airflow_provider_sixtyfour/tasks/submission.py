@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.runs.log import Log
     from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
-NEWBORN_PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before each check whether the API knows a run
+NEW_RUN_PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before each check whether the API knows a run
 MOST_GENERATIONS = 100  # of derived keys: one for each failed run of the same work in the same task
 _REASONS = {Event.CLEARED: "The task was cleared", Event.INPUT_CHANGED: "The input has changed"}
 ODD_ANSWERS = 3  # answers without a usable id after which a started run counts as untraceable
@@ -274,7 +274,7 @@ class Submission:
 
     def _status(self, job_id: str) -> str | None:
         """Return the run's status, or ``None`` if the API knows no such run, a new one's first seconds apart."""
-        for pause in NEWBORN_PAUSES:
+        for pause in NEW_RUN_PAUSES:
             time.sleep(pause)
             try:
                 live = self._client.send(self._kind.status(job_id))

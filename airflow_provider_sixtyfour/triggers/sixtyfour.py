@@ -27,7 +27,7 @@ from airflow_provider_sixtyfour.exceptions import (
 )
 from airflow_provider_sixtyfour.hooks import metrics
 from airflow_provider_sixtyfour.hooks.sixtyfour import ELSEWHERE, RENEWED
-from airflow_provider_sixtyfour.polling.run_watch import NEWBORN, RunWatch
+from airflow_provider_sixtyfour.polling.run_watch import NEW_RUN_PERIOD, RunWatch
 from airflow_provider_sixtyfour.runs.cancellation import Case, Decision, Event, decide
 from airflow_provider_sixtyfour.tasks.progress_xcom import TriggererPublisher
 from airflow_provider_sixtyfour.tasks.task_state import read_in_triggerer, warm_up
@@ -74,7 +74,7 @@ class SixtyfourRunTrigger(BaseTrigger):
         poll_interval: float,
         deadline: float | None,
         cancel_on_kill: bool = True,
-        may_be_unknown: float = NEWBORN,
+        may_be_unknown: float = NEW_RUN_PERIOD,
         refusal_patience: float | None = None,
         host: str | None = None,
         kind: str = WORKFLOW_RUN.name,

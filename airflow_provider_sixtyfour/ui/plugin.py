@@ -24,7 +24,7 @@ class LazyApp:
     """
     An ASGI app that is imported at its first request: FastAPI and Airflow's models take half a second.
 
-    If it can't be imported, it answers 503 and says so, and Airflow goes on.
+    If it can't be imported, it answers 503 with the reason, and Airflow runs without it.
     """
 
     _app: Any = None

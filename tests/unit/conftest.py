@@ -173,7 +173,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once after a failure, for tests that count tries and don't time them."""
     for module in ("api.retry", "results.download", "polling.run_watch", "polling.availability", "polling.rate_limit"):
         monkeypatch.setattr(f"airflow_provider_sixtyfour.{module}.pause", lambda *_: 0.02)
-    monkeypatch.setattr("airflow_provider_sixtyfour.tasks.submission.NEWBORN_PAUSES", (0.0, 0.02, 0.02, 0.02))
+    monkeypatch.setattr("airflow_provider_sixtyfour.tasks.submission.NEW_RUN_PAUSES", (0.0, 0.02, 0.02, 0.02))
     monkeypatch.setattr("airflow_provider_sixtyfour.results.file_list.LATE_PAUSES", (0.02,) * 6)
 
 

@@ -41,7 +41,7 @@ class Reader:
         for line in self._file:
             if '"' in line:
                 self._held.append(line)
-                yield next(self._quoted)  # takes more lines where a cell goes on
+                yield next(self._quoted)  # takes more lines where a cell continues
             else:
                 self._plain += 1
                 text = line.rstrip("\r\n")

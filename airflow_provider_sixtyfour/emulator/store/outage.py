@@ -2,7 +2,7 @@
 Outages to order: for a while nobody listens on the API's port.
 
 Invariant: an outage begins after the answer to its order is on its way, breaks every connection that is open, and ends
-by itself; runs go on meanwhile, as they would at the real service.
+by itself; runs continue meanwhile, as they would at the real service.
 """
 
 from __future__ import annotations

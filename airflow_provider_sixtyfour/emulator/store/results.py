@@ -78,7 +78,7 @@ class Results:
 
 
 async def _off_loop(run: Run, work: Callable[..., Any], *arguments: Any) -> Any:
-    """Keep the other calls going while a long input is worked on."""
+    """Answer the other calls while a long input is worked on."""
     return work(*arguments) if run.rows.count <= _QUICK else await asyncio.to_thread(work, *arguments)
 
 

@@ -26,8 +26,8 @@ def live_status(run: Run, counts: Sequence[Count], now: float) -> dict[str, Any]
     """Return the body of ``GET /workflows/runs/{run_id}/live_status``."""
     moment = run.at(now)
     order = run.graph.order
-    going = moment.started_at is not None and not moment.ended
-    current = order[min(moment.done, len(order) - 1)] if going else None
+    is_running = moment.started_at is not None and not moment.ended
+    current = order[min(moment.done, len(order) - 1)] if is_running else None
     share = (moment.done + moment.fraction) / len(order)
     seen = timestamp(moment.ended_at or now)
     return {

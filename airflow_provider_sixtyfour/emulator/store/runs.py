@@ -35,7 +35,7 @@ class Moment:
     ended_at: float | None
     done: int  # blocks that have completed
     fraction: float  # of the block after those, 0 to 1
-    halted: bool  # that block will not go on
+    halted: bool  # that block will not continue
 
     @property
     def ended(self) -> bool:

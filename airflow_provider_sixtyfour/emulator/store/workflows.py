@@ -2,7 +2,7 @@
 The workflows that are stored.
 
 Invariant: what is stored has a valid graph, or none was stored; a deleted workflow is gone for every call, while
-its runs go on and stay known.
+its runs continue and stay known.
 """
 
 from __future__ import annotations

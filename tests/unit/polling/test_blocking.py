@@ -19,7 +19,7 @@ from airflow_provider_sixtyfour.exceptions import (
     SixtyfourWaitError,
 )
 from airflow_provider_sixtyfour.polling.failure_policy import REFUSAL_PATIENCE, RETRY_IN_DOUBT
-from airflow_provider_sixtyfour.polling.run_watch import NEWBORN
+from airflow_provider_sixtyfour.polling.run_watch import NEW_RUN_PERIOD
 from airflow_provider_sixtyfour.runs.status import RunOutcome
 from tests.unit.api.properties import searched
 from tests.unit.polling.conftest import World
@@ -109,7 +109,7 @@ def test_after_an_outage_the_poll_interval_is_the_usual_one(world: MakeWorld):
 
 def test_a_new_run_may_be_unknown(world: MakeWorld):
     here = world(NOT_FOUND, NOT_FOUND, NOT_FOUND, RUNNING, DONE)
-    here.wait(may_be_unknown=NEWBORN)
+    here.wait(may_be_unknown=NEW_RUN_PERIOD)
     # It is asked for soon, not at the poll interval.
     assert here.asked_at[3] - 1000.0 <= 1.5 + 2.5 + 4.5
     assert here.log.lines[0] == "WARNING No such run. Polling continues; the run is not affected."
@@ -119,10 +119,10 @@ def test_a_new_run_may_be_unknown(world: MakeWorld):
 def test_a_run_that_stays_unknown_is_given_up(world: MakeWorld):
     here = world(NOT_FOUND)
     with pytest.raises(SixtyfourWaitError) as caught:
-        here.wait(may_be_unknown=NEWBORN)
+        here.wait(may_be_unknown=NEW_RUN_PERIOD)
     assert str(caught.value) == "No such run. Repeated for 300 s, so the run is no longer waited for."
     assert (caught.value.job_id, caught.value.status) == ("job", 404)
-    assert REFUSAL_PATIENCE <= here.now - 1000.0 <= REFUSAL_PATIENCE + NEWBORN + 10
+    assert REFUSAL_PATIENCE <= here.now - 1000.0 <= REFUSAL_PATIENCE + NEW_RUN_PERIOD + 10
 
 
 @pytest.mark.parametrize("was_known", [True, False])
@@ -176,7 +176,7 @@ def test_what_can_never_be_sent_ends_the_wait_after_one_request(world: MakeWorld
     error = SixtyfourInputError("No.")
     here = world(error)
     with pytest.raises(SixtyfourInputError) as caught:
-        here.wait(may_be_unknown=NEWBORN)
+        here.wait(may_be_unknown=NEW_RUN_PERIOD)
     assert caught.value is error
     assert len(here.asked_at) == 1
     assert here.log.lines == []
@@ -304,7 +304,7 @@ def test_any_history_ends_as_it_should(history: list[Any], end: str, is_new: boo
     here = World(*history, live(end, 100, BLOCK))
     deadline = None if seconds is None else 1000.0 + seconds
     try:
-        outcome: Any = here.wait(deadline=deadline, may_be_unknown=NEWBORN if is_new else 0.0).status
+        outcome: Any = here.wait(deadline=deadline, may_be_unknown=NEW_RUN_PERIOD if is_new else 0.0).status
     except SixtyfourTimeoutError:
         outcome = "deadline"
     except SixtyfourWaitError:

@@ -31,8 +31,8 @@ def failure(status: int, body: bytes, *, call: Any = None) -> SixtyfourError:
     raise AssertionError(f"{status} with {body!r} was taken for an answer")
 
 
-def then(error: SixtyfourError, repeated_for: float = 0.0, *, is_newborn: bool = False) -> Next:
-    return judge(error, repeated_for=repeated_for, patience=REFUSAL_PATIENCE, is_newborn=is_newborn)
+def then(error: SixtyfourError, repeated_for: float = 0.0, *, is_new_run: bool = False) -> Next:
+    return judge(error, repeated_for=repeated_for, patience=REFUSAL_PATIENCE, is_new_run=is_new_run)
 
 
 @pytest.mark.parametrize("body", [PAGE, EMPTY, b"[]", b"{}", b'"no"', b'{"status": "error"}', b"\xff", b"[" * 100_000])
@@ -66,10 +66,10 @@ def test_a_refusal_in_the_apis_own_json_is_doubted_then_believed(status: int, bo
 
 
 def test_a_run_that_was_just_started_may_be_unknown_but_not_refused():
-    assert then(failure(404, JSON), LONG, is_newborn=True) is Next.OUTAGE
-    assert then(failure(403, JSON), LONG, is_newborn=True) is Next.GIVE_UP
+    assert then(failure(404, JSON), LONG, is_new_run=True) is Next.OUTAGE
+    assert then(failure(403, JSON), LONG, is_new_run=True) is Next.GIVE_UP
     token = calls.exchange_token("client", "assertion")
-    assert then(failure(404, JSON, call=token), 0.0, is_newborn=True) is Next.DOUBT
+    assert then(failure(404, JSON, call=token), 0.0, is_new_run=True) is Next.DOUBT
 
 
 @pytest.mark.parametrize(
