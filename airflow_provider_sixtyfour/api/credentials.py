@@ -39,7 +39,7 @@ class Credential(Protocol):
         """Keep a token that was got."""
 
     def discard(self, headers: dict[str, str]) -> bool:
-        """Give up what a 401 has refused; say whether another try would use something else."""
+        """Discard what a 401 has refused; return whether another try would use something else."""
 
     def secrets(self) -> tuple[str, ...]:
         """Return the texts that no message may show."""

@@ -20,7 +20,7 @@ _ANSWERED = re.compile(r"(?:Tunnel connection failed: )?([1-5]\d\d)\b")
 
 
 def proxy_refusal(status: int, *, purpose: str, host: str) -> SixtyfourUnavailableError:
-    """Say that a proxy gave an answer of its own; it passed nothing on."""
+    """Return the error for an answer of the proxy itself, which forwarded nothing."""
     try:
         reason = f" ({HTTPStatus(status).phrase})"
     except ValueError:

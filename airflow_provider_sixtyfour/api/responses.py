@@ -120,7 +120,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def _reason(answer: Answer, cleaner: Cleaner) -> str:
-    """Say in the API's own words why it refused."""
+    """Return why it refused, in the API's own words."""
     if 300 <= answer.status < 400:
         host = cleaner.name(_host(answer.headers.get("location", "")))
         return (

@@ -27,7 +27,7 @@ LONGEST_RETRY_AFTER = 300.0  # seconds; a server that asks for more is asked aga
 
 
 def may_repeat(call: Call[Any], error: BaseException) -> bool:
-    """Say whether sending ``call`` again after ``error`` can help and can't do harm."""
+    """Return whether sending ``call`` again after ``error`` can help and can't do harm."""
     if not isinstance(error, SixtyfourUnavailableError):
         return False
     return call.repeatable or not error.may_have_worked

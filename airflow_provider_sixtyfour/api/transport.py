@@ -156,7 +156,7 @@ def failure(
     error: Exception, settings: Settings, call: Call[Any], response: httpx.Response | None = None
 ) -> SixtyfourError:
     """
-    Say what kept a call from an answer.
+    Return the error for a call without an answer.
 
     :param error: of httpx, `UnreadableBodyError`, or a ``TimeoutError`` when the time for the whole request is up.
     :param response: as far as it came.
@@ -176,7 +176,7 @@ def failure(
 
 def network_error(error: Exception, *, purpose: str, host: str, timeout: float, never_sent: bool) -> SixtyfourError:
     """
-    Say what the network did.
+    Return the error for a failure of the network, by what it did.
 
     :param never_sent: whether the connection was never made, so that the request can't have been carried out.
     """
@@ -259,7 +259,7 @@ def _context(verifies: bool, bundle: str, changed_at: int) -> ssl.SSLContext:
 
 
 def unusable_proxy(error: Exception) -> SixtyfourInputError:
-    """Say that a proxy can't be used; not which, since its URL may hold a password."""
+    """Return the error for a proxy that can't be used. It does not name it: the URL may hold a password."""
     is_quotable = isinstance(error, ImportError) or str(error).startswith("its scheme")
     reason = str(error) if is_quotable else "its URL can't be read"
     return SixtyfourInputError(

@@ -214,7 +214,7 @@ COMMANDS = (
     ),
     Command(
         "estimate",
-        "say what rows will probably cost, by the workflow's own completed runs",
+        "estimate what rows cost, by the workflow's own completed runs",
         "costs:estimate",
         (
             _WORKFLOW,

@@ -35,7 +35,7 @@ def balance(given: Namespace, console: Console) -> int:
 
 
 def estimate_rows(client: SixtyfourClient, workflow_id: str, rows: int, console: Console) -> dict[str, Any]:
-    """Say on stderr what rows will probably cost, and return it."""
+    """Print on stderr what rows will probably cost, and return it."""
     from airflow_provider_sixtyfour.results.options import LandingOptions
     from airflow_provider_sixtyfour.runs.cost_estimate import COST_METRIC, ROWS_METRIC
     from airflow_provider_sixtyfour.tasks.cost_estimate import estimate_workflow

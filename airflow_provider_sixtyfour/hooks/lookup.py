@@ -1,8 +1,8 @@
 """
-What it means that Airflow says a connection is not defined: that there is none, or that who keeps it is away.
+Distinguishes a connection that does not exist from one whose store is away: Airflow reports both as not defined.
 
-From Airflow 3.1 on a task hears the same of both, and a secrets backend that fails is passed over on all. The one place
-that asks the backends, and the channel to Airflow's supervisor, which Airflow does not document as public.
+That is so from Airflow 3.1 on, and all versions pass over a secrets backend that fails. The one place that asks the
+backends, and the channel to Airflow's supervisor, which Airflow does not document as public.
 """
 
 from __future__ import annotations

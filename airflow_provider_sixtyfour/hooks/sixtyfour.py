@@ -221,7 +221,7 @@ class SixtyfourHook(Operations, BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Make a cheap authenticated call and say what is wrong: the address, the network or the credential.
+        Make a cheap authenticated call and return what is wrong: the address, the network or the credential.
 
         The message ends with the balance where the API has it (``GET /check-balance``, since June 2026).
 

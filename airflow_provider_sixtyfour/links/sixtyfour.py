@@ -44,7 +44,7 @@ def _url(base_url: str, path: str, **ids: str) -> str:
 
 
 def are_pushed_by_airflow() -> bool:
-    """Say whether Airflow pushes a task's links when its process ends, also at a deferral: from 3.0 on."""
+    """Return whether Airflow pushes a task's links when its process ends, also at a deferral: from 3.0 on."""
     return find_spec("airflow.sdk") is not None
 
 

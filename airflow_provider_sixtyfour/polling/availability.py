@@ -28,11 +28,11 @@ class Availability:
 
     @property
     def is_open(self) -> bool:
-        """Say whether the breaker is open: only one request at a time may be sent."""
+        """Return whether the breaker is open: only one request at a time may be sent."""
         return len(self._failing) >= OPENS_AT
 
     def is_prolonged(self, now: float) -> bool:
-        """Say whether the outage has lasted long enough to warn all waiters."""
+        """Return whether the outage has lasted long enough to warn all waiters."""
         return self.is_open and now - self._since >= WARN_ALL_AFTER
 
     def answered(self) -> None:

@@ -20,7 +20,7 @@ CATCHING_UP = 1.0  # seconds by which a late request may have its turn again
 
 class RateLimiter:
     """
-    Says when the next request has its turn.
+    Decides when the next request may be sent.
 
     :param per_minute: requests a minute.
     """

@@ -85,5 +85,5 @@ class LandingOptions:
         return tuple(dict.fromkeys((ALWAYS_MADE, self.format, *typed)))
 
     def is_of(self, manifest: Manifest) -> bool:
-        """Say whether a manifest lists the same files in the same form."""
+        """Return whether a manifest lists the same files in the same form."""
         return (manifest.format, manifest.selection) == (self.extension, self.selection)

@@ -86,7 +86,7 @@ class Spending(NamedTuple):
         return f"{_count(self.rows, 'row')} for {cost}"
 
     def exceeds(self, limits: Limits) -> str | None:
-        """Say which limit is exceeded; ``None`` if none is. An unknown cost exceeds any limit of it."""
+        """Return which limit is exceeded; ``None`` if none is. An unknown cost exceeds any limit of it."""
         if self.rows == 0:
             return None
         if limits.rows is not None and self.rows > limits.rows:

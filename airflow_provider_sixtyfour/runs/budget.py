@@ -64,7 +64,7 @@ class Budget(NamedTuple):
 
     def refusal(self, costs: Sequence[BatchCost]) -> str | None:
         """
-        Say why the last of some batches can't be paid for; ``None`` if it can.
+        Return why the last of some batches can't be paid for; ``None`` if it can.
 
         :param costs: of the batches up to it.
         """

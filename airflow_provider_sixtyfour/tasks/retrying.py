@@ -47,7 +47,7 @@ def with_retries(
 
 def _is_lasting(error: Exception) -> bool:
     """
-    Say whether trying again can't help.
+    Return whether trying again can't help.
 
     That is where Airflow's API server has answered and refused, as for a task instance that was cleared meanwhile, and
     where a file can't be written.

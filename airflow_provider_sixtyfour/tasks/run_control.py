@@ -258,7 +258,7 @@ class RunControl:
         return (self._host or self.client.base_url, job_id) if job_id else None
 
     def elsewhere(self) -> str | None:
-        """Say that the connection points to another host than the run's, which knows no such run; ``None`` if not."""
+        """Return a sentence if the connection points to another host than the run's; ``None`` if it does not."""
         if self._host in (None, self.client.base_url):
             return None
         return f"The run was started at {self._host}, and the connection now points to {self.client.base_url}."

@@ -34,7 +34,7 @@ _warming: set[asyncio.Task[None]] = set()  # at most one for each triggerer, whi
 
 
 def has_next_try(context: Context) -> bool:
-    """Say whether Airflow will try the task again if this try fails. A ``retry_policy`` may decide otherwise."""
+    """Return whether Airflow will try the task again if this try fails. A ``retry_policy`` may decide otherwise."""
     return bool(context["ti"].try_number <= context["ti"].max_tries)
 
 
