@@ -24,7 +24,9 @@ def same_columns(first: Source, other: Source) -> Source:
     :raises SixtyfourInputError: if that isn't its own.
     """
     if other.header.rstrip() != first.header.rstrip() or other.extension != first.extension:
-        raise SixtyfourInputError(f"{other.name} has another header than {first.name}: repair them one by one.")
+        raise SixtyfourInputError(
+            f"Two inputs have different headers: repair them one by one. {other.name} and {first.name}."
+        )
     return other
 
 

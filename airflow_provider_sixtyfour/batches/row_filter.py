@@ -9,7 +9,7 @@ from airflow_provider_sixtyfour.batches.key_set import KeySet, key_of
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.formats.cell_values import is_empty
 from airflow_provider_sixtyfour.formats.reader import Source
-from airflow_provider_sixtyfour.formats.records import RecordChunk
+from airflow_provider_sixtyfour.formats.records import RecordChunk, bad_line
 from airflow_provider_sixtyfour.formats.rejects import Rejects
 
 RowCheck = Callable[[Mapping[str, Any]], str | None]
@@ -77,9 +77,8 @@ class RowFilter:
         try:
             reason = self._row_check(row)
         except Exception as error:
-            raise SixtyfourInputError(
-                f"{self._source.name}, line {line}: row_check raised {type(error).__name__}: {error}."
-            ) from error
+            reason = f"row_check raised {type(error).__name__}: {error}"
+            raise bad_line(self._source.name, line, reason) from error
         if reason is not None and not (isinstance(reason, str) and reason):
             raise SixtyfourInputError(
                 f"row_check should return None for a row that may pass, else the reason why not, not {reason!r:.60}."

@@ -81,8 +81,8 @@ def write_batches(
         for index, of_one in groupby(parts, key=attrgetter("batch")):
             if index == max_runs:
                 raise SixtyfourInputError(
-                    f"{source.name} makes more than the {max_runs:,} batches of max_runs. Raise it if all are meant to "
-                    "be run, or raise batch_rows."
+                    f"There are more than the {max_runs:,} batches of max_runs. Raise it if all are meant to be run, "
+                    f"or raise batch_rows. In {source.name}."
                 )
             file_name = f"{stem}-{index:05d}.{source.extension}"
             with ExitStack() as ending:
@@ -128,7 +128,7 @@ def _guarded(chunks: Iterable[RecordChunk], name: str, max_rows: int | None) -> 
         rows += len(chunk.ends)
         if max_rows is not None and rows > max_rows:
             raise SixtyfourInputError(
-                f"{name} has more than the {max_rows:,} rows of max_rows. Raise it if they are all meant to be run: "
-                "each is billed."
+                f"There are more than the {max_rows:,} rows of max_rows. Raise it if they are all meant to be run: "
+                f"each is billed. In {name}."
             )
         yield chunk

@@ -72,7 +72,7 @@ def refuse_missing(where: str, wanted: Iterable[str], there: Collection[str]) ->
     """
     if missing := [name for name in wanted if name not in there]:
         listed = ", ".join(repr(name[:60]) for name in list(there)[:20])
-        raise SixtyfourInputError(f"{where} has no column {missing[0][:60]!r}; it has {listed or 'none'}.")
+        raise SixtyfourInputError(f"There is no column {missing[0][:60]!r}; there are: {listed or 'none'}. In {where}.")
 
 
 def refuse_missing_or_double(where: str, wanted: Iterable[str], there: Sequence[str]) -> None:
@@ -85,7 +85,7 @@ def refuse_missing_or_double(where: str, wanted: Iterable[str], there: Sequence[
     refuse_missing(where, wanted, there)
     for name in wanted:
         if there.count(name) > 1:
-            raise SixtyfourInputError(f"{where} has two columns of the name {name[:60]!r}.")
+            raise SixtyfourInputError(f"There are two columns of the name {name[:60]!r}. In {where}.")
 
 
 class Seen:

@@ -84,7 +84,7 @@ class CsvSource:
                     end = chunk.ends.offsets[number]
                     after, ends = chunk.data[end:], [each - end for each in chunk.ends.offsets[number + 1 :]]
                     return line, record, RecordChunk(after, RecordEnds.at(ends), line + record.count(b"\n"))
-        raise SixtyfourInputError(f"{self.name} is empty: a CSV file begins with a line of column names.")
+        raise SixtyfourInputError(f"The file is empty: a CSV file begins with a line of column names. In {self.name}.")
 
     def _good(self, chunk: RecordChunk) -> RecordChunk:
         """Return the chunk without empty lines and rejects."""

@@ -130,8 +130,8 @@ def line_feeds(data: bytes) -> int:
 
 
 def bad_line(name: str, line: int, reason: str) -> SixtyfourInputError:
-    """Return the error for a line that can't be taken."""
-    return SixtyfourInputError(f"{name}, line {line}: {reason}.")
+    """Return the error for a line that can't be taken: the cause first, the file, whose path may be long, last."""
+    return SixtyfourInputError(f"Line {line}: {reason}. In {name}.")
 
 
 def whole_records(

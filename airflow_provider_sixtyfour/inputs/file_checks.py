@@ -48,11 +48,11 @@ def check_size(name: str, size: int, max_bytes: int) -> None:
     :raises SixtyfourInputError: if it has none, or more.
     """
     if size == 0:
-        raise SixtyfourInputError(f"The file {name} is empty.")
+        raise SixtyfourInputError(f"The file is empty: {name}.")
     if size > max_bytes:
         raise SixtyfourInputError(
-            f"The file {name} has {size:,} bytes; max_bytes allows {max_bytes:,}. SixtyfourSplitInputOperator cuts it "
-            "into files that fit."
+            f"The file has {size:,} bytes; max_bytes allows {max_bytes:,}. SixtyfourSplitInputOperator cuts it into "
+            f"files that fit: {name}."
         )
 
 
@@ -73,11 +73,11 @@ def count_rows(stream: BinaryIO, name: str, extension: str, max_rows: int, delim
     else:
         rows = _in_lines(stream, name, max_rows, delimiter)
     if rows == 0:
-        raise SixtyfourInputError(f"The file {name} has no rows.")
+        raise SixtyfourInputError(f"The file has no rows: {name}.")
     if rows is not None and rows > max_rows:
         raise SixtyfourInputError(
-            f"The file {name} has more than {max_rows:,} rows, which is what max_rows allows. "
-            "SixtyfourSplitInputOperator cuts it into files that fit."
+            f"The file has more than {max_rows:,} rows, which is what max_rows allows. SixtyfourSplitInputOperator "
+            f"cuts it into files that fit: {name}."
         )
     return rows
 
@@ -100,5 +100,5 @@ def _counted(format: Format, stream: BinaryIO, name: str) -> int | None:
     while block := stream.read(_BLOCK):
         counter.feed(block)
     if counter.is_too_deep:
-        raise SixtyfourInputError(f"The rows of the file {name} can't be counted: JSON is nested too deeply in it.")
+        raise SixtyfourInputError(f"The rows can't be counted: JSON is nested too deeply in {name}.")
     return counter.rows()

@@ -134,8 +134,8 @@ def _mergeable(results: Sequence[TaskResult], target: ObjectStoragePath) -> list
     for result in results:
         if len(result["files"]) != 1:
             raise SixtyfourInputError(
-                f"{result['manifest']} has {len(result['files'])} files; merge_into takes one of each batch, as "
-                "files='final' lands it."
+                f"A batch has {len(result['files'])} files; merge_into takes one of each, as files='final' lands it. "
+                f"See {result['manifest']}."
             )
         files += result["files"]
     ending = extension(target)
@@ -187,6 +187,6 @@ def _opened(file: Mapping[str, Any]) -> Iterator[Result]:
         yield open_result(hashed, name)
         if hashed.sha256 != file["sha256"]:
             raise SixtyfourTransferError(
-                f"{name} is not what its batch has landed: it has {hashed.bytes} bytes and another SHA-256. Remove it "
-                "and clear the batch's task, which lands it again."
+                f"A file is not what its batch has landed: it has {hashed.bytes:,} bytes and another SHA-256. Remove "
+                f"it and clear the batch's task, which lands it again: {name}."
             )

@@ -58,7 +58,7 @@ def test_duplicates_go_without_a_word_or_into_the_rejects():
 
 
 def test_what_is_required_is_there_or_the_line_is_named():
-    with pytest.raises(SixtyfourInputError, match=r"^leads\.csv, line 4: 'email' is empty\.$"):
+    with pytest.raises(SixtyfourInputError, match=r"^Line 4: 'email' is empty\. In leads\.csv\.$"):
         Split(LEADS, required=("name", "email"))
 
     done = Split(LEADS, required=("name", "email"), rejecting=True)
@@ -71,7 +71,7 @@ def test_what_is_required_is_there_or_the_line_is_named():
 def test_what_counts_as_empty(value):
     assert is_empty(value)
     assert not any(is_empty(other) for other in (0, False, "0", [0], "-"))
-    with pytest.raises(SixtyfourInputError, match=r"line 1: 'a' is empty"):
+    with pytest.raises(SixtyfourInputError, match=r"Line 1: 'a' is empty"):
         Split([{"a": value}], name="rows", required=("a",))
 
 
@@ -79,7 +79,7 @@ def test_a_check_returns_why_a_row_is_rejected():
     def check(row):
         return None if "@" in row["email"] else f"{row['name']} has no address"
 
-    with pytest.raises(SixtyfourInputError, match=r"^leads\.csv, line 4: Two has no address\.$"):
+    with pytest.raises(SixtyfourInputError, match=r"^Line 4: Two has no address\. In leads\.csv\.$"):
         Split(LEADS, row_check=check)
 
     done = Split(LEADS, row_check=check, rejecting=True, rename_columns={"name": "name"})
@@ -88,7 +88,7 @@ def test_a_check_returns_why_a_row_is_rejected():
 
 
 def test_a_check_that_breaks_names_the_line():
-    with pytest.raises(SixtyfourInputError, match=r"leads\.csv, line 2: row_check raised KeyError: 'phone'\."):
+    with pytest.raises(SixtyfourInputError, match=r"^Line 2: row_check raised KeyError: 'phone'\."):
         Split(LEADS, row_check=lambda row: row["phone"])
 
 
@@ -115,7 +115,7 @@ def test_columns_go_by_their_new_names():
     assert done.contents[0].startswith(b"name,address\n")
     assert done.duplicates == 2
     for more in ({"unique_by": ("email",)}, {"required": ("email",)}):
-        with pytest.raises(SixtyfourInputError, match="has no column 'email'; it has 'name', 'address'"):
+        with pytest.raises(SixtyfourInputError, match="no column 'email'; there are: 'name', 'address'"):
             Split(LEADS, rename_columns={"email": "address"}, **more)
 
 
@@ -165,5 +165,5 @@ def test_a_reason_may_hold_whatever_a_text_can(reason):
     done = Split(LEADS, row_check=lambda _: reason, rejecting=True)
 
     assert {entry["reason"] for entry in done.rejects} == {reason}
-    with pytest.raises(SixtyfourInputError, match="line 2: "):
+    with pytest.raises(SixtyfourInputError, match="Line 2: "):
         Split(LEADS, row_check=lambda _: reason)

@@ -61,7 +61,7 @@ def test_whatever_is_in_a_file_it_ends_right_or_with_an_error_that_names_the_lin
     try:
         done = split(content)
     except SixtyfourInputError as error:
-        [line] = re.findall(r"^leads\.ndjson, line (\d+): ", str(error))
+        [line] = re.findall(r"^Line (\d+): ", str(error))
         wrong = content.split(b"\n")[int(line) - 1]
         with pytest.raises((ValueError, AssertionError)):
             assert isinstance(json.loads(wrong), dict)
@@ -106,7 +106,7 @@ def test_batches_hold_the_very_bytes(content, batches, name):
 )
 def test_a_line_that_is_no_object_is_an_error_or_a_reject(wrong, message):
     content = b'{"a": 1}\n\n' + wrong + b'\n{"a": 2}\n'
-    with pytest.raises(SixtyfourInputError, match=re.escape(f"leads.ndjson, line 3: {message}")):
+    with pytest.raises(SixtyfourInputError, match=re.escape(f"Line 3: {message}")):
         split(content)
 
     done = split(content, rejecting=True)
@@ -119,7 +119,7 @@ def test_a_line_that_is_no_object_is_an_error_or_a_reject(wrong, message):
 
 @pytest.mark.parametrize(("wrong", "message"), [(b'{"a": "\0"}', "a NUL byte"), (b'{"a": "\xe9"}', "not UTF-8")])
 def test_what_is_no_text_is_an_error_whatever_is_rejected(wrong, message):
-    with pytest.raises(SixtyfourInputError, match=f"line 2: {message}"):
+    with pytest.raises(SixtyfourInputError, match=f"Line 2: {message}"):
         split(b"{}\n" + wrong, rejecting=True)
 
 
@@ -155,7 +155,7 @@ def test_half_a_surrogate_pair_stays_an_escape():
 
 def test_a_new_name_that_a_row_has_already():
     content = b'{"a": 1}\n{"a": 1, "b": 2}\n'
-    with pytest.raises(SixtyfourInputError, match=r"line 2: with other names for columns, two would have the name 'b'"):
+    with pytest.raises(SixtyfourInputError, match=r"Line 2: with other names for columns, two would have the name 'b'"):
         split(content, rename_columns={"a": "b"})
 
     assert split(content, rename_columns={"a": "b"}, rejecting=True).objects() == [[{"b": 1}]]
@@ -165,7 +165,7 @@ def test_a_new_name_that_a_row_has_already():
 @pytest.mark.parametrize("more", [{"rename_columns": {"c": "d"}}, {"unique_by": ("c",)}])
 def test_a_column_that_no_row_has_is_an_error_in_the_end(more):
     for content in (b'{"a": 1}\n{"b": 1}', [{"a": 1}, {"b": 1}]):
-        with pytest.raises(SixtyfourInputError, match=r"has no column 'c'; it has 'a', 'b'"):
+        with pytest.raises(SixtyfourInputError, match=r"no column 'c'; there are: 'a', 'b'"):
             split(content, **more)
     assert split(b"", **more).batches == []
     assert split([], **more).batches == []
@@ -183,7 +183,7 @@ def test_rows_that_are_none(rows):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("text", "rows, line 301: an object should be here, not str"),
+        ("text", "Line 301: an object should be here, not str. In rows."),
         ({"a": float("nan")}, "rows, line 301['a'] is nan, which JSON cannot represent"),
         ({1: 2}, "rows, line 301 has a key that isn't text"),
         ({"a": {1, 2}}, "rows, line 301['a']"),

@@ -108,12 +108,12 @@ def test_a_comma_that_is_asked_for_is_not_doubted():
     [
         (b"company,revenue\nAcme,5\n", ";", "Separated by commas, not by semicolons: leave delimiter out"),
         (b"company\trevenue\nAcme\t5\n", ";", "Separated by tabs, not by semicolons: pass delimiter='tab'"),
-        (b'a;b\n1,5;"x"y\n', ";", "leads.csv, line 2: in the row that begins here there is text"),
-        (b'a;b\n1;2\n1,5"b";2\n', ";", "leads.csv, line 3: in the row that begins here there is text"),
-        (b'a;b\nx,"y";2\n', ";", "leads.csv, line 2: in the row that begins here there is text"),
-        (b"a;b\n1;2\n1,5\n", ";", "leads.csv, line 3: the header has 2 cells, this row 1"),
-        (b'a;b\n"1\n;";2\n1,5;2;3\n', ";", "leads.csv, line 4: the header has 2 cells, this row 3"),
-        (b"a;b\n1;2\n\0;3\n", ";", "leads.csv, line 3: a NUL byte"),
+        (b'a;b\n1,5;"x"y\n', ";", "Line 2: in the row that begins here there is text"),
+        (b'a;b\n1;2\n1,5"b";2\n', ";", "Line 3: in the row that begins here there is text"),
+        (b'a;b\nx,"y";2\n', ";", "Line 2: in the row that begins here there is text"),
+        (b"a;b\n1;2\n1,5\n", ";", "Line 3: the header has 2 cells, this row 1"),
+        (b'a;b\n"1\n;";2\n1,5;2;3\n', ";", "Line 4: the header has 2 cells, this row 3"),
+        (b"a;b\n1;2\n\0;3\n", ";", "Line 3: a NUL byte"),
     ],
 )
 def test_what_can_not_be_converted_is_named(content, delimiter, message):
@@ -144,7 +144,7 @@ def test_the_line_that_only_excel_reads_is_left_out_where_the_separator_is_given
     assert done.header.rstrip() == b"a,b"
     assert done.all_rows() == [["1", "2"]]
     broken = content.replace(b"1", b"1\n2")
-    with pytest.raises(SixtyfourInputError, match="line 3: the header has 2 cells, this row 1"):
+    with pytest.raises(SixtyfourInputError, match="Line 3: the header has 2 cells, this row 1"):
         Split(broken, delimiter=advised)
 
 
@@ -194,7 +194,7 @@ def test_headers_in_brackets_are_no_json():
 
 @pytest.mark.parametrize("content", [b",,\n1,2,3\n", b'""\n1\n', b" , \n1,2\n"])
 def test_a_header_without_a_name_is_refused(content):
-    with pytest.raises(SixtyfourInputError, match="line 1: the header names no column"):
+    with pytest.raises(SixtyfourInputError, match="Line 1: the header names no column"):
         Split(content)
 
 
@@ -249,7 +249,7 @@ def test_whatever_is_converted_is_read_as_another_reader_reads_it_or_refused(tex
         with patch.object(records, "BLOCK", block):
             done = Split(content, delimiter=";")
     except SixtyfourInputError as error:
-        if not re.search(r"leads\.csv, line \d+", str(error)):
+        if not re.search(r"^Line \d+: |leads\.csv, line 1\.$", str(error)):
             raise
         event("an error")
     else:

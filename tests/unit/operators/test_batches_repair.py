@@ -94,7 +94,7 @@ def test_more_batches_than_may_be_run_fail_for_good(sent, folder):
     given = {"source": sent, "results": [], "destination": f"file://{folder}", "key": "email", "max_runs": 2}
 
     assert len(repair(batch_rows=5, **given)) == 2
-    with pytest.raises(AirflowFailException, match="makes more than the 2 batches of max_runs"):
+    with pytest.raises(AirflowFailException, match="There are more than the 2 batches of max_runs"):
         repair(batch_rows=4, **given)
 
 
@@ -154,9 +154,9 @@ def test_the_same_files_give_the_same_repair_again(sent, tmp_path, folder):
     [
         ({"key": ()}, "key should name the columns that identify a row"),
         ({"key": 7}, "key should be names of columns"),
-        ({"key": "phone"}, "leads-00000.csv has no column 'phone'"),
-        ({"key": "nobody"}, "results.csv has no column 'nobody'"),
-        ({"result_columns": "nobody"}, "results.csv has no column 'nobody'"),
+        ({"key": "phone"}, "There is no column 'phone'"),
+        ({"key": "nobody"}, "There is no column 'nobody'"),
+        ({"result_columns": "nobody"}, "There is no column 'nobody'"),
         ({"source": "leads.csv"}, "source should be a URL with a scheme"),
         ({"source": {"rows": 5}}, "source should be a URL with a scheme"),
         ({"source": "file:///no/such/leads.csv"}, "There is no file file:///no/such/leads.csv"),
@@ -164,7 +164,7 @@ def test_the_same_files_give_the_same_repair_again(sent, tmp_path, folder):
         ({"results": "file:///no/such/leads.json"}, "can't be read row by row"),
         ({"results": [7]}, "results should be a URL with a scheme"),
         ({"destination": "/data"}, "destination should be a URL with a scheme"),
-        ({"max_rows": 8}, "has more than the 8 rows of max_rows"),
+        ({"max_rows": 8}, "There are more than the 8 rows of max_rows"),
         ({"max_runs": 1.5}, "max_runs should be a number of runs"),
         ({"batch_rows": 0}, "batch_rows should be a whole number"),
     ],
@@ -187,7 +187,7 @@ def test_inputs_with_other_headers_are_repaired_one_by_one(sent, tmp_path, folde
     Path(sent[1]["path"].removeprefix("file://")).write_text("email,name\n1@x,One\n")
 
     with pytest.raises(
-        AirflowFailException, match=r"leads-00001\.csv has another header than file://.*leads-00000\.csv"
+        AirflowFailException, match=r"different headers: .* file://.*leads-00001\.csv and file://.*leads-00000\.csv"
     ):
         repair(source=sent, results=[], destination=f"file://{folder}", key="email")
 
@@ -317,7 +317,7 @@ def test_an_invalid_least_quality_is_an_error_of_the_dag(sent, folder, least, me
 
 
 def test_a_typo_in_a_column_pays_for_nothing(sent, came_back, folder):
-    with pytest.raises(AirflowFailException, match=r"The quality of results has no column 'fone'; it has 'email', 'ph"):
+    with pytest.raises(AirflowFailException, match=r"There is no column 'fone'; there are: 'email', 'ph"):
         repaired(sent, came_back, folder, min_quality={"fone": 0.8})
     assert not folder.exists()
 

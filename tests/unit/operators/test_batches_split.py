@@ -207,7 +207,7 @@ def test_an_error_in_the_middle_leaves_whole_files_only(leads, folder, break_at)
     lines[break_at - 1] = "ragged\n"
     leads.write_text("".join(lines))
 
-    with pytest.raises(AirflowFailException, match=rf"leads\.csv, line {break_at}: the header has 2 cells, this row 1"):
+    with pytest.raises(AirflowFailException, match=f"Line {break_at}: the header has 2 cells, this row 1"):
         split(
             source=f"file://{leads}",
             destination=f"file://{folder}",
@@ -221,7 +221,7 @@ def test_an_error_in_the_middle_leaves_whole_files_only(leads, folder, break_at)
 def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
     leads.write_text(LEADS + "ragged\n" + '5" pipe,x\n')
 
-    with pytest.raises(AirflowFailException, match="line 13: in the row that begins here there is text before an"):
+    with pytest.raises(AirflowFailException, match="Line 13: in the row that begins here there is text before an"):
         split(source=f"file://{leads}", destination=f"file://{folder}", rejects=f"file://{folder}/rejects.ndjson")
 
     assert not (folder / "rejects.ndjson").exists()
@@ -236,7 +236,7 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
         ({"source": "file://{folder}/missing.csv"}, "There is no file file://"),
         ({"source": "file://{folder}/folder.csv"}, "folder.csv is a folder, not a file"),
         ({"source": "file://{folder}/leads.xlsx"}, "its name should end in .csv, .ndjson, .jsonl"),
-        ({"source": "file://{folder}/empty.csv"}, "empty.csv is empty: a CSV file begins with a line of column names"),
+        ({"source": "file://{folder}/empty.csv"}, "The file is empty: a CSV file begins with a line of column names"),
         ({"destination": "/data"}, "destination should be a URL with a scheme"),
         ({"rejects": "rejects.ndjson"}, "rejects should be a URL with a scheme"),
         ({"rejects": f"file:///{'r' * 256}"}, "rejects has a name of 256 bytes in it; file systems take 255"),
@@ -247,9 +247,9 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
         ({"source": None, "rows": [{"a": 1}], "delimiter": ";"}, "delimiter is for a file of CSV"),
         ({"source": "file://{folder}/lines.ndjson", "delimiter": ";"}, "delimiter is for CSV: leave it out for "),
         ({"source": "file://{folder}/leads.tsv"}, "with delimiter='tab', also .tsv"),
-        ({"rename_columns": {"nobody": "x"}}, "has no column 'nobody'; it has 'Name', 'email'"),
+        ({"rename_columns": {"nobody": "x"}}, "There is no column 'nobody'; there are: 'Name', 'email'"),
         ({"rename_columns": "x"}, "rename_columns should give new names by old ones"),
-        ({"unique_by": "nobody"}, "has no column 'nobody'"),
+        ({"unique_by": "nobody"}, "There is no column 'nobody'"),
         ({"unique_by": ["email", "email"]}, "unique_by has twice the name 'email'"),
         ({"unique_by": [1]}, "unique_by should be names of columns"),
         ({"required": {"a": 1}}, "required should be names of columns"),
@@ -258,8 +258,8 @@ def test_rejects_are_there_only_if_the_split_has_succeeded(leads, folder):
         ({"batch_rows": 0}, "batch_rows should be a whole number from 1 to 100,000"),
         ({"batch_rows": "many"}, "batch_rows should be a whole number"),
         ({"batch_bytes": 10**9}, "batch_bytes should be a whole number from 1 to 100,000,000"),
-        ({"batch_bytes": 20}, "line 2: this row has"),
-        ({"max_rows": 9}, "leads.csv has more than the 9 rows of max_rows"),
+        ({"batch_bytes": 20}, "Line 2: this row has"),
+        ({"max_rows": 9}, "There are more than the 9 rows of max_rows"),
         ({"max_rows": 0}, "max_rows should be a number of rows, or None for no limit"),
         ({"max_rows": "all"}, "max_rows should be a number of rows"),
         ({"max_rows": True}, "max_rows should be a number of rows"),
@@ -286,7 +286,7 @@ def test_more_batches_than_may_be_run_fail_for_good(leads, folder):
     given = {"source": f"file://{leads}", "destination": f"file://{folder}", "max_runs": 3}
 
     assert len(split(batch_rows=4, **given)) == 3
-    with pytest.raises(AirflowFailException, match=r"leads\.csv makes more than the 3 batches of max_runs"):
+    with pytest.raises(AirflowFailException, match="There are more than the 3 batches of max_runs"):
         split(batch_rows=3, **given)
 
 

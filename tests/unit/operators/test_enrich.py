@@ -382,7 +382,7 @@ def test_invalid_arguments_fail_for_good_before_anything_is_sent(emulator, enric
 def test_a_broken_line_is_named_before_anything_is_sent(emulator, enriching, leads):
     leads.write_text(leads.read_text() + "one cell\n")
 
-    with pytest.raises(AirflowFailException, match="line 7"):
+    with pytest.raises(AirflowFailException, match="Line 7"):
         enriching(source=f"file://{leads}").run()
     assert emulator.requests() == []
 

@@ -6,6 +6,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourRunFailedError
+from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator
 from airflow_provider_sixtyfour.operators.enrich import SixtyfourEnrichOperator
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
@@ -129,3 +130,31 @@ def test_other_text_that_is_no_json_gets_none(emulator, workflow):
         run(workflow, webhook_payload='[{"name": "Lead One"}').run()
 
     assert "tojson" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "cause"),
+    [
+        (b"a,b\n1\n", {}, "the header has 2 cells, this row 1"),
+        (b"a,b\n1,\xff\n", {}, "not UTF-8"),
+        (b"a,b\n1,2\n", {"required": "c"}, "no column 'c'"),
+        (b"a,a\n1,2\n", {"required": "a"}, "two columns of the name 'a'"),
+        (b"a,b\n1,2\n3,4\n", {"max_rows": 1}, "more than the 1 rows of max_rows"),
+        (b"a,b\n1,2\n3,4\n", {"max_runs": 1, "batch_rows": 1}, "more than the 1 batches of max_runs"),
+        (b"\n", {}, "The file is empty"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_seen_however_long_its_path_is(tmp_path, content, more, cause):
+    file = tmp_path / ("folder-" * 20) / "leads.csv"
+    file.parent.mkdir()
+    file.write_bytes(content)
+
+    with pytest.raises(AirflowFailException) as failure:
+        Task(
+            lambda: SixtyfourSplitInputOperator(
+                task_id="split", source=f"file://{file}", destination=f"file://{tmp_path}/sent", **more
+            )
+        ).run()
+
+    assert cause in str(failure.value)[:VISIBLE]
+    assert str(file) in str(failure.value)

@@ -124,17 +124,17 @@ def test_a_file_that_the_api_refuses_fails_for_good_after_one_request(emulator, 
 
 
 BROKEN = [
-    ("leads.csv", 'name,city\nA,B\n"C,D\nE,F\n', "leads.csv, line 3: a quoted cell begins here and isn't closed"),
-    ("leads.csv", "name,city\nA,B\nC,D,E\n", "leads.csv, line 3: the header has 2 cells, this row 3"),
-    ("leads.csv", 'name,city\n"A\nB",C\nD"x,E\n', "leads.csv, line 4: in the row that begins here there is text"),
-    ("leads.csv", "name\nA\0B\n", "leads.csv, line 2: a NUL byte"),
-    ("leads.csv", b"name\nA\n\xff\n", "leads.csv, line 3: not UTF-8"),
-    ("leads.csv", "name\n", "leads.csv has no rows"),
-    ("leads.ndjson", '{"name": "A"}\n\n{"name": \n', "leads.ndjson, line 3: not JSON"),
-    ("leads.jsonl", '{"name": "A"}\n["B"]\n', "leads.jsonl, line 2: JSON, but no object"),
-    ("leads.ndjson", "\n \n", "leads.ndjson has no rows"),
-    ("leads.json", "[ ]", "leads.json has no rows"),
-    ("leads.json", "[" * 9_000 + "]" * 9_000, "leads.json can't be counted: JSON is nested too deeply in it"),
+    ("leads.csv", 'name,city\nA,B\n"C,D\nE,F\n', "Line 3: a quoted cell begins here and isn't closed"),
+    ("leads.csv", "name,city\nA,B\nC,D,E\n", "Line 3: the header has 2 cells, this row 3"),
+    ("leads.csv", 'name,city\n"A\nB",C\nD"x,E\n', "Line 4: in the row that begins here there is text"),
+    ("leads.csv", "name\nA\0B\n", "Line 2: a NUL byte"),
+    ("leads.csv", b"name\nA\n\xff\n", "Line 3: not UTF-8"),
+    ("leads.csv", "name\n", "The file has no rows: leads.csv"),
+    ("leads.ndjson", '{"name": "A"}\n\n{"name": \n', "Line 3: not JSON"),
+    ("leads.jsonl", '{"name": "A"}\n["B"]\n', "Line 2: JSON, but no object"),
+    ("leads.ndjson", "\n \n", "The file has no rows: leads.ndjson"),
+    ("leads.json", "[ ]", "The file has no rows: leads.json"),
+    ("leads.json", "[" * 9_000 + "]" * 9_000, "The rows can't be counted: JSON is nested too deeply in leads.json"),
 ]
 
 
