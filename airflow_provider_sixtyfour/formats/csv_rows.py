@@ -41,7 +41,7 @@ class CsvSource:
         names = csv_records.cells(record)
         if problem := csv_records.flaw(csv_records.outline(record), len(names)):
             raise bad_line(name, line, f"in the header there is {problem}")
-        if not "".join(names).strip():
+        if not any(map(str.isalnum, "".join(names))):
             raise bad_line(name, line, "the header names no column. A CSV file begins with a line of column names")
         self.columns = names
         self.require(renamed)

@@ -17,7 +17,7 @@ from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK, RecordCh
 from airflow_provider_sixtyfour.formats.sniffing import refused
 
 _CALLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_LIKELY = (",", ";", "\t", "|", "\x1f", "\x01")
+_LIKELY = (",", ";", "\t", "|", "^", "~", "\x1f", "\x01")
 _MOST_ROWS = 1_000  # that are looked at
 _ENOUGH = 0.9  # of the rows
 _SEP_LINE = re.compile(rb'\A(?:%b)?\s*?"?sep=([^\r\n]?)"?[ \t]*(?:\r?\n|\Z)' % BYTE_ORDER_MARK, re.IGNORECASE)

@@ -126,6 +126,10 @@ def _object(record: bytes) -> dict[str, Any]:
         value = json.loads(record.decode(), parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg}, at character {error.pos + 1})") from None
+    except _ConstantError:
+        raise
+    except ValueError:  # nothing else is left: Python advises what nobody can do here
+        raise ValueError("JSON with a number of more than 4,300 digits") from None
     except RecursionError:
         raise ValueError("JSON that is nested too deeply to be read") from None
     if not isinstance(value, dict):
@@ -133,5 +137,9 @@ def _object(record: bytes) -> dict[str, Any]:
     return value
 
 
+class _ConstantError(ValueError):
+    """A number that only Python's JSON has."""
+
+
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant}, which JSON cannot represent")
+    raise _ConstantError(f"{constant}, which JSON cannot represent")

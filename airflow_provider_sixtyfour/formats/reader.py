@@ -71,7 +71,7 @@ def open_source(
     renamed, separator = check_renamed(rename_columns), check_delimiter(delimiter)
     format = check_readable(name, separator)
     looked = PeekedStream(stream)
-    refuse_other_kinds(looked.start, name, is_json=format.is_json)
+    refuse_other_kinds(looked.start, name, format)
     read = cast("Callable[..., Source]", format.read)
     return read(looked, name, rejects=rejects, renamed=renamed, delimiter=separator)
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
-from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK, Readable
+from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK, UTF_16_MARKS, Readable, bad_line
+
+if TYPE_CHECKING:
+    from airflow_provider_sixtyfour.formats.table import Format
 
 LOOKED_AT = 64 * 1024  # bytes
 _SAVE = "Save it as text in UTF-8"
@@ -24,9 +28,13 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"SQLite format 3\x00", "a SQLite database", _SAVE),
     (b"%PDF-", "a PDF", _SAVE),
     (b"{\\rtf", "RTF", _SAVE),
+    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS", "Fetch what it points to: git lfs pull"),
 )
-_MARKUP = re.compile(rb"<(?:!--|(?:!doctype|html|head|body|meta|title|script|table|div|center|h1)[\s>])", re.IGNORECASE)
-_XML = re.compile(rb"<(?:\?xml\s|Error>)")
+_MARKUP = re.compile(
+    rb"<(?:!--|(?:!doctype|html|head|body|meta|title|script|table|div|center|h[1-6]|p|pre)[\s>])", re.IGNORECASE
+)
+# Also without a declaration: an element with a namespace, with another one in it, or closed.
+_XML = re.compile(rb"<(?:\?xml\s|([A-Za-z_][\w:.-]*)(?:\s+xmlns|(?:\s[^<>]*)?>(?:\s*<|[^<>]*</\1>)))")
 _JSON_OBJECT = re.compile(rb"\{\s*(?:[\"}]|\Z)")
 _JSON_ARRAY = re.compile(rb"\[(?:\s*[\[{\"\]]|\s*[\r\n]|\s*\Z)")
 
@@ -55,25 +63,31 @@ class PeekedStream:
         return part
 
 
-def refuse_other_kinds(start: bytes, name: str, *, is_json: bool) -> None:
+def refuse_other_kinds(start: bytes, name: str, format: Format) -> None:
     """
     Check that a file isn't something else than rows as text.
 
     :param start: its first bytes.
-    :param is_json: whether JSON should be in it.
+    :param format: what should be in it.
     :raises SixtyfourInputError: if it is: each of its lines would be sent and paid for as a row, or be rejected.
     """
     for signature, kind, help_ in _SIGNATURES:
         if start.startswith(signature):
             raise refused(f"The file is {kind}, whatever its name says. {help_}", name)
+    if start.startswith(UTF_16_MARKS):
+        raise bad_line(name, 1, "the file is UTF-16. Save it as UTF-8")
     text = start.removeprefix(BYTE_ORDER_MARK).lstrip()
     if _MARKUP.match(text):
         raise refused("The file is an HTML page, perhaps of a login or an error. Download it again", name)
     if _XML.match(text):
         raise refused("The file is XML, perhaps the error of a store. Download it again", name)
-    if is_json:
-        return
-    if _JSON_ARRAY.match(text) or _JSON_OBJECT.match(text):
+    if format.is_json and format.read is None:
+        if not text.startswith((b"[", b"{")):
+            raise refused("The file is no JSON array or object, whatever its name says", name)
+    elif format.is_json:
+        if text.startswith(b"["):
+            raise refused("The file is a JSON array. Write one object a line instead, as jq -c '.[]' does", name)
+    elif _JSON_ARRAY.match(text) or _JSON_OBJECT.match(text):
         raise refused("The file is JSON, not CSV. Let its name end in .json or .ndjson, as it is", name)
 
 

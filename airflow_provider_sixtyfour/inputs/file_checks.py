@@ -96,8 +96,12 @@ def _in_lines(stream: BinaryIO, name: str, max_rows: int, delimiter: str | None)
 
 
 def _counted(format: Format, stream: BinaryIO, name: str) -> int | None:
+    from airflow_provider_sixtyfour.formats.sniffing import PeekedStream, refuse_other_kinds
+
+    looked = PeekedStream(stream)
+    refuse_other_kinds(looked.start, name, format)
     counter = format.counter()
-    while block := stream.read(_BLOCK):
+    while block := looked.read(_BLOCK):
         counter.feed(block)
     if counter.is_too_deep:
         raise SixtyfourInputError(f"The rows can't be counted: JSON is nested too deeply in {name}.")

@@ -100,7 +100,7 @@ def test_batches_hold_the_very_bytes(content, batches, name):
         (b"[" * 100_000, "JSON that is nested too deeply"),
         (b'{"a": "\t"}', "not JSON (Invalid control character"),
         (b'\xef\xbb\xbf{"a": 1}', "not JSON (Unexpected UTF-8 BOM"),
-        (b'{"a": ' + b"1" * 5000 + b"}", "Exceeds the limit"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "JSON with a number of more than 4,300 digits"),
     ],
     ids=lambda value: str(value)[:20],
 )

@@ -41,6 +41,8 @@ SEPARATED = [
     ("tabs", "tab", b"company\trevenue\nAcme\t5\n"),
     ("tabs", "tab", b"company\taddress\nAcme\tRoad 1, Town\nOther\tRoad 2, Town, Land\n"),
     ("bars", "|", b"company|revenue\nAcme|5\n"),
+    ("the character '^'", "^", b"company^revenue\nAcme^5\n"),
+    ("the character '~'", "~", b"company~revenue\nAcme~5\n"),
     ("the character '\\x1f'", "\x1f", b"company\x1frevenue\nAcme\x1f5\n"),
 ]
 
@@ -69,6 +71,7 @@ def test_another_separator_is_refused_by_name_and_what_is_advised_works(called, 
     [
         b"company\nAcme\nOther\n",
         b"company\nAcme; Sons\nOther; Daughters\n",
+        b"cost in k\n~5\n~7\n",
         f'company\n"{TEXT}"\n"{TEXT}"\n'.encode(),
         f'"notes; long"\n"{TEXT}"\n'.encode(),
         b"tags\na|b|c\nd|e|f\n",
@@ -163,6 +166,11 @@ def workbook():
         (b"\xef\xbb\xbf\r\n <html lang='en'>\n", "The file is an HTML page"),
         (b"<!-- saved -->\n<p>\n", "The file is an HTML page"),
         (b"<table><tr><td>company\n", "The file is an HTML page"),
+        (b"<p>Not found</p>\n", "The file is an HTML page"),
+        (b"<ListBucketResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>\n<Name>b</Name>\n", "The file is XML"),
+        (b"<leads>\n  <lead/>\n</leads>\n", "The file is XML"),
+        (b"<Message>Access Denied</Message>", "The file is XML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "The file is a pointer of Git LFS"),
         (b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>\n', "The file is XML"),
         (gzip.compress(b"a,b\n1,2\n", mtime=0), "The file is compressed with gzip"),
         (workbook(), "The file is a ZIP archive or an Excel workbook"),
@@ -190,9 +198,21 @@ def test_json_that_is_called_csv_is_refused(content):
 def test_headers_in_brackets_are_no_json():
     assert Split(b"[id],[name]\n1,2\n").rows == [1]
     assert Split(b"{id},{name}\n1,2\n").rows == [1]
+    assert Split(b"<id>,<name>\n1,2\n").rows == [1]
 
 
-@pytest.mark.parametrize("content", [b",,\n1,2,3\n", b'""\n1\n', b" , \n1,2\n"])
+@pytest.mark.parametrize(
+    "content", [b'[{"a": 1}, {"a": 2}]', b'[\n{"a": 1},\n{"a": 2}\n]\n', b'\xef\xbb\xbf[\n  {\n    "a": 1\n  }\n]\n']
+)
+def test_an_array_that_is_called_json_lines_is_refused_even_where_lines_may_be_rejected(content):
+    for rejecting in (False, True):
+        with pytest.raises(SixtyfourInputError, match=r"The file is a JSON array\. Write one object a line instead"):
+            Split(content, "leads.ndjson", rejecting=rejecting)
+
+
+@pytest.mark.parametrize(
+    "content", [b",,\n1,2,3\n", b'""\n1\n', b" , \n1,2\n", b"---\nname: a\n", b"+-----+\n: name :\n+-----+\n: Acme :\n"]
+)
 def test_a_header_without_a_name_is_refused(content):
     with pytest.raises(SixtyfourInputError, match="Line 1: the header names no column"):
         Split(content)

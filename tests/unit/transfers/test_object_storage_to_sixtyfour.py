@@ -134,6 +134,12 @@ BROKEN = [
     ("leads.jsonl", '{"name": "A"}\n["B"]\n', "Line 2: JSON, but no object"),
     ("leads.ndjson", "\n \n", "The file has no rows: leads.ndjson"),
     ("leads.json", "[ ]", "The file has no rows: leads.json"),
+    ("leads.json", "<!DOCTYPE html>\n", "The file is an HTML page"),
+    ("leads.json", b"\x1f\x8b\x08", "The file is compressed with gzip"),
+    ("leads.json", '[{"name": "A"}]'.encode("utf-16"), "Line 1: the file is UTF-16"),
+    ("leads.json", "name,city\nA,B\n", "The file is no JSON array or object"),
+    ("leads.json", " \n", "The file is no JSON array or object"),
+    ("leads.json", "null", "The file is no JSON array or object"),
     ("leads.json", "[" * 9_000 + "]" * 9_000, "The rows can't be counted: JSON is nested too deeply in leads.json"),
 ]
 
