@@ -2,14 +2,16 @@
 Columns in the types that a schema gives them.
 
 The casts are pyarrow's own. Where pyarrow has none from what a column holds, or a value doesn't pass it, the values are
-cast as texts: ``10.0`` to an integer, a time with a ``Z`` to one without a zone.
+cast as texts: ``10.0`` to an integer, a time with a ``Z`` to one without a zone. So are those within lists and objects.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +27,13 @@ _DATE = r"^[+-]?\d{4,}-\d{2}-\d{2}$"
 _TIME = r"^\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?$"
 
 Route = Callable[[pa.Array], pa.Array]
+
+
+class _Number(str):
+    """A number as it is written in JSON: with all its digits."""
+
+
+_JSON = json.JSONDecoder(strict=False, parse_int=_Number, parse_float=_Number, parse_constant=_Number)
 
 
 class ParquetImpossibleError(Exception):
@@ -88,8 +97,10 @@ def _routes(source: pa.DataType, target: pa.DataType) -> list[Route]:
     from_text = _from_text(target)
     if pa.types.is_string(source):
         return from_text
-    # A number is no truth value: pyarrow would make True of 5.
-    direct: list[Route] = [] if pa.types.is_boolean(target) else [lambda array: pc.cast(array, target)]
+    # A number is no truth value, and none is infinite that wasn't: pyarrow would make True of 5, and infinity of what
+    # a shorter float can't hold.
+    is_direct = not (pa.types.is_boolean(target) or pa.types.is_floating(target))
+    direct: list[Route] = [lambda array: pc.cast(array, target)] if is_direct else []
     return [*direct, *(partial(_as_text, route) for route in from_text)]
 
 
@@ -100,9 +111,7 @@ def _as_text(route: Route, array: pa.Array) -> pa.Array:
 def _from_text(target: pa.DataType) -> list[Route]:
     types = pa.types
     if types.is_nested(target):
-        return [
-            lambda texts: pa.array([None if text is None else json.loads(text) for text in texts.to_pylist()], target)
-        ]
+        return [lambda texts: _nested(_decoded(texts), target)]
     if types.is_floating(target):
         return [lambda texts: _floats(texts, target)]
     if types.is_integer(target):
@@ -127,8 +136,78 @@ def _from_text(target: pa.DataType) -> list[Route]:
     return [lambda texts: pc.cast(texts, target)]
 
 
+def _decoded(texts: pa.Array) -> list[Any]:
+    return [None if text is None else _JSON.decode(text) for text in texts.to_pylist()]
+
+
+def _nested(values: Sequence[Any], target: pa.DataType) -> pa.Array:
+    """
+    Return what `_JSON` has read as lists or objects of a type.
+
+    :raises ValueError: if a value is something else, or holds a member that the type doesn't name: it would be lost.
+    """
+    types = pa.types
+    if types.is_list(target) or types.is_large_list(target):
+        _check(values, lambda value: isinstance(value, list))
+        kind, width = (pa.ListArray, pa.int32()) if types.is_list(target) else (pa.LargeListArray, pa.int64())
+        ends = accumulate((len(value or ()) for value in values), initial=0)
+        items = _nested([item for value in values for item in value or ()], target.value_type)
+        return kind.from_arrays(pa.array(ends, width), items, type=target, mask=_nulls(values))
+    if types.is_struct(target):
+        fields = list(target)
+        named = {field.name for field in fields}
+        _check(values, lambda value: isinstance(value, dict) and _members(value) <= named)
+        members = [_nested([(value or {}).get(field.name) for value in values], field.type) for field in fields]
+        return pa.StructArray.from_arrays(members, fields=fields, mask=_nulls(values))
+    texts = pa.array(map(_as_json, values), pa.string())
+    if types.is_nested(target):  # of kinds that Arrow has no name for here
+        return pa.array([None if text is None else json.loads(text) for text in texts.to_pylist()], target)
+    if not is_text(target):
+        texts = _without_nulls(texts, target)
+    try:
+        parts = _cast(texts, target, _from_text(target), "", 0)
+    except ParquetImpossibleError as error:
+        raise ValueError(str(error)) from None
+    return pa.concat_arrays(parts)
+
+
+def _check(values: Iterable[Any], fits: Callable[[Any], bool]) -> None:
+    if not all(value is None or fits(value) for value in values):
+        raise ValueError("a value of another kind")
+
+
+def _members(value: Mapping[str, Any]) -> set[str]:
+    """Return the names of the members that an object has, without those that are null."""
+    return {name for name, member in value.items() if member is not None}
+
+
+def _nulls(values: Iterable[Any]) -> pa.Array:
+    return pa.array((value is None for value in values), pa.bool_())
+
+
+def _as_json(value: Any) -> str | None:
+    """Return a value within a column as text: as JSON has it, but for texts, which are what they say."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    parts = (
+        [_quoted(item) for item in value]
+        if isinstance(value, list)
+        else [f"{json.dumps(name, ensure_ascii=False)}:{_quoted(item)}" for name, item in value.items()]
+    )
+    return ("[%s]" if isinstance(value, list) else "{%s}") % ",".join(parts)
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, str) and not isinstance(value, _Number):
+        return json.dumps(value, ensure_ascii=False)
+    return _as_json(value) or "null"
+
+
 def _floats(texts: pa.Array, target: pa.DataType) -> pa.Array:
-    found = pc.cast(texts, target)
+    # Of a shorter float than Arrow reads texts as, by way of one that it does.
+    found = pc.cast(pc.cast(texts, pa.float32()) if pa.types.is_float16(target) else texts, target)
     is_too_large = pc.and_(pc.is_inf(found), pc.invert(pc.match_substring(pc.utf8_lower(texts), "inf")))
     if pc.any(is_too_large).as_py():
         raise ValueError("a number beyond the type")

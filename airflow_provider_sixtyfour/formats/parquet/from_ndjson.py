@@ -117,7 +117,11 @@ def _keeps_all(kind: Kind, target: pa.DataType) -> bool:
         return True
     if is_text(target):
         return kind == BOOLEAN or (not isinstance(kind, str) and pa.types.is_integer(type_of(kind) or pa.null()))
-    return not (kind == FRACTIONS and (pa.types.is_decimal(target) or pa.types.is_boolean(target)))
+    # As a double, a large integer that is written with a fraction isn't what it was.
+    types = pa.types
+    return not (
+        kind == FRACTIONS and (types.is_decimal(target) or types.is_boolean(target) or types.is_integer(target))
+    )
 
 
 def _row_groups(

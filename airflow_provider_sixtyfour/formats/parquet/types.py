@@ -56,8 +56,9 @@ def _parse(name: str, levels: int) -> pa.DataType:
             raise ValueError("nested too deeply")
         fields = [_field(text, levels - 1) for text in _divided(found[2])]
         if found[1] == "struct":
-            if not fields or not all(field_name for field_name, _ in fields):
-                raise ValueError("a struct without names")
+            names = {field_name for field_name, _ in fields if field_name}
+            if not fields or len(names) < len(fields):
+                raise ValueError("a struct without names, or with one twice")
             return pa.struct(fields)
         [(_, item)] = fields
         return pa.list_(item) if found[1] == "list" else pa.large_list(item)

@@ -88,6 +88,21 @@ def at(*numbers: int, zone: Any = None) -> datetime.datetime:
         ("list<item: string>", [["a", None]], [["a", None]]),
         ("large_list<double>", [[1, 0.5]], [[1.0, 0.5]]),
         ("struct<a: int64, b: list<string>>", [{"a": 1}, {"b": ["x"]}], [{"a": 1, "b": None}, {"a": None, "b": ["x"]}]),
+        ("list<string>", [["a", 1, True, [2.50, {"b": "c"}]]], [["a", "1", "true", '[2.5,{"b":"c"}]']]),
+        ("list<int64>", [[1, 2.0, "3"], None], [[1, 2, 3], None]),
+        (
+            "list<timestamp[us]>",
+            [["2026-01-01T10:00:00Z", "2026-01-01", None]],
+            [[at(2026, 1, 1, 10), at(2026, 1, 1), None]],
+        ),
+        (
+            "struct<founded: date32, paid: decimal128(10, 2), tags: list<string>>",
+            [{"founded": "2026-01-01", "paid": 1.1, "tags": [1]}, {"founded": None, "more": None}],
+            [
+                {"founded": date(2026, 1, 1), "paid": Decimal("1.10"), "tags": ["1"]},
+                {"founded": None, "paid": None, "tags": None},
+            ],
+        ),
         ("duration[s]", [5, "6"], [datetime.timedelta(seconds=5), datetime.timedelta(seconds=6)]),
     ],
 )
@@ -164,7 +179,12 @@ def test_types_from_csv(type_name: str, cells: list[str], expected: list[Any], i
         ("decimal128(4, 2)", "1.234"),
         ("decimal128(4, 2)", 1000),
         ("double", "1e400"),
+        ("float32", 1e300),
         ("list<int64>", "x"),
+        ("list<int64>", [1.5]),
+        ("list<int64>", [1, 2**63]),
+        ("list<float>", [1e300]),
+        ("struct<a: int64>", {"a": 1, "b": 2}),
         ("list<int64>", {"a": 1}),
         ("struct<a: int64>", [1]),
         ("struct<a: int64>", {"a": "x"}),
@@ -190,7 +210,20 @@ def test_a_value_that_cannot_be_cast_is_named_and_the_file_left_as_it_came(
 
 
 def pa_name(type_name: str) -> str:
-    return {"date32": "date32[day]", "list<int64>": "list<item: int64>"}.get(type_name, type_name)
+    names = {
+        "date32": "date32[day]",
+        "float32": "float",
+        "list<int64>": "list<item: int64>",
+        "list<float>": "list<item: float>",
+    }
+    return names.get(type_name, type_name)
+
+
+@pytest.mark.parametrize(("type_name", "expected"), [("int64", 9007199254740993), ("list<int64>", [9007199254740993])])
+def test_an_integer_that_is_written_with_a_fraction_is_exact(type_name: str, expected: Any) -> None:
+    content = {"int64": b'{"x": 9007199254740993.0}\n', "list<int64>": b'{"x": [9007199254740993.0]}\n'}[type_name]
+
+    assert convert(content, "ndjson", {"x": type_name})["x"].to_pylist() == [expected]
 
 
 def test_the_value_in_the_warning_is_bounded_and_on_one_line() -> None:
@@ -232,6 +265,7 @@ def test_columns_are_called_as_they_are_in_the_parquet_file() -> None:
         "list<number>",
         "struct<>",
         "struct<int64>",
+        "struct<a: int64, a: string>",
         "month_day_nano_interval",
         "list<" * 60 + "int64" + ">" * 60,
         "list<int64",
