@@ -155,7 +155,7 @@ class SixtyfourEstimateCostOperator(BaseOperator):
                 rows=self.rows,
                 batches=self.batches,
                 destination=self.destination,
-                specs_override=read_json(self, "specs_override", context, self._json_files),
+                specs_override=read_json(self, "specs_override", context, self._json_files, may_be_null=True),
                 landing=LandingOptions(
                     format=self.format,
                     files=self.files,

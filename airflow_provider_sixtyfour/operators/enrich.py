@@ -215,7 +215,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         given = enrich_input(
             source=self.source,
             rows=read_json(self, "rows", context, self._json_files),
-            specs_override=read_json(self, "specs_override", context, self._json_files),
+            specs_override=read_json(self, "specs_override", context, self._json_files, may_be_null=True),
             max_rows=self.max_rows,
             delimiter=self.delimiter,
         )

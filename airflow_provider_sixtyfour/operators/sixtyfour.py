@@ -185,6 +185,6 @@ class SixtyfourRunWorkflowOperator(RunOperator):
         calls.identifier(self.workflow_id, "workflow_id")
         check_given(self, self._given)
         payload = read_json(self, "webhook_payload", context, self._json_files)
-        override = read_json(self, "specs_override", context, self._json_files)
+        override = read_json(self, "specs_override", context, self._json_files, may_be_null=True)
         body = payloads.run_body(payload, self.resource_handle_id, override)
         return body, payloads.check_formats(self.result_formats)

@@ -51,7 +51,9 @@ def _is_path(value: Any) -> bool:
     return isinstance(value, str) and value.rstrip().endswith(".json") and not any(mark in value for mark in _MARKS)
 
 
-def read_json(operator: BaseOperator, name: str, context: Context, files: frozenset[str]) -> Any:
+def read_json(
+    operator: BaseOperator, name: str, context: Context, files: frozenset[str], *, may_be_null: bool = False
+) -> Any:
     """
     Return the value that an operator's parameter stands for; what isn't text is returned as it is.
 
@@ -60,6 +62,7 @@ def read_json(operator: BaseOperator, name: str, context: Context, files: frozen
 
     :param name: the parameter.
     :param files: the parameters that are paths, see `json_file_parameters`.
+    :param may_be_null: whether the text ``null`` stands for a parameter that isn't given, not for what is missing.
     :raises SixtyfourInputError: if there is no such file, or the text is no JSON.
     """
     value = getattr(operator, name)
@@ -73,7 +76,10 @@ def read_json(operator: BaseOperator, name: str, context: Context, files: frozen
             " It looks like a path, but a file is read only if its path is written in the Dag file itself, without a "
             "template."
         )
-    return parsed(text, origin, hint)
+    value = parsed(text, origin, hint)
+    if value is None and not may_be_null:
+        raise _missing(origin, "null")
+    return value
 
 
 def parsed(text: str, origin: str, hint: str = "") -> Any:
@@ -84,20 +90,32 @@ def parsed(text: str, origin: str, hint: str = "") -> Any:
     :param hint: what the message ends with, but for the text of a Python value, which has a hint of its own.
     :raises SixtyfourInputError: if it isn't JSON.
     """
+    from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK
+
+    if text.strip() in ("", "None"):
+        raise _missing(origin, text.strip() or "empty")
     try:
-        return json.loads(text)
+        return json.loads(text.removeprefix(BYTE_ORDER_MARK.decode()))
     except (ValueError, RecursionError) as error:
+        reason: object = error
+        if not isinstance(error, json.JSONDecodeError):  # the others' words are no help
+            is_deep = isinstance(error, RecursionError)
+            reason = "it is nested too deeply" if is_deep else "it has a number of more than 4,300 digits"
         if _is_python(text):
             hint = (
                 " It is the text of a Python value: pass the upstream task's output itself (task.output), or render it "
                 "with the filter tojson ({{ … | tojson }})."
             )
-        raise SixtyfourInputError(f"{origin} is not valid JSON: {error}.{hint}") from None
+        raise SixtyfourInputError(f"{origin} is not valid JSON: {reason}.{hint}") from None
+
+
+def _missing(origin: str, what: str) -> SixtyfourInputError:
+    return SixtyfourInputError(f"{origin} is {what}: did the upstream task return it?")
 
 
 def _is_python(text: str) -> bool:
     """Return whether a text looks like Python's of a dict or a list of dicts, as a template renders one."""
-    return text.lstrip("[( \n\t").startswith("{'") or text.strip() == "None"
+    return text.lstrip("[( \n\t").startswith("{'")
 
 
 def check_given(operator: BaseOperator, names: Iterable[str]) -> None:
@@ -109,7 +127,7 @@ def check_given(operator: BaseOperator, names: Iterable[str]) -> None:
     """
     for name in names:
         if getattr(operator, name) is None:
-            raise SixtyfourInputError(f"{name} is None: did the upstream task return it?")
+            raise _missing(name, "None")
 
 
 def _rendered(operator: BaseOperator, path: str, context: Context) -> str:

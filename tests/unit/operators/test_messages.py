@@ -117,12 +117,50 @@ def test_an_input_of_an_enrichment_that_was_not_returned_is_named(emulator, work
     assert emulator.requests() == []
 
 
-@pytest.mark.parametrize("text", ["[{'name': 'Lead One'}]", "{'name': None}", "  [ {'a': 1}]", "None"])
+@pytest.mark.parametrize("text", ["[{'name': 'Lead One'}]", "{'name': None}", "  [ {'a': 1}]"])
 def test_the_text_of_a_python_value_gets_a_hint(emulator, workflow, text):
     with pytest.raises(AirflowFailException, match=r"webhook_payload is not valid JSON: .* filter tojson"):
         run(workflow, webhook_payload=text).run()
 
     assert emulator.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("template", "what"),
+    [("{{ nothing }}", "empty"), (" \n", "empty"), ("{{ none }}", "None"), ("{{ none | tojson }}", "null")],
+)
+def test_a_template_that_gives_no_rows_is_named_and_nothing_is_sent(emulator, workflow, tmp_path, template, what):
+    for one, name in (
+        (run(workflow, webhook_payload=template), "webhook_payload"),
+        (enrich(workflow, f"file://{tmp_path}", rows=template), "rows"),
+    ):
+        with pytest.raises(AirflowFailException, match=f"^{name} is {what}: did the upstream task return it"):
+            one.run()
+
+    assert emulator.submissions() == []
+
+
+def test_null_for_specs_override_is_none(emulator, workflow):
+    run(workflow, specs_override="{{ none | tojson }}").run()
+
+    assert "specs_override" not in emulator.bodies()[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("[" * 100_000, "nested too deeply"), ('[{"a": %s}]' % ("9" * 5000), "4,300")]
+)
+def test_what_python_can_not_read_is_said_without_its_advice(emulator, workflow, text, why):
+    with pytest.raises(AirflowFailException, match=f"webhook_payload is not valid JSON: it .*{why}") as failure:
+        run(workflow, webhook_payload=text).run()
+
+    assert "set_int_max" not in str(failure.value)
+    assert "recursion" not in str(failure.value)
+
+
+def test_a_byte_order_mark_before_json_is_no_part_of_it(emulator, workflow):
+    run(workflow, webhook_payload='\ufeff[{"name": "Lead One"}]').run()
+
+    assert emulator.bodies()[0]["webhook_payload"] == [{"name": "Lead One"}]
 
 
 def test_other_text_that_is_no_json_gets_none(emulator, workflow):
