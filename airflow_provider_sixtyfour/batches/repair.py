@@ -46,7 +46,13 @@ class Repair:
         self._result_columns = result_columns
         self._required = required
         self._enriched = KeySet()
+        self._came_back = self._found = 0
         self.without_key = 0
+
+    @property
+    def unknown_keys(self) -> int:
+        """How many keys came back, if none of them is one of the input's: then they may be written in another way."""
+        return 0 if self._found else self._came_back
 
     def note_results(self, results: Result) -> None:
         """
@@ -61,7 +67,7 @@ class Repair:
             if any(is_empty(row.get(name)) for name in self._required):
                 continue
             if (key := key_of(row, self._key)) is not None:
-                self._enriched.add(key)
+                self._came_back += self._enriched.add(key)
 
     def pending(self, source: Source) -> Iterator[RecordChunk]:
         """
@@ -79,7 +85,9 @@ class Repair:
                 key = key_of(source.row(record), self._key)
                 if key is None:
                     self.without_key += 1
-                elif key not in self._enriched:
+                elif key in self._enriched:
+                    self._found += 1
+                else:
                     pending.append((line, record))
             if pending:
                 yield RecordChunk.of(pending)

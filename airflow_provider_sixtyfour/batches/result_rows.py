@@ -2,20 +2,22 @@
 Files of results, read as they are: they are the API's, they are paid for, and nobody can correct them.
 
 Invariant: nothing in such a file is an error. What follows RFC 4180 is read by it. Where a quote stands in the middle
-of a cell it is text, a carriage return within a line too, and bytes that are no UTF-8 stay the bytes that they are.
+of a cell it is text, a carriage return within a line too, and bytes that are no UTF-8 stay the bytes that they are, but
+for those of UTF-16, which become UTF-8.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 from airflow_provider_sixtyfour.formats.columns import Seen, refuse_missing_or_double
 from airflow_provider_sixtyfour.formats.csv_records import BLANK, LENIENT_RECORD, cells
 from airflow_provider_sixtyfour.formats.input_formats import check_readable
-from airflow_provider_sixtyfour.formats.records import BLOCK, BYTE_ORDER_MARK, LONGEST_RECORD, Readable
+from airflow_provider_sixtyfour.formats.records import BLOCK, BYTE_ORDER_MARK, LONGEST_RECORD, UTF_16_MARKS, Readable
 from airflow_provider_sixtyfour.formats.row_count import CsvRows, LineRows, RowCount
 from airflow_provider_sixtyfour.formats.sniffing import PeekedStream
 
@@ -74,8 +76,7 @@ class CsvResult:
     def __init__(self, stream: Readable, name: str) -> None:
         self._name = name
         self.rows = 0
-        looked = PeekedStream(stream)
-        looked.start = looked.start.removeprefix(BYTE_ORDER_MARK)
+        looked = _peeked(stream)
         has_old_ends = b"\n" not in looked.start and b"\r" in looked.start  # of a time when lines ended in that
         blocks = iter(lambda: looked.read(BLOCK), b"")
         self._records = _Records(_with_line_feeds(blocks) if has_old_ends else blocks)
@@ -121,8 +122,7 @@ class JsonResult:
     def __init__(self, stream: Readable, name: str) -> None:
         self._count = LineRows()
         self._seen = Seen(name)
-        looked = PeekedStream(stream)
-        looked.start = looked.start.removeprefix(BYTE_ORDER_MARK)
+        looked = _peeked(stream)
         self._blocks = _counted(iter(lambda: looked.read(BLOCK), b""), self._count)
 
     @property
@@ -219,6 +219,20 @@ class _Records:
         self._has_quotes = b'"' in self._data
 
 
+def _peeked(stream: Readable) -> PeekedStream:
+    """Return a stream at its first character; of UTF-16, the same in UTF-8."""
+    looked = PeekedStream(stream)
+    if looked.start.startswith(UTF_16_MARKS):
+        looked = PeekedStream(_utf_8(looked))
+    looked.start = looked.start.removeprefix(BYTE_ORDER_MARK)
+    return looked
+
+
+def _utf_8(looked: PeekedStream) -> Readable:
+    recoded: Readable = codecs.EncodedFile(cast("IO[bytes]", looked), "utf-8", "utf-16", errors="replace")
+    return recoded
+
+
 def _counted(blocks: Iterable[bytes], count: RowCount) -> Iterator[bytes]:
     for block in blocks:
         count.feed(block)
@@ -233,7 +247,7 @@ def _ended(blocks: Iterable[bytes], ending: bytes) -> Iterator[bytes]:
             yield block
             last = block[-1:]
     if last != b"\n":
-        yield ending
+        yield b"\n" if last == b"\r" else ending
 
 
 def _with_line_feeds(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -12,6 +12,8 @@ def cell_text(value: Any) -> str:
         return value
     if value is None or value in ([], {}):
         return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # the same number in JSON, which some writers of tables turn 2 into
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 

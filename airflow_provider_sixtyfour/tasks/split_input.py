@@ -31,7 +31,7 @@ from airflow_provider_sixtyfour.storage.atomic import publishing
 from airflow_provider_sixtyfour.storage.multipart import PartSenders
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
 from airflow_provider_sixtyfour.storage.object_paths import object_storage_path
-from airflow_provider_sixtyfour.tasks.batch_log import quality_lines, repair_done, split_done
+from airflow_provider_sixtyfour.tasks.batch_log import count, quality_lines, repair_done, split_done
 from airflow_provider_sixtyfour.tasks.lineage import Dataset, record_hook_lineage, uri_of
 
 if TYPE_CHECKING:
@@ -160,6 +160,12 @@ def repair(
             stem=batch_stem(first.name, "-repair"),
             limits=sizes,
             **guards,
+        )
+    if batches and repairing.unknown_keys:
+        log.warning(
+            "No row of the input is among the %s of the results, so all of them would be paid for again: is the key "
+            "written in the same way in both?",
+            count(repairing.unknown_keys, "key"),
         )
     summary = {**_totals(batches), "without_key": repairing.without_key}
     name = first.name if first else None

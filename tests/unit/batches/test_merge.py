@@ -68,6 +68,8 @@ def rows_of(content):
         ([b"a\n1\n", b"b\n2\n", b"a\n3\n"], b"a,b\n1,\n,2\n3,\n"),
         ([b"a\n1\n", b'"b,c",a\n"x\ny",2\n'], b'a,"b,c"\n1,\n2,"x\ny"\n'),
         ([b"a,a\n1,2\n", b"a,a\n3,4\n"], b"a,a\n1,2\n3,4\n"),
+        ([b"a,b\r\n1,2\r", b"a,b\n3,4"], b"a,b\r\n1,2\r\n3,4\n"),
+        (["a,b\n1,\xe9\n".encode("utf-16"), b"a,b\n3,4\n"], "a,b\n1,\xe9\n3,4\n".encode()),
     ],
 )
 def test_csv(contents, expected):

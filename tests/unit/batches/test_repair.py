@@ -57,6 +57,26 @@ def test_a_row_that_came_back_twice_is_enriched_if_one_of_them_is():
         assert b"Two" not in pending(INPUT, results, result_columns=("phone",))[0]
 
 
+def test_numbers_are_the_same_keys_however_they_are_written():
+    source = b'{"id": 1}\n{"id": 2.0}\n{"id": 3.5}\n'
+    repair = Repair(key=("id",))
+    repair.note_results(open_result(BytesIO(b'{"id": 1.0}\n{"id": 2}\n'), "results.ndjson"))
+
+    [chunk] = repair.pending(opened(source, "leads.ndjson"))
+    assert chunk.data == b'{"id": 3.5}\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize(("name", "results"), [("r.csv", "email\n2@x\n"), ("r.ndjson", '{"email": "2@x"}\n')])
+def test_results_of_another_encoding_are_not_paid_for_again(encoding, name, results):
+    assert b"Two" not in pending(INPUT, (name, results.encode(encoding)))[0]
+
+
+def test_keys_of_which_the_input_has_none_are_counted():
+    assert pending(INPUT, ("r.csv", b"email\n2@X\n3@X\n3@X\n"))[1].unknown_keys == 2
+    assert pending(INPUT, ("r.csv", b"email\n2@X\n3@x\n"))[1].unknown_keys == 0
+
+
 def test_the_input_has_its_columns_renamed_as_it_was_for_the_split():
     source = b"Mail\n1@x\n2@x\n"
     assert pending(source, ("r.csv", b"email\n1@x\n"), rename_columns={"Mail": "email"})[0] == b"2@x\n"

@@ -332,3 +332,11 @@ def test_results_of_unknown_quality_are_named(sent, came_back, folder, tmp_path,
     with pytest.raises(AirflowFailException, match=r"and file://.*first\.csv has none"):
         repaired(sent, f"file://{tmp_path}/first.csv", folder, min_quality={"phone": 0.5})
     assert not folder.exists()
+
+
+def test_keys_that_are_written_in_another_way_get_a_warning(sent, tmp_path, folder, logs):
+    came_back = results(tmp_path, "results.csv", "email\n0@X\n1@X\n2@X\n")
+
+    repair(source=sent, results=came_back, destination=f"file://{folder}", key="email")
+
+    assert "No row of the input is among the 3 keys of the results, so all of them would be paid for again" in logs
