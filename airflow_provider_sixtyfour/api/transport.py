@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from airflow_provider_sixtyfour.api.http_logging import redact_http_logs
-from airflow_provider_sixtyfour.api.proxies import proxy_for
+from airflow_provider_sixtyfour.api.proxies import UnusableProxyError, proxy_for
 from airflow_provider_sixtyfour.api.proxy_errors import proxy_failure, proxy_refusal
 from airflow_provider_sixtyfour.api.response_body import Body, UnreadableBodyError, check_values
 from airflow_provider_sixtyfour.api.responses import Answer, read, retry_after
@@ -259,9 +259,9 @@ def _context(verifies: bool, bundle: str, changed_at: int) -> ssl.SSLContext:
 
 
 def unusable_proxy(error: Exception) -> SixtyfourInputError:
-    """Return the error for a proxy that can't be used. It does not name it: the URL may hold a password."""
-    is_quotable = isinstance(error, ImportError) or str(error).startswith("its scheme")
-    reason = str(error) if is_quotable else "its URL can't be read"
+    """Say that a proxy can't be used; not which, since its URL may hold a password."""
+    is_quotable = isinstance(error, ImportError | UnusableProxyError)
+    reason = str(error).rstrip(".") if is_quotable else "its URL can't be read"
     return SixtyfourInputError(
         f"A proxy that the environment names can't be used: {reason}. Correct HTTPS_PROXY or ALL_PROXY, or "
         "name the host in NO_PROXY."

@@ -131,6 +131,39 @@ def test_the_error_of_another_proxy_scheme_names_the_supported_ones(
         assert "secret" not in str(failure.value)
 
 
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        *((each, "names no host") for each in ("http://", "http://me:secret@:3128", "http://127.0.0.1:0")),
+        ("http://me:secret@pro xy:3128", "names no host"),
+        *(
+            (each, "can't be read")
+            for each in ("http://me:secret@a..b:1", "http://me:sec#ret@proxy:1", "http://127.0.0.1:99999", "::1:3128")
+        ),
+        (f"http://{'a' * 64}.example:1", "can't be read"),
+        *((each, "more than an address") for each in ("https:/proxy:3128", "http://me#sec:ret@proxy:1", "proxy:1/x")),
+    ],
+)
+def test_a_proxy_without_an_address_is_named_before_anything_is_sent(
+    proxied: Proxied, settings: Settings, open_sender: Callable[[Settings], Sender], proxy: str, reason: str
+):
+    proxied(all=proxy)
+    for send in (
+        lambda: open_sender(settings).send(calls.list_workflows()),
+        lambda: fetched(settings, f"{ELSEWHERE}/f"),
+    ):
+        with pytest.raises(SixtyfourInputError, match=f"A proxy that the environment names .*{reason}") as failure:
+            send()
+        assert "sec" not in str(failure.value)
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1:1", "//127.0.0.1:1", " http://127.0.0.1:1 ", "HTTP://127.0.0.1:1"])
+def test_a_proxy_may_be_written_as_curl_reads_it(proxied: Proxied, proxy: str):
+    proxied(all=proxy)
+
+    assert proxy_for(f"{ELSEWHERE}/f") == "http://127.0.0.1:1"
+
+
 # Which hosts go without the proxy: a table against requests, and what is known here besides.
 
 PROXY = "http://127.0.0.1:3128"
@@ -178,6 +211,8 @@ def test_what_requests_knows_in_no_proxy_is_decided_alike(proxied: Proxied, no_p
         ("0.0.0.0/0", {"http://10.1.2.3/x", "http://10.1.2.3:8080/x", "https://192.168.7.7/x"}),
         ("10.0.0.0/255.0.0.0", {"http://10.1.2.3/x", "http://10.1.2.3:8080/x"}),
         ("10.1.2.3:8080", {"http://10.1.2.3:8080/x"}),
+        ("example.com:80", {"http://example.com/x"}),
+        ("example.com:443", {"https://api.example.com/x"}),
         (
             "localhost,127.0.0.1,::1,fd00::/8,.internal",
             {"http://localhost:6464/x", "http://[::1]/x"} | {"http://[::1]:8080/x", "https://[fd00::64]/x"},
