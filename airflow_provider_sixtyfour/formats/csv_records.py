@@ -29,7 +29,7 @@ UNCERTAIN = (STRAY_QUOTE, LONE_RETURN)  # after these, nobody knows where the ro
 QUOTE = '"'
 _NEEDS_QUOTES = re.compile(r'[",\r\n]')
 _ALL_BUT_COMMAS_AND_ENDS = bytes(set(range(256)) - set(b",\n"))
-_STRAY = re.compile(rb'"(?:[^,\n"]|(?<=[^,\n"]"))')  # begins with what is rare: a search skips the rest quickly
+STRAY = re.compile(rb'"(?:[^,\n"]|(?<=[^,\n"]"))')  # begins with what is rare: a search skips the rest quickly
 _LENIENT_CELL = rb'(?:"[^"]*+(?:""[^"]*+)*+(?:"[^,\n]*+|\Z)|[^,\n]*+)'
 LENIENT_RECORD = re.compile(_LENIENT_CELL + rb"(?:," + _LENIENT_CELL + rb")*+\n")
 _CELLS = re.compile(r'(?:^|,)(?:"([^"]*+(?:""[^"]*+)*+)"([^,]*+)|([^,]*+))')
@@ -85,7 +85,7 @@ def flaw(outlined: bytes, width: int) -> str | None:
         outlined = outlined.replace(b"\r\n", b"\n")
         if b"\r" in outlined:
             return LONE_RETURN
-    if b'"' in outlined and _STRAY.search(outlined):
+    if b'"' in outlined and STRAY.search(outlined):
         return STRAY_QUOTE
     commas = outlined.translate(None, _ALL_BUT_COMMAS_AND_ENDS)
     # Each line should have that many; whatever is wrong with one of them, the whole differs from as many good ones.

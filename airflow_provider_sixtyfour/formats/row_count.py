@@ -6,6 +6,7 @@ import io
 import re
 from typing import Protocol
 
+from airflow_provider_sixtyfour.formats.csv_records import STRAY
 from airflow_provider_sixtyfour.formats.records import BYTE_ORDER_MARK
 
 DEEPEST = 1000  # JSON in JSON; Python's own parser stops about here
@@ -41,14 +42,14 @@ class _Mark:
 
 class CsvRows:
     """
-    Rows of a CSV file below its header; a quoted field may span lines, an empty line is no row.
+    Rows of a CSV file below its header, as Python reads it: a quoted field may span lines, an empty line is no row.
 
     Nothing here is done byte by byte, or line by line where there are no empty ones: a file of quoted texts passes at
-    some hundred megabytes in a second.
+    some hundred megabytes in a second. Only after a quote in the middle of a cell, which is text there, is each cell
+    looked at.
     """
 
-    _SHAPE = bytes(set(range(256)) - set(b'",\n'))  # all but this is deleted to see a file's shape
-    _EXACT_SHAPE = bytes(set(range(256)) - set(b'"\n\0'))
+    _NO_LINE_FEED = bytes(set(range(256)) - set(b"\n"))
     _EMPTY_LINES = re.compile(rb"\n(?=\n)")
     _LONE_RETURN = re.compile(rb"\r(?!\n)")
     is_too_deep = False
@@ -56,7 +57,8 @@ class CsvRows:
     def __init__(self) -> None:
         self._mark = _Mark()
         self._is_quoted = False
-        self._at_line_start = True
+        self._last = b"\n"  # byte, outside of quotes
+        self._cells: _Cells | None = None
         self._held = b""
         self._records = 0
 
@@ -75,46 +77,87 @@ class CsvRows:
             self._count(chunk)
 
     def _count(self, chunk: bytes) -> None:
-        was_at_line_start, self._at_line_start = self._at_line_start, chunk.endswith(b"\n")
-        begins_empty = was_at_line_start and chunk.startswith(b"\n")
-        if b'"' not in chunk:
+        if self._cells is not None:
+            self._cells.feed(chunk)
+        elif b'"' not in chunk and (self._is_quoted or self._last != b'"'):
             if not self._is_quoted:
-                self._records += self._plain_lines(chunk, begins_empty)
-            return
-        was_quoted = self._is_quoted
-        outside = self._outside(chunk, self._SHAPE, b",")
-        # In its shape a line of one cell looks empty too: that is looked at more closely.
-        if begins_empty or b"\n\n" in outside:
-            self._is_quoted = was_quoted
-            outside = self._outside(self._marked(chunk, begins_empty), self._EXACT_SHAPE, b"")
-            self._records -= outside.count(b"\0")
-        self._records += outside.count(b"\n")
+                self._records += self._plain_lines(chunk)
+                self._last = chunk[-1:]
+        else:
+            self._count_with_quotes(chunk)
 
-    @staticmethod
-    def _plain_lines(chunk: bytes, begins_empty: bool) -> int:
+    def _count_with_quotes(self, chunk: bytes) -> None:
+        parts = chunk.split(b'"')
+        is_quoted = self._is_quoted ^ (len(parts) % 2 == 0)
+        # What is outside of quotes, with one quote for what is inside; also where that began before, or ends later.
+        outside = b'"'.join(parts[self._is_quoted :: 2])
+        outside = (b'"' if self._is_quoted else b"") + outside + (b'"' if is_quoted else b"")
+        if STRAY.search(outside if self._is_quoted else self._last + outside):
+            self._cells = _Cells(self._is_quoted, self._last)
+            self._cells.feed(chunk)
+            return
+        self._records += len(outside.translate(None, self._NO_LINE_FEED))
+        if b"\n\n" in outside:
+            self._records -= len(self._EMPTY_LINES.findall(outside))
+        self._records -= not self._is_quoted and self._last == b"\n" and outside.startswith(b"\n")
+        self._is_quoted, self._last = is_quoted, outside[-1:]
+
+    def _plain_lines(self, chunk: bytes) -> int:
         """Return how many lines that aren't empty end in a chunk without quotes."""
+        begins_empty = self._last == b"\n" and chunk.startswith(b"\n")
         lines = io.BytesIO(chunk).readlines()  # faster than anything else that finds line ends
         ends_of_lines = len(lines) - (not chunk.endswith(b"\n"))
         ends_a_line_before = chunk.startswith(b"\n") and not begins_empty
         return ends_of_lines - lines.count(b"\n") + ends_a_line_before
 
-    def _outside(self, chunk: bytes, rest: bytes, between: bytes) -> bytes:
-        """Return the shape of what is outside of quotes."""
-        # Two quotes with nothing that counts between them open and close, or close and open: nothing is left of them.
-        parts = chunk.translate(None, rest).replace(b'""', b"").split(b'"')
-        outside = between.join(parts[self._is_quoted :: 2])
-        self._is_quoted ^= len(parts) % 2 == 0
-        return outside
-
-    def _marked(self, chunk: bytes, begins_empty: bool) -> bytes:
-        """Put a NUL before the end of each empty line."""
-        chunk = self._EMPTY_LINES.sub(b"\n\0", chunk.replace(b"\0", b"x"))
-        return b"\0" + chunk if begins_empty else chunk
+    @property
+    def is_open(self) -> bool:
+        """Whether a quote is not closed yet: what comes next is in the same cell."""
+        return self._is_quoted if self._cells is None else self._cells.is_quoted
 
     def rows(self) -> int:
         """Return the number of rows."""
-        has_last_line = not self._at_line_start or self._is_quoted
+        if self._cells is not None:
+            return max(0, self._records + self._cells.records + self._cells.has_content - 1)
+        has_last_line = self._last != b"\n" or self._is_quoted
         return max(0, self._records + has_last_line - 1)
+
+
+class _Cells:
+    """
+    Records of CSV, found cell by cell, from somewhere on.
+
+    :param is_quoted: whether that is within quotes.
+    :param last: the byte before.
+    """
+
+    _END = re.compile(rb"[,\n]")
+
+    def __init__(self, is_quoted: bool, last: bytes) -> None:
+        self.is_quoted = is_quoted
+        self.has_content = is_quoted or last != b"\n"
+        self.records = 0
+        self._may_quote = last in (b"\n", b",", b'"')  # a cell begins, or a quote that ended it may have been doubled
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next chunk."""
+        at = 0
+        while at < len(chunk):
+            if self.is_quoted:
+                end = chunk.find(b'"', at) + 1
+                self.is_quoted, self._may_quote = not end, True
+                at = end or len(chunk)
+            elif self._may_quote and chunk.startswith(b'"', at):
+                self.is_quoted = self.has_content = True
+                at += 1
+            elif found := self._END.search(chunk, at):
+                is_line_end = found[0] == b"\n"
+                self.records += is_line_end and (self.has_content or found.start() > at)
+                self.has_content, self._may_quote = not is_line_end, True
+                at = found.end()
+            else:
+                self.has_content, self._may_quote = True, False
+                return
 
 
 class LineRows:

@@ -64,11 +64,23 @@ def test_rows_of_csv_are_what_a_reader_sees(
         (b'a,b\n"1\n2","3\r\n4"\n"5","say ""hi\n"""\n', 2),
         (b'a\n""\n""\n', 2),
         (b"a\n \n", 1),
+        (b'a,b\n1,5" pipe\n2,x\n3,y\n', 3),
+        (b'a,b\n1,5" x 6"\n2,5" pipe\n3,"y\n"\n\n"4","z"\n', 4),
+        (b'a,b\n1,"x"y\n2,z"\n3,"w"\n', 3),
+        (b'a,b\n"1"," x\n2,5\n', 1),
+        (b'a,b\n1,""x\n"2",y\n', 2),
     ],
 )
 def test_rows_of_csv(content: bytes, rows: int):
     for step in (1, 2, 3, 1000):
         assert count("csv", content, list(range(0, len(content), step))) == rows
+
+
+@searched
+@given(st.text(alphabet='a",\n', max_size=40), cuts)
+def test_rows_of_csv_are_what_a_reader_sees_whatever_is_in_the_file(text: str, at: list[int]):
+    read = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+    assert count("csv", text.encode(), at) == max(0, len(read) - 1)
 
 
 @searched
