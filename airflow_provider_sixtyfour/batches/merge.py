@@ -4,7 +4,7 @@ The rows of many files as one file.
 Invariant: the merged file has each row of each part once, in the order of the parts, under one header. Where the parts
 of CSV have other columns, or the same in another order, the header has all of them, in the order in which they first
 come up, and a row is empty where its part has none. Rows are copied byte for byte, whatever is in their cells, but for
-those of such parts.
+those of such parts, and of one in which a quote is not closed: all that follows would be read as its last cell.
 """
 
 from __future__ import annotations
@@ -34,28 +34,33 @@ def merge(parts: Sequence[Part], target: Restartable, columns: Sequence[str] = (
     :param columns: what the header names if no part has one.
     """
     merged = HashingWriter(target)
-    all_columns = _append(parts, merged, None)
+    endless: set[int] = set()
+    all_columns = _append(parts, merged, None, endless)
     if all_columns is not None:
         target.start_over()
         merged = HashingWriter(target)
-        _append(parts, merged, all_columns)
+        _append(parts, merged, all_columns, endless)
     if not merged.bytes and columns:
         merged.write(record_of(columns, b"\n"))
     return merged
 
 
-def _append(parts: Sequence[Part], merged: HashingWriter, columns: Sequence[Column] | None) -> Sequence[Column] | None:
+def _append(
+    parts: Sequence[Part], merged: HashingWriter, columns: Sequence[Column] | None, endless: set[int]
+) -> Sequence[Column] | None:
     """
     Write all parts under these columns.
 
     :param columns: ``None`` for those of the first part.
-    :returns: all columns that there are, if those of the first part aren't all; what was written is of no use then.
+    :param endless: the places of parts in which a quote is not closed, to be filled where they aren't known yet.
+    :returns: all columns that there are, if those of the first part aren't all, or parts follow one that is endless;
+        what was written is of no use then.
     """
     found: dict[Column, None] = {}
     written, differ = columns, False
     if columns is not None:
         merged.write(record_of([name for name, _ in columns], b"\n"))
-    for part in parts:
+    for place, part in enumerate(parts):
         with part() as result:
             own = _columns_of(result)
             if own and written is None:
@@ -64,15 +69,17 @@ def _append(parts: Sequence[Part], merged: HashingWriter, columns: Sequence[Colu
             found.update(dict.fromkeys(own))
             is_same = not own or own == written
             differ = differ or not is_same
-            if is_same or columns is None:
+            if columns is None or (is_same and place not in endless):
                 for chunk in result.chunks():  # to its end also where it is of no use: then its digest is known
                     if is_same:
                         merged.write(chunk)
             else:
                 for rows in _held(_under(columns, own, cells) for cells in result.cells()):
                     merged.write(rows)
+            if result.is_endless and place < len(parts) - 1:
+                endless.add(place)
             merged.rows += result.rows
-    return list(found) if differ and columns is None else None
+    return list(found) if (differ or endless) and columns is None else None
 
 
 def _columns_of(result: Result) -> list[Column]:

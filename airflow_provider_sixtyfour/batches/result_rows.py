@@ -42,6 +42,10 @@ class Result(Protocol):
     def rows(self) -> int:
         """How many rows it has, once all was read."""
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether a quote is not closed in it, once `chunks` has given all: what is appended would be in a cell."""
+
     def chunks(self) -> Iterator[bytes]:
         """Give all that is below the header, once, as it stands there, with a line end after the last row."""
 
@@ -76,6 +80,7 @@ class CsvResult:
     def __init__(self, stream: Readable, name: str) -> None:
         self._name = name
         self.rows = 0
+        self.is_endless = False
         looked = _peeked(stream)
         has_old_ends = b"\n" not in looked.start and b"\r" in looked.start  # of a time when lines ended in that
         blocks = iter(lambda: looked.read(BLOCK), b"")
@@ -89,7 +94,8 @@ class CsvResult:
         count.feed(self.header)
         ending = b"\r\n" if self.header.endswith(b"\r\n") else b"\n"
         yield from _ended(_counted(self._records.rest(), count), ending)
-        self.rows = count.rows() or 0
+        self.rows = count.rows()
+        self.is_endless = count.is_open
 
     def cells(self) -> Iterator[list[str]]:
         """Give each row by its cells."""
@@ -118,6 +124,7 @@ class JsonResult:
 
     header = b""
     columns: Sequence[str] = ()
+    is_endless = False
 
     def __init__(self, stream: Readable, name: str) -> None:
         self._count = LineRows()

@@ -68,6 +68,10 @@ def rows_of(content):
         ([b"a\n1\n", b"b\n2\n", b"a\n3\n"], b"a,b\n1,\n,2\n3,\n"),
         ([b"a\n1\n", b'"b,c",a\n"x\ny",2\n'], b'a,"b,c"\n1,\n2,"x\ny"\n'),
         ([b"a,a\n1,2\n", b"a,a\n3,4\n"], b"a,a\n1,2\n3,4\n"),
+        # A quote that is not closed swallows nothing of the parts that follow.
+        ([b'a,b\n1,"x\n2,y\n', b"a,b\n3,4\n"], b'a,b\n1,"""x"\n2,y\n3,4\n'),
+        ([b"a,b\n1,2\n", b'a,b\n3,"x', b"b,a\n5,4\n"], b'a,b\n1,2\n3,"""x"\n4,5\n'),
+        ([b"a,b\n1,2\n", b'a,b\n3,"x\n4,y\n'], b'a,b\n1,2\n3,"x\n4,y\n'),
         ([b"a,b\r\n1,2\r", b"a,b\n3,4"], b"a,b\r\n1,2\r\n3,4\n"),
         (["a,b\n1,\xe9\n".encode("utf-16"), b"a,b\n3,4\n"], "a,b\n1,\xe9\n3,4\n".encode()),
     ],
@@ -88,7 +92,7 @@ def test_json_lines_are_put_one_after_the_other():
         # What a reader may stumble over is copied all the same.
         ([b"a,b\n1\r,2\n", b"a,b\n3,4\n"], b"a,b\n1\r,2\n3,4\n"),
         ([b'a,b\n5" pipe,2\n', b"a,b\n3,4\n"], b'a,b\n5" pipe,2\n3,4\n'),
-        ([b'a,b\n"x"y,2\n', b'a,b\n"3\n,4\n', b"a,b\n5,6\n"], b'a,b\n"x"y,2\n"3\n,4\n5,6\n'),
+        ([b'a,b\n"x"y,2\n', b'a,b\n"3\n,4\n', b"a,b\n5,6\n"], b'a,b\n"x"y,2\n"""3",\n,4\n5,6\n'),
         ([b"a,b\n1\n", b"a,b\n1,2,3\n"], b"a,b\n1\n1,2,3\n"),
         ([b"a,b\n\xff,\0\n", b"\xef\xbb\xbfa,b\r\n3,4"], b"a,b\n\xff,\0\n3,4\r\n"),
         ([b"a\xff,b\n1,2\n", b"a\xff,b\n3,4\n"], b"a\xff,b\n1,2\n3,4\n"),
