@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from airflow_provider_sixtyfour.formats.columns import Seen
-from airflow_provider_sixtyfour.formats.json_text import json_line
+from airflow_provider_sixtyfour.formats.json_members import members_of
+from airflow_provider_sixtyfour.formats.json_text import json_bytes, json_line
 from airflow_provider_sixtyfour.formats.json_values import plain_object
 from airflow_provider_sixtyfour.formats.records import Readable, RecordChunk, bad_line, check_text, whole_records
 from airflow_provider_sixtyfour.formats.rejects import Rejects
 from airflow_provider_sixtyfour.formats.table import extension_of
 
 ROWS_PER_CHUNK = 256
+_DECODER = json.JSONDecoder()
 
 
 def read_ndjson(
@@ -92,8 +94,10 @@ class JsonSource:
             if len(set(names)) < len(row):
                 twice = next(name for name in names if names.count(name) > 1)
                 raise ValueError(f"with other names for columns, two would have the name {twice[:60]!r}")
+            members = members_of(record.decode().strip(), _DECODER)
+            # The values as they are written: no number gets other digits.
+            record = _line(zip(names, (members[name].written for name in row), strict=True))
             row = dict(zip(names, row.values(), strict=True))
-            record = json_line(row)
         self._new.note(row)
         return record
 
@@ -114,6 +118,11 @@ def lines_of(rows: Iterable[Any], name: str) -> Iterator[RecordChunk]:
             lines = []
     if lines:
         yield RecordChunk.of(lines)
+
+
+def _line(members: Iterable[tuple[str, str]]) -> bytes:
+    """Return the line of an object with these members, whose values are JSON already."""
+    return b"{%s}\n" % b", ".join(b"%s: %s" % (json_bytes(name), value.encode()) for name, value in members)
 
 
 def _object(record: bytes) -> dict[str, Any]:

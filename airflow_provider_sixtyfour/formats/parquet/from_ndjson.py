@@ -16,9 +16,10 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 import pyarrow.json as pj
 
+from airflow_provider_sixtyfour.formats.json_members import Member
 from airflow_provider_sixtyfour.formats.parquet import source
 from airflow_provider_sixtyfour.formats.parquet.casts import ParquetImpossibleError, cast
-from airflow_provider_sixtyfour.formats.parquet.json_rows import Member, lines_of, rows_of
+from airflow_provider_sixtyfour.formats.parquet.json_rows import lines_of, rows_of
 from airflow_provider_sixtyfour.formats.parquet.source import (
     Notes,
     WriteTables,

@@ -146,6 +146,24 @@ def test_members_get_other_names_in_their_places():
     assert "Exämple".encode() in done.contents[0]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1.10",
+        "12345678901234567890.123456",
+        "1e400",
+        "-0.0",
+        '"\\u00e9\\/"',
+        '{"x": [0.30000000000000004441],"y":{}}',
+        '"}, {"',
+    ],
+)
+def test_other_names_change_nothing_of_the_values(value):
+    content = f'{{ "a" :{value} , "b":{value}}}\r\n'.encode()
+
+    assert split(content, rename_columns={"a": "c"}).contents == [f'{{"c": {value}, "b": {value}}}\n'.encode()]
+
+
 def test_half_a_surrogate_pair_stays_an_escape():
     content = b'{"a": "\\ud800", "b": "\xc3\xa9"}\n'
 
