@@ -2,8 +2,9 @@
 Names of batches and of the folders that they land in.
 
 Invariant: a name depends on the input's name and the batch's number alone, so it is the same in each run; and two
-batches with different names never get one folder. A name that can be used as it is stays as it is. Of any other, what
-can be used is kept and a digest of the whole is added; the number comes last and is never cut.
+batches with different names never get one folder. A name that can be used as it is stays as it is, a
+CSV file's without its extension. Of any other, what can be used is kept and a digest of the whole is added; the number
+comes last and is never cut.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from hashlib import blake2b
 from pathlib import PurePosixPath
 
 from airflow_provider_sixtyfour.formats.names import LONGEST_NAME, cut_to, safe_text
+from airflow_provider_sixtyfour.formats.table import FORMATS, extension_of
 
 LONGEST_STEM = LONGEST_NAME - len("-00000")  # bytes of a name without its number
 _DIGEST = 6  # bytes
+_CSV = "csv"
+_OTHERS = [one for each in FORMATS.values() for one in each.extensions if one != _CSV]
 _NUMBER = re.compile(r"-[0-9]{5,9}\Z")
 
 
@@ -55,7 +59,10 @@ def folder_name(name: str) -> str:
     longest = LONGEST_STEM if number else LONGEST_NAME
     safe = safe_text(name, extension)
     if safe and safe == path.stem and len(stem.encode()) <= longest:
-        return safe
+        if extension != _CSV:
+            return f"{safe}.{extension}"
+        if extension_of(safe) not in _OTHERS:
+            return safe
     return _unique_name(stem, extension, number)
 
 

@@ -50,7 +50,13 @@ def test_no_two_batches_share_a_file_or_a_folder(inputs, suffix):
 def test_a_name_that_can_be_used_stays_as_it_is(stem):
     assert batch_stem(f"file:///in/{stem}.csv") == stem
     assert folder_name(f"{stem}-00007.csv") == f"{stem}-00007"
-    assert folder_name(f"{stem}.ndjson") == stem
+    assert folder_name(f"{stem}-00007.ndjson") == f"{stem}-00007.ndjson"
+
+
+def test_batches_of_one_name_in_two_formats_have_two_folders():
+    files = [f"leads-00000{ending}" for ending in (".csv", ".ndjson", ".jsonl", ".ndjson.csv", ".csv.ndjson")]
+
+    assert len({folder_name(file) for file in files}) == len(files)
 
 
 @pytest.mark.parametrize("name", ["My leads", "leads: all"])
