@@ -18,6 +18,7 @@ from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 
 LIVE_URL = "https://api.sixtyfour.ai"
 DEFAULT_TIMEOUT = 60.0  # seconds
+MOST_TIMEOUT = 1_000_000.0  # seconds; a socket overflows somewhere beyond
 # Of the 500 that the API takes for a key, all endpoints together. The rest is for submissions, which come from workers,
 # and for whoever else uses the key.
 DEFAULT_REQUESTS_PER_MINUTE = 360.0
@@ -101,9 +102,14 @@ def timeout(value: Any) -> float:
     """
     Return the timeout in seconds that a connection's ``extra`` gives, as a number or its text.
 
-    :raises SixtyfourInputError: if it is no positive number.
+    :raises SixtyfourInputError: if it is no positive number, or more than a socket takes.
     """
-    return _positive(value, "timeout", "a positive number of seconds")
+    number = _positive(value, "timeout", "a positive number of seconds")
+    if number > MOST_TIMEOUT:
+        raise SixtyfourInputError(
+            f"timeout in the connection's extra is {number:g} seconds; set {MOST_TIMEOUT:,.0f} or less."
+        )
+    return number
 
 
 def requests_per_minute(value: Any) -> float:
@@ -137,7 +143,7 @@ def verify(value: Any) -> bool | str:
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     if isinstance(value, str) and value.strip():
-        return os.path.expanduser(value)
+        return os.path.expanduser(value.strip())
     if isinstance(value, bool):
         return value
     raise SixtyfourInputError(

@@ -105,9 +105,23 @@ def test_a_timeout_that_is_none_is_refused(value: Any):
         timeout(value)
 
 
+@pytest.mark.parametrize("value", [1e7, "1e300"])
+def test_a_timeout_that_no_socket_takes_is_refused(value: Any):
+    with pytest.raises(SixtyfourInputError, match=r"^timeout in the connection's extra is .* set 1,000,000 or less"):
+        timeout(value)
+
+
 @pytest.mark.parametrize(
     ("value", "meaning"),
-    [(True, True), (False, False), ("true", True), ("False", False), (" TRUE ", True), ("/etc/ca.pem", "/etc/ca.pem")],
+    [
+        (" /etc/ca.pem ", "/etc/ca.pem"),
+        (True, True),
+        (False, False),
+        ("true", True),
+        ("False", False),
+        (" TRUE ", True),
+        ("/etc/ca.pem", "/etc/ca.pem"),
+    ],
 )
 def test_whether_certificates_are_checked(value: Any, meaning: bool | str):
     assert verify(value) == meaning
