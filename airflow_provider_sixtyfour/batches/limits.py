@@ -65,7 +65,8 @@ def most(value: Any, name: str) -> int | None:
 
 def _number(value: Any) -> Any:
     """Return a number that a template has rendered as text; all else as it is."""
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+    is_number = isinstance(value, str) and value.strip().isdecimal() and len(value) < 100
+    return int(value) if is_number else value
 
 
 def _checked(value: Any, name: str, most: int) -> int:

@@ -115,8 +115,18 @@ def _explained(path: ObjectStoragePath) -> Iterator[None]:
     replaced has the size that it had.
 
     :raises SixtyfourInputError: if there is no such file.
+    :raises SixtyfourTransferError: if the store says anything else, such as that it may not be read.
     """
+    # Here, since Dag files import this module, and what writes to stores comes with it.
+    from airflow_provider_sixtyfour.storage.errors import store_errors
+
     path.fs.invalidate_cache()
+    with store_errors("read", path.fs, path.path, then="Nothing was started or paid for."), _input_errors(path):
+        yield
+
+
+@contextmanager
+def _input_errors(path: ObjectStoragePath) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):

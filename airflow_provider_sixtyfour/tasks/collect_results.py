@@ -29,7 +29,7 @@ from airflow_provider_sixtyfour.formats.table import format_of
 from airflow_provider_sixtyfour.inputs.file import opened
 from airflow_provider_sixtyfour.results.manifest import now
 from airflow_provider_sixtyfour.results.progress import size
-from airflow_provider_sixtyfour.storage.atomic import publish, publishing
+from airflow_provider_sixtyfour.storage.errors import publish, publishing, store_errors
 from airflow_provider_sixtyfour.storage.file_stats import HashingReader
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
 from airflow_provider_sixtyfour.storage.object_paths import MANIFEST, extension, object_storage_path
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.storage.file_stats import Reference
 
 log = logging.getLogger(__name__)
+
+_COLLECTS_AGAIN = "A retry of the task collects again and pays for nothing."
 
 
 def collect_whole(
@@ -76,8 +78,9 @@ def collect_whole(
         log.info("Dry run, nothing was sent: %s", collected(whole, None, time.monotonic() - began))
         return {**whole.totals, **agreed, "merged": None, "manifest": None}
     manifest = folder / MANIFEST
-    if manifest.fs.exists(manifest.path):
-        manifest.fs.rm_file(manifest.path)  # it names a merged file that is about to change
+    with store_errors("remove", manifest.fs, manifest.path, then=_COLLECTS_AGAIN):
+        if manifest.fs.exists(manifest.path):
+            manifest.fs.rm_file(manifest.path)  # it names a merged file that is about to change
     merged: Reference | None = None
     problem: Exception | None = None
     if target is not None and not whole.missing:
@@ -86,7 +89,8 @@ def collect_whole(
         except Exception as error:  # whatever it is: what was paid for is on record first
             problem = error
     not_merged = None if problem is None else _reason(problem)
-    publish(manifest.fs, manifest.path, whole.text(now(), merged, not_merged, approval))
+    text = whole.text(now(), merged, not_merged, approval)
+    publish(manifest.fs, manifest.path, text, then=_COLLECTS_AGAIN)
     for line in chain(table(whole), quality_table(whole.quality)):
         log.info("%s", line)
     if whole.missing:
@@ -158,7 +162,7 @@ def _merged(
     form = format_of(extension(target))
     needs_header = form is not None and form.has_header and not any(file["bytes"] for file in files)
     names = columns() if needs_header else ()
-    with publishing(target.fs, target.path) as publication:
+    with publishing(target.fs, target.path, then=_COLLECTS_AGAIN) as publication:
         merged = merge([partial(_opened, file) for file in files], publication, names)
         publication.commit()
     log.info("Merged %s: %s, %s. %s", count(len(files), "file"), count(merged.rows, "row"), size(merged.bytes), target)

@@ -27,7 +27,7 @@ from airflow_provider_sixtyfour.formats.reader import open_rows, open_source
 from airflow_provider_sixtyfour.formats.rejects import NoRejects, RejectFile, Rejects
 from airflow_provider_sixtyfour.inputs.file import opened
 from airflow_provider_sixtyfour.inputs.limits import read_shares
-from airflow_provider_sixtyfour.storage.atomic import publishing
+from airflow_provider_sixtyfour.storage.errors import publishing
 from airflow_provider_sixtyfour.storage.multipart import PartSenders
 from airflow_provider_sixtyfour.storage.name_lengths import check_length
 from airflow_provider_sixtyfour.storage.object_paths import object_storage_path
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.storage.protocols import Publication
 
 log = logging.getLogger(__name__)
+
+_NOTHING_PAID = "Nothing was started or paid for."
 
 
 def split(
@@ -207,7 +209,7 @@ class _Folder:
 
     def publishing(self, name: str) -> AbstractContextManager[Publication]:
         path = self._path / name
-        return publishing(path.fs, path.path, senders=self._senders)
+        return publishing(path.fs, path.path, senders=self._senders, then=_NOTHING_PAID)
 
 
 def _write(
@@ -232,7 +234,7 @@ def _rejecting(value: str | ObjectStoragePath | None, name: str) -> Iterator[Rej
         return
     path = object_storage_path(value, "rejects")
     check_length(path, "rejects")
-    with publishing(path.fs, path.path) as publication:
+    with publishing(path.fs, path.path, then=_NOTHING_PAID) as publication:
         yield RejectFile(publication)
         publication.commit()
 

@@ -14,7 +14,7 @@ import fsspec
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, ObjectStoragePath
 
-from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourTransferError
 from airflow_provider_sixtyfour.operators import batches
 from airflow_provider_sixtyfour.operators.batches import SixtyfourSplitInputOperator, split_input
 from airflow_provider_sixtyfour.operators.sixtyfour import SixtyfourRunWorkflowOperator
@@ -379,3 +379,24 @@ def test_the_task_group_takes_a_separator():
         )
 
     assert dag.get_task("sixtyfour_enrichment.split").delimiter == "tab"
+
+
+@pytest.mark.parametrize("name", ["destination", "rejects"])
+def test_a_place_that_can_not_be_written_to_is_named(leads, tmp_path, name):
+    given = {"destination": f"file://{tmp_path}/sent", name: f"file://{leads}/below/a-file"}
+
+    with pytest.raises(
+        SixtyfourTransferError, match=r"^Not a directory .*: could not write file://.*/leads\.csv/below"
+    ):
+        split(source=f"file://{leads}", **given)
+
+
+@pytest.mark.parametrize("error", [PermissionError("Forbidden"), RuntimeError("Unable to locate credentials")])
+def test_a_source_that_may_not_be_read_is_named(leads, folder, monkeypatch, error):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(fsspec.implementations.local.LocalFileSystem, "open", refuse)
+
+    with pytest.raises(SixtyfourTransferError, match=rf"could not read file://{leads}\..* Nothing was started or paid"):
+        split(source=f"file://{leads}", destination=f"file://{folder}")

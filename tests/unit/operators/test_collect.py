@@ -495,3 +495,11 @@ def test_what_a_least_share_means_for_a_column_is_logged():
         "email is filled in 60.0 % of 5 rows, less than 80.0 %: rows without it are pending.",
         "phone is filled in 100.0 % of 1 row, not less than 100.0 %: its gaps are left.",
     ]
+
+
+@pytest.mark.parametrize("name", ["destination", "merge_into"])
+def test_a_place_that_can_not_be_written_to_is_named(enriched, batches, collecting, tmp_path, name):
+    (tmp_path / "file").write_text("x")
+
+    with pytest.raises(SixtyfourTransferError, match=r"^Not a directory .*: could not \w+ file://.*/file/below"):
+        collecting(batches=batches, results=enriched, **{name: f"file://{tmp_path}/file/below/all.csv"})
