@@ -138,9 +138,11 @@ class _Table(NamedTuple):
             return False
         if any(row.count(used) != cells for row in self.rows):
             return True
-        # Both would do. Commas within numbers separate nothing; else what makes more columns is right.
+        # Both would do. Commas within numbers separate nothing; else what makes more columns is right, or as many by
+        # tabs, which texts hold none of.
         are_decimal = all(not _DECIMAL_COMMA.sub(b"", row).count(b",") for row in self.rows)
-        return fitting == len(self.rows) and (are_decimal or names > cells)
+        makes_more = names > cells or (other == b"\t" and names == cells)
+        return fitting == len(self.rows) and (are_decimal or makes_more)
 
 
 def _refuse_uncertain(chunk: RecordChunk, name: str, swapping: bytes) -> None:

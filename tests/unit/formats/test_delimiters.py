@@ -40,6 +40,7 @@ SEPARATED = [
     ("semicolons", ";", b"company (a, b);revenue (EUR, net)\nAcme;1,5\n"),
     ("tabs", "tab", b"company\trevenue\nAcme\t5\n"),
     ("tabs", "tab", b"company\taddress\nAcme\tRoad 1, Town\nOther\tRoad 2, Town, Land\n"),
+    ("tabs", "tab", b"company\taddress, city\nAcme\tRoad 1, Town\nOther\tRoad 2, Town\n"),
     ("bars", "|", b"company|revenue\nAcme|5\n"),
     ("the character '^'", "^", b"company^revenue\nAcme^5\n"),
     ("the character '~'", "~", b"company~revenue\nAcme~5\n"),
