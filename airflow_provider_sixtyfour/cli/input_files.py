@@ -77,6 +77,7 @@ def _records(path: str) -> list[Any]:
 
     with opened(path) as (stream, name, _):
         source = open_source(stream, name, rejects=NoRejects(name))
+        source.require(source.columns)  # a row can't hold two cells by one name
         return [source.row(record) for chunk in source.chunks() for _, record in chunk.records()]
 
 

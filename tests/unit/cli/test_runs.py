@@ -94,6 +94,15 @@ def test_rows_come_from_stdin(cli, emulator, workflow):
     assert emulator.bodies() == [{"webhook_payload": ROWS}]
 
 
+def test_rows_of_csv_that_names_a_column_twice_start_nothing(cli, emulator, workflow, tmp_path):
+    (tmp_path / "leads.csv").write_text("name,email,email\nLead,1@x,2@x\n")
+    done = cli("run", "--workflow-id", workflow, "--rows", tmp_path / "leads.csv", "--yes")
+
+    assert (done.code, done.out) == (3, "")
+    assert "There are two columns of the name 'email'" in done.err
+    assert emulator.runs() == []
+
+
 @pytest.mark.parametrize("is_url", [False, True])
 def test_a_file_is_uploaded(cli, emulator, reading_workflow, leads, is_url):
     source = f"file://{leads}" if is_url else leads
