@@ -259,7 +259,7 @@ def _context(verifies: bool, bundle: str, changed_at: int) -> ssl.SSLContext:
 
 
 def unusable_proxy(error: Exception) -> SixtyfourInputError:
-    """Say that a proxy can't be used; not which, since its URL may hold a password."""
+    """Return the error for a proxy that can't be used. It does not name it: the URL may hold a password."""
     is_quotable = isinstance(error, ImportError | UnusableProxyError)
     reason = str(error).rstrip(".") if is_quotable else "its URL can't be read"
     return SixtyfourInputError(
