@@ -18,9 +18,9 @@ from airflow_provider_sixtyfour.api import transport
 from airflow_provider_sixtyfour.api.observing import Observed, Observer, failure, unobserved
 from airflow_provider_sixtyfour.api.response_body import UnreadableBodyError
 from airflow_provider_sixtyfour.api.responses import Answer
-from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
+from airflow_provider_sixtyfour.api.retry import ATTEMPTS, LostAnswers, tenacity_options
 from airflow_provider_sixtyfour.api.token_responses import read_token
-from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourInputError, SixtyfourUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -71,9 +71,9 @@ class AsyncSixtyfourClient:
         if call.upload is not None:
             raise SixtyfourInputError("A file is uploaded by the blocking client only.")
         if attempts == 1:  # what a poller sends by the hundred: the machinery costs as much as a quarter of a request
-            return await self._try(call)
+            return await self._try(call, LostAnswers(call))
         retrying = tenacity.AsyncRetrying(sleep=self._sleep, **tenacity_options(call, attempts))
-        result: T = await retrying(self._try, call)
+        result: T = await retrying(self._try, call, LostAnswers(call))
         return result
 
     def gave_up(self) -> None:
@@ -86,12 +86,16 @@ class AsyncSixtyfourClient:
             await self._http.aclose()
             self._http = None
 
-    async def _try(self, call: Call[T]) -> T:
+    async def _try(self, call: Call[T], lost: LostAnswers) -> T:
         try:
             return await self._answer(call)
-        except SixtyfourUnavailableError as error:
-            self._observe(failure(error))
-            raise
+        except SixtyfourError as error:
+            judged = lost.judged(error)
+            if isinstance(judged, SixtyfourUnavailableError):
+                self._observe(failure(judged))
+            if judged is error:
+                raise
+            raise judged from None
 
     async def _answer(self, call: Call[T]) -> T:
         credential = self._settings.credential

@@ -21,10 +21,10 @@ from airflow_provider_sixtyfour.api.cleaning import Cleaner
 from airflow_provider_sixtyfour.api.observing import Observed, Observer, failure, unobserved
 from airflow_provider_sixtyfour.api.response_body import UnreadableBodyError
 from airflow_provider_sixtyfour.api.responses import Answer
-from airflow_provider_sixtyfour.api.retry import ATTEMPTS, tenacity_options
+from airflow_provider_sixtyfour.api.retry import ATTEMPTS, LostAnswers, tenacity_options
 from airflow_provider_sixtyfour.api.timeouts import TimeLimit, hold_limits
 from airflow_provider_sixtyfour.api.token_responses import read_token
-from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -74,7 +74,7 @@ class SixtyfourClient:
         :raises SixtyfourUnavailableError: if no try got a usable answer.
         """
         retrying = tenacity.Retrying(sleep=self._sleep, **tenacity_options(call, attempts))
-        result: T = retrying(self._try, call)
+        result: T = retrying(self._try, call, LostAnswers(call))
         return result
 
     def close(self) -> None:
@@ -83,12 +83,16 @@ class SixtyfourClient:
             self._http.close()
             self._http = None
 
-    def _try(self, call: Call[T]) -> T:
+    def _try(self, call: Call[T], lost: LostAnswers) -> T:
         try:
             return self._answer(call)
-        except SixtyfourUnavailableError as error:
-            self._observe(failure(error))
-            raise
+        except SixtyfourError as error:
+            judged = lost.judged(error)
+            if isinstance(judged, SixtyfourUnavailableError):
+                self._observe(failure(judged))
+            if judged is error:
+                raise
+            raise judged from None
 
     def _answer(self, call: Call[T]) -> T:
         credential = self._settings.credential

@@ -11,7 +11,7 @@ import logging
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefusedError, SixtyfourUnavailableError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -24,6 +24,9 @@ _dice = SystemRandom()  # also differs in processes that were forked from one
 ATTEMPTS = 10  # with the pauses below: two minutes on average, twice the window of the API's rate limit
 LONGEST_PAUSE = 60.0  # seconds; the vendor's advice on a 429
 LONGEST_RETRY_AFTER = 300.0  # seconds; a server that asks for more is asked again all the same
+# With these, in JSON of its own, the API rejects a request itself. Any other refusal is about the credential, the way
+# there or another request.
+_REJECTED = frozenset({400, 402, 404, 422})
 
 
 def may_repeat(call: Call[Any], error: BaseException) -> bool:
@@ -47,6 +50,33 @@ def pause(error: BaseException | None, attempt: int) -> float:
         return min(asked, LONGEST_RETRY_AFTER) + _dice.uniform(0, 1)
     # From the seventh failure on the bound is what counts; the exponent itself must not grow for ever.
     return 0.5 + _dice.uniform(0, min(2.0 ** min(attempt - 1, 10), LONGEST_PAUSE - 0.5))
+
+
+def is_rejection(error: SixtyfourRefusedError) -> bool:
+    """Return whether a refusal means that the same request, sent by an earlier try, has started no run."""
+    return error.from_api and error.status in _REJECTED and not error.about_credential
+
+
+class LostAnswers:
+    """
+    Whether an attempt of one submission may have worked, although its answer was lost.
+
+    A refusal of a later attempt (an expired key, a proxy's page, a 409 "in progress") then does not mean that nothing
+    was started, so it is a transient error: the same request is sent again, and finds out.
+    """
+
+    def __init__(self, call: Call[Any]) -> None:
+        self._is_submission = call.idempotency_key is not None
+        self._is_any = False
+
+    def judged(self, error: SixtyfourError) -> SixtyfourError:
+        """Return the error of an attempt, as it is to be understood after those before."""
+        if self._is_any and isinstance(error, SixtyfourRefusedError):
+            reason = f"{error} An earlier attempt of this request, whose answer was lost, may have worked."
+            return SixtyfourUnavailableError(reason, status=error.status)
+        if self._is_submission and isinstance(error, SixtyfourUnavailableError) and error.may_have_worked:
+            self._is_any = True
+        return error
 
 
 def tenacity_options(call: Call[Any], attempts: int) -> dict[str, Any]:

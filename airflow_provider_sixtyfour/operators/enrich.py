@@ -193,8 +193,7 @@ class SixtyfourEnrichOperator(LandingOperator):
         :param digest: of the input that the run was started for, which by now may have changed.
         :param rows: how many that input has; ``None`` if it isn't known.
         """
-        from airflow_provider_sixtyfour.tasks.submission import recorded_digest
-        from airflow_provider_sixtyfour.tasks.submission_records import records_of
+        from airflow_provider_sixtyfour.tasks.submission_records import recorded_digest, records_of
 
         drop_run_link(self)
         self._rows = rows

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.job_kinds import ESTIMATE, WORKFLOW_RUN, JobKind
+from airflow_provider_sixtyfour.api.retry import is_rejection
 from airflow_provider_sixtyfour.exceptions import (
     SixtyfourError,
     SixtyfourInputError,
@@ -31,7 +32,7 @@ from airflow_provider_sixtyfour.runs.cancellation import decide as decide_cancel
 from airflow_provider_sixtyfour.runs.idempotency import Action, Record, Request, Startable, decide, derived_key
 from airflow_provider_sixtyfour.runs.status import COMPLETED, FAILED, canonical, is_known, outcome_of
 from airflow_provider_sixtyfour.tasks.retrying import with_retries
-from airflow_provider_sixtyfour.tasks.submission_records import RECORD_KEY, identity_of, recorded, usable
+from airflow_provider_sixtyfour.tasks.submission_records import RECORD_KEY, identity_of, usable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -233,7 +234,8 @@ class Submission:
         Send a request and return the id of its run, and whether the run had been started before.
 
         :param is_new: whether no earlier try can have sent the key: if the run had been started, then by this request.
-        :raises SixtyfourError: if a run was started, but the API gives it no usable id.
+        :raises SixtyfourRefusedError: if the API refuses the request, so that no run was started.
+        :raises SixtyfourUnavailableError: if a run may have been started, but its id is not known.
         """
         call = request.call(key)
         # Who stops the run may send it at the same time, and no two can read one stream.
@@ -243,7 +245,12 @@ class Submission:
             self._supervision.submitting(spare)
             try:
                 answer = self._client.send(call)
-            except SixtyfourRefusedError:
+            except SixtyfourRefusedError as error:
+                if odd or (not is_new and not is_rejection(error)):
+                    raise SixtyfourUnavailableError(
+                        f"{error} An earlier request may have started a run: a retry sends the same one again.",
+                        status=error.status,
+                    ) from None
                 self._supervision.not_started()
                 raise
             try:
@@ -316,12 +323,6 @@ def recover(client: SixtyfourClient, call: calls.Call[Any]) -> str | None:
     except SixtyfourError:  # not to hide what cut the submission off
         return None
     return job_id
-
-
-def recorded_digest(store: Any, job_id: str) -> str | None:
-    """Return the digest of the work that a run was started for; ``None`` if the record is of another run, or gone."""
-    record = recorded(store, job_id)
-    return None if record is None else record.digest
 
 
 def _fresh_key() -> str:

@@ -49,6 +49,12 @@ def recorded(store: Any, job_id: str) -> Record | None:
     return record if record is not None and record.job_id == job_id else None
 
 
+def recorded_digest(store: Any, job_id: str) -> str | None:
+    """Return the digest of the work that a run was started for; ``None`` if the record is of another run, or gone."""
+    record = recorded(store, job_id)
+    return None if record is None else record.digest
+
+
 def usable(record: Record | None) -> Record | None:
     """Return the record without its run if that can't be one; its key then identifies the run."""
     if record is None or record.job_id is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,32 @@ def test_a_refusal_is_requested_once_and_raised(
     assert len(emulator.requests()) == 1
     assert sender.slept == []
     assert new_runs() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(302, ""), (401, {"detail": "expired"}), (403, HTML), (409, {"detail": "in progress"}), (422, "")],
+)
+def test_a_refusal_after_a_lost_answer_is_no_end(
+    sender: Sender, emulator: EmulatorProcess, submission: Submission, new_runs: NewRuns, status: int, body: Any
+):
+    emulator.fault("drop", when="after", path="/workflows/run")
+    emulator.fault("answer", path="/workflows/run", status=status, body=body)
+    started = sender.send(submission(str(uuid.uuid4())))
+    assert [started.job_id] == [run["job_id"] for run in new_runs()]
+    assert len(emulator.requests()) == 3
+
+
+def test_refusals_after_a_lost_answer_leave_open_whether_it_worked(
+    sender: Sender, emulator: EmulatorProcess, submission: Submission, new_runs: NewRuns
+):
+    emulator.fault("drop", when="after", path="/workflows/run")
+    emulator.fault("answer", path="/workflows/run", status=401, body={"detail": "expired"}, times=10)
+    with pytest.raises(SixtyfourUnavailableError, match=r"^Sixtyfour answered 401: expired.*may have worked") as caught:
+        sender.send(submission(str(uuid.uuid4())))
+    assert caught.value.may_have_worked
+    assert len(emulator.requests()) == ATTEMPTS
+    assert len(new_runs()) == 1
 
 
 OUTAGES = {

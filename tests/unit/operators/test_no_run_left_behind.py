@@ -211,6 +211,55 @@ def test_a_refusal_of_an_earlier_request_means_that_it_has_no_run(emulator, task
     assert "The API refuses the earlier request, so it has started no run" in logs
 
 
+REFUSALS = {
+    "an expired key": {"status": 401, "body": {"detail": "Invalid API key"}},
+    "a proxy's page": {"status": 403, "body": "<title>Blocked</title>"},
+    "in progress": {"status": 409, "body": {"detail": "A request with this key is in progress"}},
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_after_a_lost_answer_does_not_lose_the_run(emulator, task, refusal):
+    emulator.fault("drop", method="POST", path="/workflows/run", when="after")
+    emulator.fault("answer", method="POST", path="/workflows/run", **REFUSALS[refusal])
+
+    assert [task().run()] == ids(emulator)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_retry_that_is_refused_does_not_lose_the_run_of_a_try_that_died(emulator, task, refusal):
+    one = task()
+    cut_off(one)
+    emulator.fault("answer", method="POST", path="/workflows/run", **REFUSALS[refusal])
+
+    with pytest.raises(SixtyfourUnavailableError, match="An earlier request may have started a run"):
+        one.retry()
+
+    assert [one.retry()] == ids(emulator)
+
+
+def test_a_last_try_that_is_refused_says_that_a_run_may_be_left(emulator, task, logs):
+    one = task(identity={**LAST_TRY, "try_number": 3})
+    cut_off(one)
+    emulator.fault("answer", method="POST", path="/workflows/run", times=9, **REFUSALS["an expired key"])
+
+    with pytest.raises(SixtyfourUnavailableError, match=r"^Sixtyfour answered 401: Invalid API key"):
+        one.retry()
+
+    assert "A run may have been started, but the API does not say which: it can't be cancelled." in logs
+
+
+def test_a_refusal_after_an_answer_without_a_usable_id_does_not_hide_that_a_run_was_started(emulator, task, logs):
+    emulator.fault("answer", method="POST", path="/workflows/run", when="after", status=200, body={"job_id": "../../x"})
+    emulator.fault("answer", method="POST", path="/workflows/run", status=422, body={"detail": "no"})
+    one = task()
+
+    with pytest.raises(SixtyfourUnavailableError, match="An earlier request may have started a run"):
+        one.run()
+
+    assert [one.retry()] == ids(emulator)
+
+
 # Airflow itself is away
 
 
