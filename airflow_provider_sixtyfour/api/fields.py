@@ -117,7 +117,7 @@ def as_datetime(text: str | None) -> DateTime | None:
 
     try:
         found = pendulum.parse(text, exact=True)
-    except (ValueError, OverflowError):
+        # A date, a time of day or a duration is no instant; and an offset of a day or more raises only when it is used.
+        return found if isinstance(found, pendulum.DateTime) and found.utcoffset() is not None else None
+    except (ValueError, TypeError, OverflowError):  # a TypeError for "1:"
         return None
-    # A date, a time of day or a duration is no instant.
-    return found if isinstance(found, pendulum.DateTime) else None

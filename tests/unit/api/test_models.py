@@ -302,6 +302,7 @@ def test_every_form_of_a_timestamp_is_the_same_instant(text: str):
     [
         *(None, "", "now", "yesterday", "2026-13-01T00:00:00Z", "P1D", "10:00", "2026-06-10/2026-06-11", 1765432100),
         *(True, [], {}, "2026-06-10T10:00:00Z" + " " * 100, "9" * 60),
+        *("1:", "12:.40", "2026-06-10/03:04:05Z", "2026-06-10T10:00:00-99:99", "2026-06-10T10:00:00+24:00"),
     ],
 )
 def test_what_is_no_instant_is_none(bad: Any):

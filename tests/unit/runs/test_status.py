@@ -250,6 +250,8 @@ TIMES = {"started_at": "2026-11-01T10:00:00Z", "completed_at": "2026-11-01T10:01
         ({**TIMES, "completed_at": TIMES["started_at"]}, 0.0),
         ({**TIMES, "started_at": None}, None),
         ({**TIMES, "completed_at": "soon"}, None),
+        ({**TIMES, "completed_at": "2026-11-01T10:01:30-99:99"}, None),
+        ({**TIMES, "started_at": "1:"}, None),
         ({"started_at": TIMES["completed_at"], "completed_at": TIMES["started_at"]}, None),
         ({}, None),
     ],
