@@ -25,7 +25,7 @@ def read_limit(given: Any, name: str, unit: str) -> float | None:
         return None
     try:
         limit = float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         limit = -1.0
     if isinstance(given, bool) or not 0 <= limit < float("inf"):
         raise SixtyfourInputError(f"{name} should be a number of {unit}, not {given!r:.60}.")

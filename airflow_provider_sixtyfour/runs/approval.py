@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -141,9 +140,9 @@ class Spending(NamedTuple):
 
 
 def _finite(values: Any, *names: str) -> list[float | None]:
-    """Return the numbers of these names; ``None`` for each that is missing, or is no finite number."""
+    """Return the numbers of these names; ``None`` for each that is missing, no number, or absurdly large."""
     found = [values.get(name) if isinstance(values, Mapping) else None for name in names]
-    return [each if isinstance(each, int | float) and math.isfinite(each) else None for each in found]
+    return [each if isinstance(each, int | float) and abs(each) < 2**63 else None for each in found]
 
 
 def _of_pilot(pilot: Any) -> str | None:

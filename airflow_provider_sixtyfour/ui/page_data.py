@@ -7,11 +7,11 @@ writes a Dag can write any XCom.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sixtyfour.formats.names import storable
 from airflow_provider_sixtyfour.formats.quality import read_quality
 from airflow_provider_sixtyfour.tasks.batch_log import credits_of
 
@@ -155,7 +155,7 @@ def _rates(pilot: Any) -> dict[str, Any] | None:
     rates = list(_mapping(pilot.get("fill_rates")).items())[:MOST_COLUMNS]
     return {
         "rows": _number(pilot.get("rows")),
-        "fill_rates": [{"name": str(name)[:LONGEST], "share": _number(rate)} for name, rate in rates],
+        "fill_rates": [{"name": storable(str(name)[:LONGEST]), "share": _number(rate)} for name, rate in rates],
     }
 
 
@@ -228,7 +228,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value[:LONGEST] if isinstance(value, str) and value else None
+    return storable(value[:LONGEST]) if isinstance(value, str) and value else None
 
 
 def _link(value: Any) -> str | None:
@@ -238,8 +238,9 @@ def _link(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if is_number and abs(value) < 2**63 else None
+    # Compared, not `isfinite`: that overflows on an integer of more than 308 digits.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63
+    return value if is_number else None
 
 
 def _percent(value: Any) -> float | None:

@@ -47,7 +47,7 @@ def test_limits_come_as_numbers_or_as_the_text_of_a_template():
     assert Limits.read("100", None) == Limits.read(100, "None") == Limits.read(100.0, "None")
 
 
-@pytest.mark.parametrize("value", ["", "many", -1, True, float("nan"), float("inf"), [1], {}], ids=str)
+@pytest.mark.parametrize("value", ["", "many", -1, True, float("nan"), float("inf"), 10**400, [1], {}], ids=str)
 @pytest.mark.parametrize("name", ["approve_above_rows", "approve_above_credits"])
 def test_what_is_no_limit(name: str, value: Any):
     given = {"approve_above_rows": 1, "approve_above_credits": 1, name: value}
@@ -76,7 +76,7 @@ def test_what_is_no_estimate(value: Any):
         Spending.read(value)
 
 
-@pytest.mark.parametrize("median", [float("nan"), float("inf"), "x", None, []], ids=str)
+@pytest.mark.parametrize("median", [float("nan"), float("inf"), 10**400, "x", None, []], ids=str)
 def test_a_cost_that_is_no_number_is_unknown_and_so_asked_about(median: Any):
     cost = {"median": median, "lowest": 1, "highest": 2}
     found = Spending.read({"rows": 1, "cost": cost, "metric": "c", "runs": 1, "balance": "much"})

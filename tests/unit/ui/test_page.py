@@ -185,6 +185,10 @@ HOSTILE = [
     {"percent": 1e300, "blocks": [None, 7, {"name": 7, "error": ["x"]}]},
     {"files": 7, "metrics": [], "rows": "5", "quality": []},
     {"files": [None, 7, {"path": ["x"]}], "metrics": {"credits_used": "x"}, "quality": {"a": 7, "b": {"filled": "1"}}},
+    # What Python's JSON reads, and neither a float nor UTF-8 can hold.
+    *(10**400, "\ud800", {"rows": -(10**400), "metrics": {"credits_used": 10**400}, "files": [{"bytes": 10**400}]}),
+    {"percent": 10**400, "block": "\udfff", "blocks": [{"number": 10**400, "name": "\ud800", "error": "\udfff"}]},
+    {"manifest": "\ud800", "pilot": {"rows": 10**400, "fill_rates": {"\ud800": 10**400}}, "by": "\ud800"},
     {"quality": {f"c{number}": {"filled": 1, "empty": 1} for number in range(1000)}, "files": [{}] * 2000},
 ]
 
