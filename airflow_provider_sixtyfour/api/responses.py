@@ -40,7 +40,6 @@ _ADVICE = {
     402: "Add credits to the Sixtyfour account, then clear the task.",
     403: "The connection's credential has no access to it.",
     404: "There is none of that id, or it belongs to another organisation.",
-    409: "That id is taken.",
     429: "The account is over its limit of requests a minute.",
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.cli import exit_codes
 from airflow_provider_sixtyfour.cli.connecting import connect
+from airflow_provider_sixtyfour.exceptions import SixtyfourRefusedError
 from airflow_provider_sixtyfour.runs import orphans as finding
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _COLUMNS = ("job_id", "status", "dag_id", "task_id", "map_index", "run_id", "sta
 
 def orphans(given: Namespace, console: Console) -> int:
     """List the runs that nobody waits for, and cancel them if that is wanted."""
-    from airflow_provider_sixtyfour.runs.cancel import cancel
+    from airflow_provider_sixtyfour.runs.cancel import ABOUT_THE_RUN, cancel
     from airflow_provider_sixtyfour.tasks import orphan_records
 
     client = connect(given.conn_id, console).client
@@ -36,6 +37,7 @@ def orphans(given: Namespace, console: Console) -> int:
     found = list(finding.orphans(runs, starters, given.dag_id))
     records: list[dict[str, Any]] = [orphan.as_value() for orphan in found]
     columns: tuple[str, ...] = _COLUMNS
+    code = exit_codes.SUCCESS
     if given.cancel:
         columns = (*_COLUMNS, "cancelled")
         for orphan, record in zip(found, records, strict=True):
@@ -43,11 +45,18 @@ def orphans(given: Namespace, console: Console) -> int:
                 record["cancelled"] = False
                 console.note(f"Not cancelled: a task waits for it by now. Run {orphan.job_id}.")
                 continue
-            outcome = cancel(client, orphan.job_id)
+            try:
+                outcome = cancel(client, orphan.job_id)
+            except SixtyfourRefusedError as error:
+                if error.status not in ABOUT_THE_RUN:
+                    raise
+                record["cancelled"], code = False, exit_codes.INVALID
+                console.note(str(error))
+                continue
             record["cancelled"] = outcome.is_cancelled
             record["status"] = record["status"] if outcome.ended is None else outcome.ended.status
             console.note(outcome.describe(client.base_url))
     console.records(records, columns)
     how_many = f"{len(found)} of {len(active)} active runs {'is' if len(found) == 1 else 'are'} waited for by nobody"
     console.note(f"{how_many}.{'' if given.cancel or not found else ' --cancel cancels them.'}")
-    return exit_codes.SUCCESS
+    return code

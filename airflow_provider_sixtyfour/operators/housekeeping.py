@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_sixtyfour.api import calls
-from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourRefusedError
 from airflow_provider_sixtyfour.hooks.sixtyfour import DEFAULT_CONNECTION, SixtyfourHook
 from airflow_provider_sixtyfour.tasks.errors import non_retryable_errors
 
@@ -116,10 +116,16 @@ class SixtyfourOrphanedRunsOperator(BaseOperator):
         return found, lambda orphan: orphan_records.is_orphan_still(orphan, since)
 
     def _cancel(self, client: Any, orphan: Orphan) -> bool:
-        from airflow_provider_sixtyfour.runs.cancel import cancel
+        from airflow_provider_sixtyfour.runs.cancel import ABOUT_THE_RUN, cancel
         from airflow_provider_sixtyfour.tasks.run_metrics import RunMetrics
 
-        outcome = cancel(client, orphan.job_id)
+        try:
+            outcome = cancel(client, orphan.job_id)
+        except SixtyfourRefusedError as error:
+            if error.status not in ABOUT_THE_RUN:
+                raise
+            self.log.error("%s", error)
+            return False
         RunMetrics(self.sixtyfour_conn_id, orphan.workflow_id).cancelled(outcome)
         self.log.info("%s", outcome.describe(client.base_url))
         return outcome.is_cancelled

@@ -1,8 +1,9 @@
 """
 Stopping a run, and knowing that it has stopped.
 
-A refusal that means "there is nothing left to cancel" is no error: the run has just ended, or is not known there. What
-came of a cancellation is a value, so that nobody reports a run as cancelled that was not.
+A refusal that means "there is nothing left to cancel" is no error: the run has just ended, or is not known there. It is
+one if the run is seen running afterwards. What came of a cancellation is a value, so that nobody reports a run as
+cancelled that was not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefusedError
-from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome, outcome_of
+from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome, describe_progress, outcome_of
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.client import SixtyfourClient
@@ -26,7 +27,7 @@ T = TypeVar("T")
 ATTEMPTS = 4  # at cancelling: who is being stopped has seconds, not minutes
 TRIES_IF_UNKNOWN = 3  # a second apart: what accepts a run and what cancels it need not be the same machine
 CONFIRMATIONS = 5  # status checks, a second apart, whether the run has ended
-_ENDED_ALREADY = {400, 409}  # what the API answers of a run that has ended; no page of it says which
+ABOUT_THE_RUN = frozenset({400, 409})  # what the API answers of a run that has ended; no page of it says which
 
 
 class Answer(Enum):
@@ -42,11 +43,13 @@ class Cancellation(NamedTuple):
     What came of a cancellation.
 
     :param ended: how the run ended, if it was seen to end.
+    :param refusal: what the API said, if it refused.
     """
 
     job_id: str
     answer: Answer
     ended: RunOutcome | None = None
+    refusal: str = ""
 
     @property
     def is_stopped(self) -> bool:
@@ -70,7 +73,7 @@ class Cancellation(NamedTuple):
         if self.answer is Answer.UNKNOWN:
             return f"Not cancelled: there is no such run at {host} for this credential. Run {self.job_id}."
         if self.answer is Answer.ENDED_ALREADY:
-            return f"Not cancelled: {host} refused it, as for a run that has ended. Run {self.job_id}."
+            return f"Not cancelled, as for a run that has ended: {self.refusal} At {host}. Run {self.job_id}."
         return f"The run is cancelled{'' if self.ended else ', and still shutting down'}. Run {self.job_id}."
 
 
@@ -84,31 +87,35 @@ def cancel(
     """
     Cancel a run, or a job of another kind, and return what came of it.
 
-    :raises SixtyfourRefusedError: if the API won't cancel it (401, 403).
+    :raises SixtyfourRefusedError: if the API won't cancel it (401, 403; or anything, and the run keeps running).
     :raises SixtyfourUnavailableError: if the API can't be reached.
     """
     for number in range(TRIES_IF_UNKNOWN):
         if number:
             sleep(1.0)
-        answer = Answer.ACCEPTED
+        answer, refusal = Answer.ACCEPTED, None
         try:
             client.send(kind.cancel(job_id), attempts=ATTEMPTS)
         except SixtyfourRefusedError as error:
-            answer = _meaning(error)
+            answer, refusal = _meaning(error), error
         if answer is not Answer.UNKNOWN:
             break
     else:
         return Cancellation(job_id, Answer.UNKNOWN)
     for number in range(CONFIRMATIONS):
         try:
-            ended = outcome_of(job_id, client.send(kind.status(job_id), attempts=ATTEMPTS))
+            live = client.send(kind.status(job_id), attempts=ATTEMPTS)
         except SixtyfourError:
             break  # the answer to the cancellation itself stands
-        if ended is not None:
+        if (ended := outcome_of(job_id, live)) is not None:
             return Cancellation(job_id, answer, ended)
         if number < CONFIRMATIONS - 1:
             sleep(1.0)
-    return Cancellation(job_id, answer)
+    else:
+        if refusal is not None:
+            refusal.args = (f"{refusal} It is still in progress: {describe_progress(live)}.",)
+            raise refusal
+    return Cancellation(job_id, answer, refusal=str(refusal or ""))
 
 
 class AsyncSender(Protocol):
@@ -127,7 +134,7 @@ async def cancel_async(client: AsyncSender, job_id: str, kind: JobKind = WORKFLO
             await client.send(kind.cancel(job_id), attempts=ATTEMPTS)
         except SixtyfourRefusedError as error:
             if (answer := _meaning(error)) is not Answer.UNKNOWN:
-                return Cancellation(job_id, answer)
+                return Cancellation(job_id, answer, refusal=str(error))
         else:
             return Cancellation(job_id, Answer.ACCEPTED)
     return Cancellation(job_id, Answer.UNKNOWN)
@@ -137,6 +144,6 @@ def _meaning(error: SixtyfourRefusedError) -> Answer:
     """Return what a refusal says of the run; raise it again if it says nothing, as a proxy's page."""
     if error.from_api and error.status == 404:
         return Answer.UNKNOWN
-    if error.from_api and error.status in _ENDED_ALREADY:
+    if error.from_api and error.status in ABOUT_THE_RUN:
         return Answer.ENDED_ALREADY
     raise error

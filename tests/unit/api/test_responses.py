@@ -99,7 +99,7 @@ def test_every_shape_of_error_becomes_one_readable_line(body: Any, reason: str):
         ),
         (403, SixtyfourRefusedError, " The connection's credential has no access to it."),
         (404, SixtyfourNotFoundError, " There is none of that id, or it belongs to another organisation."),
-        (409, SixtyfourRefusedError, " That id is taken."),
+        (409, SixtyfourRefusedError, ""),
         (413, SixtyfourRefusedError, ""),
         (422, SixtyfourRefusedError, ""),
         (408, SixtyfourUnavailableError, ""),

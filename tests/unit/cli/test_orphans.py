@@ -120,6 +120,22 @@ def test_a_run_that_has_completed_meanwhile_is_no_error(cli, emulator, tables, r
     assert (orphan["cancelled"], orphan["status"]) == (False, "completed")
 
 
+def test_one_that_can_not_be_cancelled_is_reported_and_the_others_are_cancelled(
+    cli, emulator, tables, running, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_sixtyfour.runs.cancel.CONFIRMATIONS", 1)
+    tables.dag_run("enrich", "r1")
+    for number in range(2):
+        tables.task("enrich", "r1", "failed", index=number, job_id=running())
+    emulator.fault("answer", path="/workflows/cancel", status=409, body={"detail": "Not now"})
+
+    done = cli("orphans", "--older-than", 0, "-o", "json", "--cancel")
+
+    assert (done.code, sorted(each["cancelled"] for each in done.json)) == (3, [False, True])
+    assert "Sixtyfour answered 409: Not now." in done.err
+    assert sorted(emulator.statuses()) == ["cancelled", "running"]
+
+
 def test_a_young_run_and_one_of_another_dag_are_not_listed(cli, tables, running):
     tables.dag_run("enrich", "r1")
     tables.task("enrich", "r1", "failed", job_id=running())

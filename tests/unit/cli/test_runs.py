@@ -378,3 +378,17 @@ def test_a_rate_limit_is_waited_out(cli, emulator, no_pauses):
 
     assert (done.code, type(done.json)) == (0, list)
     assert len(emulator.asked("GET", "/workflows/runs")) == 4
+
+
+def test_a_run_that_the_api_does_not_cancel_and_that_keeps_running_is_an_error(cli, emulator, workflow, monkeypatch):
+    monkeypatch.setattr("airflow_provider_sixtyfour.runs.cancel.CONFIRMATIONS", 1)
+    emulator.plan(seconds=60)
+    job_id = emulator.start_run(workflow)
+    emulator.fault("answer", path="/workflows/cancel", status=409, body={"detail": "Not now"})
+
+    done = cli("cancel", job_id)
+
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("Sixtyfour answered 409: Not now.")
+    assert "It is still in progress: running" in done.err
+    emulator.set_status(job_id, "cancelled")

@@ -147,6 +147,17 @@ def test_a_task_that_waits_again_just_before_keeps_its_run(airflow, running, exe
     assert emulator.cancels() == []
 
 
+def test_one_that_can_not_be_cancelled_does_not_keep_the_others(airflow, running, execute, emulator, monkeypatch):
+    monkeypatch.setattr("airflow_provider_sixtyfour.runs.cancel.CONFIRMATIONS", 1)
+    airflow.dag_run("enrich", "r1")
+    for number in range(2):
+        airflow.task("enrich", "r1", "failed", number, job_id=running())
+    emulator.fault("answer", path="/workflows/cancel", status=409, body={"detail": "Not now"})
+
+    assert sorted(record["cancelled"] for record in execute(cancel=True)) == [False, True]
+    assert sorted(emulator.statuses()) == ["cancelled", "running"]
+
+
 def test_where_no_run_is_active_or_old_enough_airflow_is_asked_nothing(airflow, running, execute, monkeypatch):
     monkeypatch.setattr(SixtyfourOrphanedRunsOperator, "_find", None)
     running()

@@ -137,6 +137,27 @@ def test_a_refusal_to_cancel_is_raised(
     assert asked(emulator) == ["cancel"]
 
 
+@pytest.mark.parametrize("code", [400, 409])
+def test_a_refusal_to_cancel_a_run_that_is_still_running_is_raised(
+    key_settings: Settings, emulator: EmulatorProcess, run: Callable[..., str], code: int
+):
+    canceller = Canceller("sync", key_settings)
+    job_id = run(seconds=600)
+    emulator.fault("answer", path=CANCEL, status=code, body={"detail": "Not now"})
+    with pytest.raises(SixtyfourRefusedError, match=rf"answered {code}: Not now\. While .* It is still in prog"):
+        canceller(job_id)
+    assert status(emulator, job_id) == "running"
+
+
+def test_what_the_api_said_is_in_the_report_of_a_cancellation_that_was_refused(
+    key_settings: Settings, emulator: EmulatorProcess, run: Callable[..., str]
+):
+    job_id = run(seconds=600)
+    emulator.fault("answer", path=CANCEL, status=409, body={"detail": "Not now"})
+    outcome = Canceller("async", key_settings)(job_id)
+    assert "Sixtyfour answered 409: Not now." in outcome.describe("h")
+
+
 def test_an_outage_is_waited_out(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
     job_id = run(seconds=600)
     emulator.fault("answer", path=CANCEL, status=502, body="<html>")
