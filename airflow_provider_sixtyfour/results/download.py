@@ -69,6 +69,10 @@ class Fetched(NamedTuple):
     content_type: str
 
 
+class _LinkRefusedError(SixtyfourUnavailableError):
+    """The storage host does not take a link: it has probably expired."""
+
+
 class Download:
     """
     Downloads files, one at a time.
@@ -111,9 +115,10 @@ class Download:
             try:
                 if link is None or time.monotonic() >= link.ends_at:
                     link = new_link()
-                if self._attempt(name, link, body, size):
-                    break
-                error, link = SixtyfourUnavailableError("its link is no longer good"), None
+                self._attempt(name, link, body, size)
+                break
+            except _LinkRefusedError as refused:
+                error, link = refused, None
             except SixtyfourUnavailableError as unavailable:
                 error = unavailable
             # A chunk further than ever: a host without ranges that breaks off here and there, or one that sends some
@@ -140,8 +145,12 @@ class Download:
             )
         return Fetched(body.position, is_end_known, body.content_type)
 
-    def _attempt(self, name: str, link: Link, body: FileBody, size: int | None) -> bool:
-        """Fetch what is missing; return whether the file is whole, False if the link has expired."""
+    def _attempt(self, name: str, link: Link, body: FileBody, size: int | None) -> None:
+        """
+        Fetch what is missing.
+
+        :raises SixtyfourUnavailableError: if the file is not whole then.
+        """
         purpose = f"fetching result file {name!r}"
         headers = {"Accept-Encoding": "identity", **body.resuming()}
         request = self._request(link.url, headers, self._auth, purpose)
@@ -150,7 +159,8 @@ class Download:
             try:
                 with self._session.send(request, stream=True) as response:
                     if response.status_code not in _REDIRECTS:
-                        return self._take(response, body, host, purpose, size)
+                        self._take(response, body, host, purpose, size)
+                        return
                     where = response.headers.get("Location")
             except RequestException as error:
                 raise network_error(
@@ -159,16 +169,16 @@ class Download:
             request = self._redirected(request, where, headers, purpose)
         raise _no_redirect(f"{host} redirected more than {MOST_HOPS} times", purpose)
 
-    def _take(self, response: Response, body: FileBody, host: str, purpose: str, size: int | None) -> bool:
+    def _take(self, response: Response, body: FileBody, host: str, purpose: str, size: int | None) -> None:
         if response.status_code in _EXPIRED:
-            return False
+            raise _LinkRefusedError(during(f"{host} answered {response.status_code}, as for an expired link.", purpose))
         if response.status_code == 407:  # for plain http, a proxy answers itself; for https, requests raises the like
             raise proxy_refusal(407, purpose=purpose, host=host)
         if response.status_code == 416:
             if body.position and response.headers.get("Content-Range") == f"bytes */{body.position}":
                 body.total, body.is_end_known = body.position, True
             if body.position and body.total == body.position:
-                return True
+                return
             body.distrust_ranges()
         if response.status_code not in (200, 206):
             raise SixtyfourUnavailableError(
@@ -184,7 +194,6 @@ class Download:
             raise SixtyfourUnavailableError(during(f"{host} stopped early.", purpose))
         if not body.is_end_known and size is not None and body.position < size:
             raise SixtyfourUnavailableError(during(f"{host} closed the connection early.", purpose))
-        return True
 
     def _request(self, url: str, headers: Mapping[str, str], auth: AuthBase, purpose: str) -> PreparedRequest:
         """

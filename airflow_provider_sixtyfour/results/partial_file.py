@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Bytes that are read at a time.
 CHUNK = 256 * 1024
+_NUMBER = "[0-9]{1,18}"  # of bytes; Python refuses to read one of thousands of digits
 
 
 class FileBody:
@@ -71,14 +72,14 @@ class FileBody:
             self._target.start_over()
         self.position = 0
         length = response.headers.get("Content-Length", "")
-        has_length = length.isascii() and length.isdecimal() and not is_chunked
+        has_length = re.fullmatch(_NUMBER, length) is not None and not is_chunked
         # Of an encoded body the length says nothing about the file, and a part can't be asked for.
         self.total = int(length) if has_length and not self._decoders else None
         self._is_framed = has_length or is_chunked
         self._validator = None if self._decoders else _validator(response)
 
     def _continue(self, response: Response) -> None:
-        part = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""), re.ASCII)
+        part = re.fullmatch(rf"bytes ({_NUMBER})-{_NUMBER}/({_NUMBER}|\*)", response.headers.get("Content-Range", ""))
         total = int(part[2]) if part and part[2] != "*" else self.total
         is_next = part is not None and int(part[1]) == self.position and not self._decoders
         # RFC 9110 has each 206 name the version that it is of. Where nothing was asked for, any version will do.

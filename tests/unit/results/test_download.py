@@ -314,6 +314,30 @@ def test_a_refusal_of_a_link_is_passed_on(fetching: Fetching):
         fetching.fetch(ask)
 
 
+def test_a_link_that_the_host_never_takes_is_reported_with_its_answer(fetching: Fetching):
+    storage = Storage()
+    storage.changes = [instead(403)] * FRUITLESS_TRIES
+    with (
+        Server(storage) as server,
+        pytest.raises(SixtyfourTransferError, match=r"127\.0\.0\.1 answered 403, as for an expired link\. .* Got 0"),
+    ):
+        fetching.fetch(server.url)
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "Content-Range"])
+def test_an_endless_number_in_a_header_is_as_good_as_none(fetching: Fetching, name: str):
+    def endless(reply: Reply) -> Reply:
+        reply.headers[name] = "9" * 5000 if name == "Content-Length" else f"bytes {CHUNK}-{'9' * 5000}/{'9' * 5000}"
+        reply.cut_after = len(reply.body)
+        return reply
+
+    storage = Storage()
+    storage.changes = [endless] if name == "Content-Length" else [cut(CHUNK), endless]
+    with Server(storage) as server:
+        assert fetching.fetch(server.url, size=len(CONTENT)) == len(CONTENT)
+    assert fetching.content == CONTENT
+
+
 @pytest.mark.parametrize("status", [300, 304, 400, 429, 500, 503])
 def test_an_outage_of_the_storage_is_waited_out(fetching: Fetching, status: int):
     storage = Storage()
