@@ -47,7 +47,12 @@ def _bulk_status(task_id: str) -> Call[LiveStatus]:
     """Return the call for a job's status, read as that of a run; what it was charged is among the metrics."""
     from airflow_provider_sixtyfour.api import job_models
 
-    return _reading(calls.get_job_status(task_id), lambda value, cleaner: _as_live(job_models.Job.read(value, cleaner)))
+    def read(value: Any, cleaner: Cleaner) -> LiveStatus:
+        # Without its files: a job has ended also where their list can't be read.
+        status = {**value, "results": None} if isinstance(value, Mapping) else value
+        return _as_live(job_models.Job.read(status, cleaner))
+
+    return _reading(calls.get_job_status(task_id), read)
 
 
 def _reading(call: Call[Any], read: Callable[[Any, Cleaner], T]) -> Call[T]:

@@ -39,6 +39,11 @@ def test_every_end_of_a_job_is_that_of_a_run(status: str, end: str):
     assert ended(status=status).status == end
 
 
+@pytest.mark.parametrize("results", [{}, {"files": []}, "none yet", 7, [None], [["a.csv"]]], ids=str)
+def test_a_job_has_ended_whatever_its_results_are(results: Any):
+    assert ended(status="completed", results=results).status == "completed"
+
+
 def test_a_job_has_its_charge_and_the_reason_of_its_failure():
     assert ended(status="completed", charge_amount=5).metrics == {CHARGE: 5}
     assert ended(status="completed").metrics == {}
