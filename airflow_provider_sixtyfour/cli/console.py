@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from airflow_provider_sixtyfour.cli.text import json_text, one_line, printable, width, yaml_text
+from airflow_provider_sixtyfour.exceptions import SixtyfourTransferError
 
 
 class OutputClosedError(Exception):
@@ -103,11 +104,12 @@ class Console:
         Bring out what was printed.
 
         :raises OutputClosedError: if nobody reads it.
+        :raises SixtyfourTransferError: if it can't be written.
         """
         try:
             self._out.flush()
-        except BrokenPipeError:
-            self._closed()
+        except OSError as error:
+            raise self._closed(error) from None
 
     def _is_structured(self, value: Any) -> bool:
         if self.output == "json":
@@ -131,14 +133,16 @@ class Console:
         encoding = self._out.encoding or "utf-8"
         try:
             self._out.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        except BrokenPipeError:
-            self._closed()
+        except OSError as error:
+            raise self._closed(error) from None
 
-    def _closed(self) -> None:
+    def _closed(self, error: OSError) -> Exception:
         with contextlib.suppress(OSError, ValueError):
             # What is left in its buffer would fail once more when the interpreter ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
-        raise OutputClosedError
+        if isinstance(error, BrokenPipeError):
+            return OutputClosedError()
+        return SixtyfourTransferError(f"The output can't be written: {error.strerror or error}.")
 
 
 def _cell(value: Any) -> str:

@@ -68,6 +68,13 @@ def test_a_reader_that_stops_is_no_traceback(emulator, key):
     running.stderr.close()
 
 
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_an_output_that_takes_no_more_is_one_line(emulator, key, output):
+    command = f"{sys.executable} -m airflow_provider_sixtyfour balance -o {output} >/dev/full"
+    done = subprocess.run(["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (4, "The output can't be written: No space left on device.\n")
+
+
 def test_closed_streams_are_no_traceback(emulator, key):
     command = f"{sys.executable} -m airflow_provider_sixtyfour balance >&- 2>&-"
     done = subprocess.run(["sh", "-c", command], stdin=subprocess.DEVNULL)
