@@ -24,6 +24,12 @@ def numbers(metrics: Mapping[str, Any], cleaned: Callable[[str], str] = str) -> 
     return dict(pair for _, pair in zip(range(MOST), _named(metrics, "", DEEPEST, cleaned), strict=False))
 
 
+def used(metrics: Mapping[str, float], name: str) -> float | None:
+    """Return what has been used, by one metric; ``None`` if it isn't given, or negative, which would add to a limit."""
+    number = metrics.get(name)
+    return number if number is not None and number >= 0 else None
+
+
 def total(of_each: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Add up the metrics of several runs, name by name."""
     sums: dict[str, float] = {}

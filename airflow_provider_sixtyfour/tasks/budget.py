@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.metrics import used
 from airflow_provider_sixtyfour.batches.collect import references
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.inputs.limits import read_limit
@@ -172,9 +173,9 @@ def _used_today(client: SixtyfourClient, metric: str, log: Log) -> float:
     today = [run for run in listed if run.created_at is not None and run.created_at >= midnight]
     if len(today) == MOST_LISTED:
         log.warning("The API lists %d runs at most, all of today: earlier ones of today are not counted.", MOST_LISTED)
-    used = sum(run.metrics.get(metric, 0.0) for run in today)
-    log.info("Used since midnight UTC: %s %s by %s.", cost_text(used), metric, count(len(today), "run"))
-    return used
+    spent = sum(used(run.metrics, metric) or 0.0 for run in today)
+    log.info("Used since midnight UTC: %s %s by %s.", cost_text(spent), metric, count(len(today), "run"))
+    return spent
 
 
 def _of_part(estimate: Mapping[str, Any], rows: int, of: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.metrics import used
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError
 from airflow_provider_sixtyfour.inputs.limits import read_limit
 from airflow_provider_sixtyfour.runs.budget import BatchCost, Budget, RunState, RunUse, batch_cost, exceeds
@@ -77,7 +78,7 @@ def _listed(client: SixtyfourClient, workflow_id: str) -> dict[str, ListedRun]:
 
 def _cost(state: _State, listed: Mapping[str, ListedRun], limits: Budget) -> BatchCost:
     metric, there = limits.metric, state.done
-    done = None if there is None else RunUse(there.metrics.get(metric), RunState.COMPLETED)
+    done = None if there is None else RunUse(used(there.metrics, metric), RunState.COMPLETED)
     others = (run for run in state.started if there is None or run.job_id != there.job_id)
     uses = [_use(run, listed.get(run.job_id), state.work.digest, metric) for run in others]
     return batch_cost(state.work.rows * limits.per_row, done, uses)
@@ -89,7 +90,7 @@ def _use(started: StartedRun, listed: ListedRun | None, work: str, metric: str) 
     status = canonical(listed.status)
     state = RunState.COMPLETED if status == COMPLETED else RunState.UNDER_WAY
     is_useless = status in FAILED or started.work != work
-    return RunUse(listed.metrics.get(metric), RunState.USELESS if is_useless else state)
+    return RunUse(used(listed.metrics, metric), RunState.USELESS if is_useless else state)
 
 
 def check_cost(

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_sixtyfour.api import calls
+from airflow_provider_sixtyfour.api.metrics import used
 from airflow_provider_sixtyfour.batches.collect import references
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourInputError, SixtyfourNotFoundError
 from airflow_provider_sixtyfour.inputs.limits import read_limit
@@ -100,7 +101,7 @@ def _look(batches: Any, options: BatchOptions, cost_metric: str) -> _Known:
         rows_done=sum(batch["rows"] for batch in every) - to_pay,
         batches=len(every) - len(done),
         done=done,
-        spent=sum(state.metrics.get(cost_metric, 0.0) for state in states if state is not None),
+        spent=sum(used(state.metrics, cost_metric) or 0.0 for state in states if state is not None),
     )
 
 

@@ -118,6 +118,23 @@ def test_runs_that_cost_more_than_estimated_stop_the_next(emulator, enriching, b
     assert not (folder / "hundred-00003" / STARTED_RUNS_FILE).exists()
 
 
+def test_a_negative_cost_leaves_no_more_to_spend(emulator, enriching, budgeted, twenty, price):
+    """An API that reports it, as a refund or by mistake, does not raise the limit."""
+    within, xcoms = budgeted(twenty[:3], max_credits=2 * ROWS * price)
+    first = enriching(source=within[0], budget=xcoms["budget"]).run()
+    manifest = Path(first["manifest"].removeprefix("file://"))
+    content = json.loads(manifest.read_text())
+    content["metrics"]["credits_used"] = -1000
+    manifest.write_text(json.dumps(content))
+
+    again, xcoms = budgeted(twenty[:3], max_credits=2 * ROWS * price)
+
+    assert (len(within), len(again), xcoms["budget"]["spent"]) == (2, 3, 0)
+    enriching(source=again[1], budget=xcoms["budget"]).run()
+    with pytest.raises(AirflowFailException, match=r"^The limit of .* would be exceeded"):
+        enriching(source=again[2], budget=xcoms["budget"]).run()
+
+
 def test_a_failed_run_counts_too(emulator, enriching, budgeted, twenty, price, reading_workflow, folder):
     within, xcoms = budgeted(twenty[:2], max_credits=2 * ROWS * price)
     emulator.plan(workflow_id=reading_workflow, fail_block=2, error_message="no source")
