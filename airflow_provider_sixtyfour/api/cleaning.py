@@ -255,9 +255,17 @@ def _cut(text: str, longest: int) -> str:
 
 @lru_cache(maxsize=256)
 def _spellings(secret: str) -> tuple[str, ...]:
-    """Return the usual ways to write a secret: as it is, in JSON, in a URL; the longest first."""
+    """
+    Return the usual ways to write a secret: as it is, in JSON, in a URL; the longest first.
+
+    Also what `_decoded` makes of it: where it looks encoded itself, a text that is decoded holds no other.
+    """
     if len(secret) < SHORTEST_SECRET:
         return ()
     in_json = json.dumps(secret)[1:-1]
     found = {secret, in_json, in_json.replace("/", "\\/"), quote(secret), quote_plus(secret)}
+    for _ in range(_DEEPEST):
+        secret = _decoded(secret)
+        if len(secret) >= SHORTEST_SECRET:
+            found.add(secret)
     return tuple(sorted(found, key=lambda each: (-len(each), each)))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from html import escape
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -103,6 +104,23 @@ SPELLINGS = {
     "a sequence with a zero width within": f"{KEY[:5]}\x1b\u200b[0m{KEY[5:]}",
     "a sequence, escaped": f"{KEY[:5]}\\u001b[2J{KEY[5:]}",
 }
+
+
+# To undo what an answer has encoded undoes what looks encoded in the key as well.
+@pytest.mark.parametrize(
+    "key", ["s3%2fcr/+q'\"z", "k+ey=with&amp;ents", "%41%42secret%", "pa/ss\\u0041rd", "%252541secret'"]
+)
+def test_a_key_that_looks_encoded_itself_is_cut_in_every_spelling(key: str):
+    cleaner = Cleaner((key,))
+    for text in (
+        *(key, quote(key), quote(key, safe="").lower(), quote(quote(key, safe=""), safe=""), quote_plus(key)),
+        *(json.dumps(key), json.dumps(json.dumps(key)), escape(key), escape(escape(key)), repr(key)),
+        "".join(f"\\u{ord(char):04x}" for char in key),
+        *("".join(f"{before}{ord(char):x}{after}" for char in key) for before, after in (("%", ""), ("&#x", ";"))),
+    ):
+        for cleaned in (cleaner.message(f"key {text} end"), cleaner.value(f"key {text} end")):
+            assert "***" in cleaned, text
+            assert text not in cleaned
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
