@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from airflow_provider_sixtyfour.api import calls
 from airflow_provider_sixtyfour.api.job_kinds import WORKFLOW_RUN, JobKind
-from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefusedError
+from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefusedError, SixtyfourUnavailableError
 from airflow_provider_sixtyfour.runs.status import COMPLETED, RunOutcome, describe_progress, outcome_of
 
 if TYPE_CHECKING:
@@ -90,14 +90,19 @@ def cancel(
     :raises SixtyfourRefusedError: if the API won't cancel it (401, 403; or anything, and the run keeps running).
     :raises SixtyfourUnavailableError: if the API can't be reached.
     """
+    doubt: SixtyfourError | None
     for number in range(TRIES_IF_UNKNOWN):
         if number:
             sleep(1.0)
-        answer, refusal = Answer.ACCEPTED, None
+        answer, doubt = Answer.ACCEPTED, None
         try:
             client.send(kind.cancel(job_id), attempts=ATTEMPTS)
         except SixtyfourRefusedError as error:
-            answer, refusal = _meaning(error), error
+            answer, doubt = _meaning(error), error
+        except SixtyfourUnavailableError as error:
+            if not 200 <= (error.status or 0) < 300:
+                raise
+            doubt = error  # accepted, by its status, in a form that can't be read: the run's own status decides
         if answer is not Answer.UNKNOWN:
             break
     else:
@@ -106,16 +111,18 @@ def cancel(
         try:
             live = client.send(kind.status(job_id), attempts=ATTEMPTS)
         except SixtyfourError:
+            if isinstance(doubt, SixtyfourUnavailableError):
+                raise doubt from None
             break  # the answer to the cancellation itself stands
         if (ended := outcome_of(job_id, live)) is not None:
             return Cancellation(job_id, answer, ended)
         if number < CONFIRMATIONS - 1:
             sleep(1.0)
     else:
-        if refusal is not None:
-            refusal.args = (f"{refusal} It is still in progress: {describe_progress(live)}.",)
-            raise refusal
-    return Cancellation(job_id, answer, refusal=str(refusal or ""))
+        if doubt is not None:
+            doubt.args = (f"{doubt} It is still in progress: {describe_progress(live)}.",)
+            raise doubt
+    return Cancellation(job_id, answer, refusal=str(doubt or ""))
 
 
 class AsyncSender(Protocol):

@@ -158,6 +158,25 @@ def test_what_the_api_said_is_in_the_report_of_a_cancellation_that_was_refused(
     assert "Sixtyfour answered 409: Not now." in outcome.describe("h")
 
 
+@pytest.mark.parametrize(("code", "body"), [(204, ""), (202, ""), (200, "<html>OK")])
+def test_an_answer_that_can_not_be_read_is_no_failure_where_the_run_ends(
+    key_settings: Settings, emulator: EmulatorProcess, run: Callable[..., str], code: int, body: str
+):
+    job_id = run(seconds=600)
+    emulator.fault("answer", path=CANCEL, when="after", status=code, body=body, times=10)
+    outcome = Canceller("sync", key_settings)(job_id)
+    assert (outcome.is_cancelled, status(emulator, job_id)) == (True, "cancelled")
+
+
+def test_an_answer_that_can_not_be_read_is_a_failure_where_the_run_keeps_running(
+    key_settings: Settings, emulator: EmulatorProcess, run: Callable[..., str]
+):
+    job_id = run(seconds=600)
+    emulator.fault("answer", path=CANCEL, status=200, body="<html>Log in", times=10)
+    with pytest.raises(SixtyfourUnavailableError, match="It is still in progress: running"):
+        Canceller("sync", key_settings)(job_id)
+
+
 def test_an_outage_is_waited_out(canceller: Canceller, emulator: EmulatorProcess, run: Callable[..., str]):
     job_id = run(seconds=600)
     emulator.fault("answer", path=CANCEL, status=502, body="<html>")
