@@ -293,7 +293,8 @@ class SixtyfourBulkEnrichOperator(LandingOperator):
 
         job_id = submission.start_or_adopt(context, records_of(context, work.folder))
         limit = read_limit(self.max_cost_cents, *_LIMIT)
-        hold_to_limit(self._control, job_id, submission.estimated_cost_cents, limit, self.log)
+        estimate = submission.estimated_cost_cents
+        hold_to_limit(self._control, job_id, estimate, limit, self.log, is_new_job=submission.is_new_run)
         return job_id
 
     def _with_usage(self, ended: RunOutcome) -> RunOutcome:

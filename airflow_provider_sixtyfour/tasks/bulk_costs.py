@@ -14,21 +14,25 @@ if TYPE_CHECKING:
     from airflow_provider_sixtyfour.tasks.run_control import RunControl
 
 
-def hold_to_limit(control: RunControl, job_id: str, estimate: float | None, limit: float | None, log: Log) -> None:
+def hold_to_limit(
+    control: RunControl, job_id: str, estimate: float | None, limit: float | None, log: Log, *, is_new_job: bool
+) -> None:
     """
-    Log what a job will cost, and cancel it if that is more than it may.
+    Log what a job will cost, and cancel it if that is more than it may, or if the API does not say.
 
     :param estimate: cents; ``None`` where it isn't known: only the answer that starts the job has it.
-    :raises AirflowFailException: if it exceeds the limit.
+    :param is_new_job: whether it was that answer; a job whose estimate was lost with an answer is kept.
+    :raises AirflowFailException: if it exceeds the limit, or could not be compared with it.
     :raises SixtyfourUnavailableError: if the API can't be reached to cancel the job: the next try does.
     """
-    if estimate is None:
+    if estimate is None and (limit is None or not is_new_job):
         say = log.info if limit is None else log.warning
         unchecked = "" if limit is None else f" It could not be compared with max_cost_cents ({limit:g})."
         say("The estimated cost is not known.%s Job %s.", unchecked, job_id)
         return
-    log.info("Estimated cost: %g cents, a floor of what is charged. Job %s.", estimate, job_id)
-    if limit is None or estimate <= limit:
+    if estimate is not None:
+        log.info("Estimated cost: %g cents, a floor of what is charged. Job %s.", estimate, job_id)
+    if limit is None or (estimate is not None and estimate <= limit):
         return
     from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -37,10 +41,13 @@ def hold_to_limit(control: RunControl, job_id: str, estimate: float | None, limi
     outcome = cancel(control.client, job_id, kind=BULK_JOB)
     control.metrics.cancelled(outcome)
     control.over()
-    reason = (
-        f"The estimated cost of {estimate:g} cents exceeds max_cost_cents ({limit:g}). The estimate is a floor: the "
-        f"job could have cost more. {outcome.describe(control.client.base_url)}"
-    )
+    what = f"The API gives no estimate to compare with max_cost_cents ({limit:g}). Leave the limit out to go without."
+    if estimate is not None:
+        what = (
+            f"The estimated cost of {estimate:g} cents exceeds max_cost_cents ({limit:g}). The estimate is a floor: "
+            "the job could have cost more."
+        )
+    reason = f"{what} {outcome.describe(control.client.base_url)}"
     log.error("%s", reason)
     raise AirflowFailException(reason)
 

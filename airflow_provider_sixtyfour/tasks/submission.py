@@ -102,6 +102,7 @@ class Submission:
         kind: JobKind = WORKFLOW_RUN,
     ) -> None:
         self.estimated_cost_cents: float | None = None  # of the run, where the API gave it, now or to an earlier try
+        self.is_new_run = False  # the API has started the run for this very request, and says so
         self._client = client
         self._request = request
         self._log = log
@@ -264,7 +265,7 @@ class Submission:
             finally:  # also if the task was killed meanwhile
                 if is_new or not answer.already_started:
                     self._metrics.started()
-            self.estimated_cost_cents = getattr(answer, ESTIMATE, None)
+            self.estimated_cost_cents, self.is_new_run = getattr(answer, ESTIMATE, None), not answer.already_started
             was = "Sixtyfour had already started a run for this request" if answer.already_started else "Started a run"
             self._log.info("%s. Run %s, %s.", was, job_id, request.title)
             return job_id, answer.already_started

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset
 
+from airflow_provider_sixtyfour.api.job_models import StartedJob
 from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourRunFailedError, SixtyfourTimeoutError
 from airflow_provider_sixtyfour.operators.bulk import SixtyfourBulkEnrichOperator
 from airflow_provider_sixtyfour.operators.collect import SixtyfourCollectBatchesOperator
@@ -211,6 +212,28 @@ def test_a_limit_that_could_not_be_cancelled_for_is_held_by_the_next_try(emulato
 
     with pytest.raises(AirflowFailException, match="exceeds max_cost_cents"):
         one.retry()
+
+    assert emulator.statuses() == ["cancelled"]
+    assert files_below(folder) == []
+
+
+@BOTH_MODES
+@pytest.mark.parametrize("estimate", [None, "25", -25, [25]], ids=str)
+def test_a_job_without_an_estimate_is_cancelled_where_there_is_a_limit(
+    emulator, bulk, folder, monkeypatch, deferrable, estimate
+):
+    """A limit that can't be compared with anything is not one that everything is below."""
+    read = StartedJob.read.__func__
+    monkeypatch.setattr(
+        StartedJob,
+        "read",
+        classmethod(lambda kind, value, *rest: read(kind, {**value, "estimated_cost_cents": estimate}, *rest)),
+    )
+    emulator.plan(seconds=2)
+    one = bulk(max_cost_cents=1000, deferrable=deferrable)
+
+    with pytest.raises(AirflowFailException, match=r"^The API gives no estimate to compare with max_cost_cents"):
+        one.run()
 
     assert emulator.statuses() == ["cancelled"]
     assert files_below(folder) == []
