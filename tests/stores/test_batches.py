@@ -61,7 +61,7 @@ def test_an_input_is_split_and_repaired(place: Place) -> None:
 def test_an_error_in_the_middle_leaves_whole_batches_only(place: Place) -> None:
     content = b"a,b\n" + b"1,2\n" * 100_000 + b"ragged\n"
 
-    with pytest.raises(SixtyfourInputError, match="line 100002: the header has 2 cells, this row 1"):
+    with pytest.raises(SixtyfourInputError, match="Line 100002: the header has 2 cells, this row 1"):
         split_input(
             source=put(place, "leads.csv", content),
             destination=f"{place.url}/sent",

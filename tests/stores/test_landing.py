@@ -121,7 +121,7 @@ def test_a_url_that_expires_is_refreshed(
 def test_links_that_are_always_expired_are_an_error(emulator: Emulator, run: str, place: Place) -> None:
     emulator.fault("answer", where="storage", status=403, body="expired", times=100)
 
-    with pytest.raises(SixtyfourTransferError, match="its link is no longer good"):
+    with pytest.raises(SixtyfourTransferError, match="answered 403, as for an expired link"):
         land(run, place)
 
     assert place.names() == []
