@@ -311,10 +311,13 @@ def test_an_interrupted_wait_logs_that_the_run_keeps_running(emulator, key, work
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(emulator.status_checks)
-    [run] = emulator.runs()
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=30)
+    try:
+        until(emulator.status_checks)
+        [run] = emulator.runs()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+    finally:
+        running.kill()
 
     assert running.returncode == 130
     assert out == ""
