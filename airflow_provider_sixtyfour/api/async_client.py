@@ -15,12 +15,12 @@ import httpx
 import tenacity
 
 from airflow_provider_sixtyfour.api import transport
-from airflow_provider_sixtyfour.api.observing import Observed, Observer, failure, unobserved
+from airflow_provider_sixtyfour.api.observing import Observed, Observer, unobserved
 from airflow_provider_sixtyfour.api.response_body import UnreadableBodyError
 from airflow_provider_sixtyfour.api.responses import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, LostAnswers, tenacity_options
 from airflow_provider_sixtyfour.api.token_responses import read_token
-from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourInputError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourInputError, SixtyfourUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -87,15 +87,8 @@ class AsyncSixtyfourClient:
             self._http = None
 
     async def _try(self, call: Call[T], lost: LostAnswers) -> T:
-        try:
+        with lost.attempt(self._observe):
             return await self._answer(call)
-        except SixtyfourError as error:
-            judged = lost.judged(error)
-            if isinstance(judged, SixtyfourUnavailableError):
-                self._observe(failure(judged))
-            if judged is error:
-                raise
-            raise judged from None
 
     async def _answer(self, call: Call[T]) -> T:
         credential = self._settings.credential

@@ -18,13 +18,13 @@ import tenacity
 
 from airflow_provider_sixtyfour.api import transport
 from airflow_provider_sixtyfour.api.cleaning import Cleaner
-from airflow_provider_sixtyfour.api.observing import Observed, Observer, failure, unobserved
+from airflow_provider_sixtyfour.api.observing import Observed, Observer, unobserved
 from airflow_provider_sixtyfour.api.response_body import UnreadableBodyError
 from airflow_provider_sixtyfour.api.responses import Answer
 from airflow_provider_sixtyfour.api.retry import ATTEMPTS, LostAnswers, tenacity_options
 from airflow_provider_sixtyfour.api.timeouts import TimeLimit, hold_limits
 from airflow_provider_sixtyfour.api.token_responses import read_token
-from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourUnavailableError
+from airflow_provider_sixtyfour.exceptions import SixtyfourUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_sixtyfour.api.calls import Call
@@ -84,15 +84,8 @@ class SixtyfourClient:
             self._http = None
 
     def _try(self, call: Call[T], lost: LostAnswers) -> T:
-        try:
+        with lost.attempt(self._observe):
             return self._answer(call)
-        except SixtyfourError as error:
-            judged = lost.judged(error)
-            if isinstance(judged, SixtyfourUnavailableError):
-                self._observe(failure(judged))
-            if judged is error:
-                raise
-            raise judged from None
 
     def _answer(self, call: Call[T]) -> T:
         credential = self._settings.credential

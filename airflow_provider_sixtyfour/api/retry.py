@@ -8,9 +8,12 @@ get better. Both clients run it through tenacity; the wait for a run asks it for
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_sixtyfour.api.observing import Observer, failure
 from airflow_provider_sixtyfour.exceptions import SixtyfourError, SixtyfourRefusedError, SixtyfourUnavailableError
 
 if TYPE_CHECKING:
@@ -69,8 +72,24 @@ class LostAnswers:
         self._is_submission = call.idempotency_key is not None
         self._is_any = False
 
-    def judged(self, error: SixtyfourError) -> SixtyfourError:
-        """Return the error of an attempt, as it is to be understood after those before."""
+    @contextmanager
+    def attempt(self, observe: Observer) -> Iterator[None]:
+        """
+        Make an attempt within this; its error is raised as it is to be understood after those before.
+
+        :param observe: what is reported of an attempt without a usable answer.
+        """
+        try:
+            yield
+        except SixtyfourError as error:
+            judged = self._judged(error)
+            if isinstance(judged, SixtyfourUnavailableError):
+                observe(failure(judged))
+            if judged is error:
+                raise
+            raise judged from None
+
+    def _judged(self, error: SixtyfourError) -> SixtyfourError:
         if self._is_any and isinstance(error, SixtyfourRefusedError):
             reason = f"{error} An earlier attempt of this request, whose answer was lost, may have worked."
             return SixtyfourUnavailableError(reason, status=error.status)

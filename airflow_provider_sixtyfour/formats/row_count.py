@@ -44,9 +44,8 @@ class CsvRows:
     """
     Rows of a CSV file below its header, as Python reads it: a quoted field may span lines, an empty line is no row.
 
-    Nothing here is done byte by byte, or line by line where there are no empty ones: a file of quoted texts passes at
-    some hundred megabytes in a second. Only after a quote in the middle of a cell, which is text there, is each cell
-    looked at.
+    Nothing here is done byte by byte, or line by line where there are no empty ones. Only after a quote in the middle
+    of a cell, which is text there, is each cell looked at.
     """
 
     _NO_LINE_FEED = bytes(set(range(256)) - set(b"\n"))

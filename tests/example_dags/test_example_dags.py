@@ -11,13 +11,13 @@ import pytest
 from packaging.version import Version
 
 from tests.example_dags.conftest import EXAMPLES
+from tests.unit.triggers.conftest import HAS_WATCHERS
 
 SAMPLES = {  # that an emulator has from its start
     "rows of the call": "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d64",
     "rows of a file": "8f4c2f0e-0f53-4d0c-9d8e-3f0b6a1c5d65",
 }
 HAS_PARTITIONS = Version(airflow.__version__) >= Version("3.2")
-HAS_WATCHERS = Version(airflow.__version__) >= Version("3.0")
 
 
 @pytest.fixture
